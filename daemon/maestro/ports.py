@@ -1,0 +1,210 @@
+"""What the manager needs from outside: frozen records and one Protocol per outside thing. Nothing here does anything."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from typing import Any, Protocol
+
+from msgspec import Struct
+
+# ------------------------------------------------------------------------------------------------ keeper
+
+
+class Recipe(Struct, frozen=True, kw_only=True):
+    """All that the keeper must know to start one process. Finished: nothing in it is looked up later."""
+
+    argv: tuple[str, ...]  # argv[0] is looked for in PATH of `env` when it has no slash
+    env: dict[str, str]
+    cwd: str = "/"
+    uid: int | None = None
+    gid: int | None = None
+    groups: tuple[int, ...] = ()
+    umask: int = 0o022
+    rlimits: tuple[tuple[int, int, int], ...] = ()  # (RLIMIT_x, soft, hard)
+    stream: str | None = None  # name of the output stream; None: /dev/null
+    title: str = ""  # the unit's name, for messages
+
+
+class Entry(Struct, frozen=True, kw_only=True):
+    """One agent as the keeper's table has it."""
+
+    agent: str  # agent id: "researcher#17", one per started process
+    pid: int
+    start: int  # start time in clock ticks since boot, /proc/PID/stat field 22
+    ended: Ended | None = None
+
+
+class Ended(Struct, frozen=True, kw_only=True):
+    """How an agent's main process ended. `code` or `signal` is set; neither when the status is lost."""
+
+    agent: str
+    code: int | None = None
+    signal: int | None = None
+    cpu: float = 0.0  # seconds of CPU that the process and its waited-for children used
+    max_rss: int = 0  # bytes
+    at: float = 0.0  # CLOCK_MONOTONIC, seconds
+    left: tuple[str, ...] = ()  # processes of its tree that still run, "PID (name)"
+
+
+class KeeperNews(Protocol):
+    """What the keeper tells the manager; called on the manager's loop, in the order in which it happened."""
+
+    def spawned(self, agent: str, pid: int, start: int) -> None: ...
+    def cannot_spawn(self, agent: str, stage: str, errno: int) -> None: ...
+    def ended(self, ended: Ended) -> None: ...
+    def emptied(self, agent: str) -> None: ...
+    def stream(self, name: str, fd: int) -> None: ...
+    def told(self, signal: str) -> None: ...  # the keeper was told "terminate", "reload" or "reexec" by a signal
+    def lost(self) -> None: ...  # the keeper is gone
+
+
+class Table(Struct, frozen=True, kw_only=True):
+    """What a new manager is given by the keeper."""
+
+    keeper: str  # identity of this keeper's table: a new one after the keeper itself died
+    entries: tuple[Entry, ...]
+    streams: Mapping[str, int]  # output stream -> read end, owned by the caller
+    held: Mapping[str, int]  # named descriptors: "control", "notify", …
+
+
+class Keeper(Protocol):
+    """The parent of every agent. Every order may be repeated: orders carry the agent id."""
+
+    async def hello(self, news: KeeperNews) -> Table: ...
+    def spawn(self, agent: str, recipe: Recipe) -> None: ...
+    def send(self, agent: str, signal: int, *, tree: bool) -> None: ...
+    def adopt(self, agent: str, pid: int, start: int, invocation: str) -> None: ...
+    def acknowledge(self, agent: str) -> None: ...
+    def hold(self, name: str, fd: int) -> None: ...
+    def release_stream(self, name: str) -> None: ...
+    def whose(self, pid: int) -> str | None: ...
+    def reexec(self) -> None: ...
+    def retire(self) -> None: ...  # end with me, start no further manager
+
+
+# ------------------------------------------------------------------------------------------------ logs
+
+
+class LogMark(Struct, frozen=True, kw_only=True):
+    """What a stream's log is: for status."""
+
+    size: int  # bytes ever written: the offset of the next byte
+    dropped_lines: int = 0
+    dropped_bytes: int = 0
+    unwritable: str = ""  # why nothing can be written just now; empty when all is well
+
+
+class LogLimits(Struct, frozen=True, kw_only=True):
+    max_size: int = 16 << 20  # bytes of one segment
+    max_files: int = 4
+    rate_interval: float = 1.0  # seconds
+    rate_burst: int = 32 << 20  # bytes each interval; more is dropped and counted
+
+
+class LogLine(Struct, frozen=True, kw_only=True):
+    time_ns: int  # wall clock of the chunk that held the line; 0 when unknown
+    offset: int  # where the line begins in the stream
+    end: int  # where the next line begins: the cursor to resume from
+    text: str
+
+
+class Logs(Protocol):
+    """Takes agents' output to files, and reads it back."""
+
+    def take(self, name: str, fd: int, limits: LogLimits) -> None: ...
+    def relimit(self, name: str, limits: LogLimits) -> None: ...
+    def drop(self, name: str) -> None: ...
+    def mark(self, name: str) -> LogMark: ...
+    def note(self, name: str, text: str) -> None: ...
+    def await_line(self, name: str, pattern: str, seen: Callable[[], None]) -> Callable[[], None]: ...
+    def tail(self, name: str, lines: int) -> list[LogLine]: ...
+    def follow(self, name: str, query: LogQuery) -> AsyncIterator[LogLine]: ...
+    def close(self) -> None: ...
+
+
+class LogQuery(Struct, frozen=True, kw_only=True):
+    lines: int | None = 10  # the last n; None: all
+    since_ns: int | None = None
+    until_ns: int | None = None
+    grep: str | None = None  # regular expression
+    cursor: int | None = None  # offset to go on from; replaces `lines`
+    follow: bool = False
+
+
+# ------------------------------------------------------------------------------------------------ store
+
+
+class Saved(Struct, frozen=True, kw_only=True):
+    """What the store gives a new manager."""
+
+    lives: Mapping[str, bytes] = {}
+    jobs: Mapping[int, bytes] = {}
+    definitions: Mapping[str, bytes] = {}
+    facts: Mapping[str, str] = {}  # keeper identity, boot id, counters
+    last_event: int = 0
+
+
+class Row(Struct, frozen=True, kw_only=True):
+    """One event or audit record as kept."""
+
+    seq: int
+    time: float
+    body: bytes
+
+
+class Batch(Struct, kw_only=True):
+    """Changes that are committed together, or kept for the next try when the disk refuses."""
+
+    lives: dict[str, bytes | None] = {}
+    jobs: dict[int, bytes | None] = {}
+    definitions: dict[str, bytes | None] = {}
+    facts: dict[str, str] = {}
+    events: list[tuple[int, float, bytes]] = []
+    audit: list[tuple[float, bytes]] = []
+
+
+class Store(Protocol):
+    async def load(self) -> Saved: ...
+    async def commit(self, batch: Batch) -> str | None: ...  # None, or why it could not be written
+    async def events(self, after: int, limit: int) -> Sequence[Row]: ...
+    async def audit(self, limit: int) -> Sequence[Row]: ...
+    async def check_audit(self) -> int | None: ...  # sequence number of the first broken link
+    async def close(self) -> None: ...
+
+
+# ------------------------------------------------------------------------------------------------ unit files
+
+
+class Piece(Struct, frozen=True, kw_only=True):
+    """One file as read: its path, its text, or why it could not be read."""
+
+    path: str
+    text: bytes = b""
+    refused: str = ""
+
+
+class UnitFiles(Protocol):
+    """The directories that units are read from."""
+
+    def read(self) -> UnitSources: ...
+    def enable(self, name: str, targets: Iterable[str]) -> list[str]: ...
+    def disable(self, name: str) -> list[str]: ...
+    def enabled(self, name: str) -> list[str]: ...
+
+
+class UnitSources(Struct, frozen=True, kw_only=True):
+    files: Mapping[str, Piece]  # file name ("worker@.agent.yaml") -> the first found
+    links: Mapping[str, tuple[str, ...]]  # "default.target" -> units its .wants directories name
+    directories: tuple[str, ...] = ()
+
+
+class Clock(Protocol):
+    def now(self) -> float: ...  # CLOCK_MONOTONIC seconds: the same for every process of one boot
+    def wall(self) -> float: ...  # seconds since 1970: to show, never to wait
+
+
+class Chance(Protocol):
+    def __call__(self) -> float: ...  # [0, 1)
+
+
+Json = Any  # plain data: dict, list, str, int, float, bool, None
