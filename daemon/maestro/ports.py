@@ -7,6 +7,8 @@ from typing import Any, Protocol
 
 from msgspec import Struct
 
+from maestro.engine.events import Ended as Ended  # crosses the keeper port as it is
+
 # ------------------------------------------------------------------------------------------------ keeper
 
 
@@ -32,18 +34,6 @@ class Entry(Struct, frozen=True, kw_only=True):
     pid: int
     start: int  # start time in clock ticks since boot, /proc/PID/stat field 22
     ended: Ended | None = None
-
-
-class Ended(Struct, frozen=True, kw_only=True):
-    """How an agent's main process ended. `code` or `signal` is set; neither when the status is lost."""
-
-    agent: str
-    code: int | None = None
-    signal: int | None = None
-    cpu: float = 0.0  # seconds of CPU that the process and its waited-for children used
-    max_rss: int = 0  # bytes
-    at: float = 0.0  # CLOCK_MONOTONIC, seconds
-    left: tuple[str, ...] = ()  # processes of its tree that still run, "PID (name)"
 
 
 class KeeperNews(Protocol):

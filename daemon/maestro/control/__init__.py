@@ -1,0 +1,1 @@
+"""The control socket: typed requests, a table of routes, server and client."""

@@ -1,0 +1,124 @@
+"""All that can happen, and all that can be asked of the world outside."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+# ------------------------------------------------------------------------------------------- what happens
+
+
+class Ended(Struct, frozen=True, kw_only=True):
+    """An agent's main process ended. `code` or `signal` is set; neither when the status is lost."""
+
+    agent: str
+    code: int | None = None
+    signal: int | None = None
+    cpu: float = 0.0  # seconds of CPU that the process and its waited-for children used
+    max_rss: int = 0  # bytes
+    at: float = 0.0  # CLOCK_MONOTONIC, seconds
+    left: tuple[str, ...] = ()  # processes of its tree that still run, "PID (name)"
+
+
+class Asked(Struct, frozen=True):
+    """A verb for some units. All goals are changed before anything moves, so the order of names does not matter."""
+
+    verb: str
+    units: tuple[str, ...]
+    request: str = ""  # the caller's id: the same request twice gives the same jobs
+
+
+class Spawned(Struct, frozen=True):
+    agent: str
+    pid: int
+    start: int
+
+
+class CannotSpawn(Struct, frozen=True):
+    agent: str
+    why: str
+
+
+class Emptied(Struct, frozen=True):
+    """The last leftover of an agent's tree is gone."""
+
+    agent: str
+
+
+class Notified(Struct, frozen=True):
+    """An sd_notify datagram, checked to come from the agent."""
+
+    agent: str
+    fields: dict[str, str]
+
+
+class ProbeAnswered(Struct, frozen=True):
+    """The readiness probe of this agent got its yes."""
+
+    agent: str
+
+
+class Tick(Struct, frozen=True):
+    """Time has passed: timers that are due ring."""
+
+
+class Looked(Struct, frozen=True):
+    """What the keeper's table says to a new manager, agent by agent: running with its pid, or ended."""
+
+    running: dict[str, tuple[int, int]]
+    ended: dict[str, Ended]
+    fresh: bool  # the keeper itself is new: what it does not know may run all the same
+
+
+Event = Asked | Spawned | CannotSpawn | Ended | Emptied | Notified | ProbeAnswered | Tick | Looked
+
+# ------------------------------------------------------------------------------------------- what is asked
+
+
+class Spawn(Struct, frozen=True):
+    unit: str
+    agent: str
+
+
+class Send(Struct, frozen=True):
+    agent: str
+    signal: str
+    tree: bool
+
+
+class Acknowledge(Struct, frozen=True):
+    """The end of this agent is known and needs no record in the keeper any more."""
+
+    agent: str
+
+
+class Adopt(Struct, frozen=True):
+    """Find this agent, which an earlier keeper started; pid 0 when it may not have got that far."""
+
+    agent: str
+    pid: int
+    start: int
+
+
+class Probe(Struct, frozen=True):
+    """Ask this agent's readiness probe until it says yes or `Unprobe` comes."""
+
+    unit: str
+    agent: str
+
+
+class Unprobe(Struct, frozen=True):
+    agent: str
+
+
+Deed = Spawn | Send | Acknowledge | Adopt | Probe | Unprobe
+
+
+class Happening(Struct, frozen=True, kw_only=True):
+    """One line of the event stream."""
+
+    unit: str
+    kind: str
+    words: str
+    state: str = ""
+    agent: str = ""
+    job: int = 0

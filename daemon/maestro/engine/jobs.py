@@ -1,0 +1,63 @@
+"""What a verb asked for one unit, how two of them merge, and when one is done."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from msgspec import Struct
+
+from maestro.engine.state import Goal, Life, State
+
+
+class JobState(StrEnum):
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"  # the unit did not get there
+    DEPENDENCY = "dependency"  # it waits for a unit that has failed or was stopped; it starts when that recovers
+    CANCELED = "canceled"  # a later verb wanted something else
+
+
+class Job(Struct, frozen=True, kw_only=True):
+    id: int
+    unit: str
+    verb: str
+    request: str = ""  # the caller's id for what he asked
+    created: float = 0.0
+    state: JobState = JobState.RUNNING
+    words: str = ""
+
+
+class Merge(StrEnum):
+    JOIN = "join"  # the new request is served by the pending job
+    REPLACE = "replace"  # the pending job is canceled: the last verb wins
+
+
+# pending job -> new verb. A start asked while a restart is pending is served by the restart; not the other way round.
+MERGE: dict[tuple[str, str], Merge] = {
+    ("start", "start"): Merge.JOIN,
+    ("start", "stop"): Merge.REPLACE,
+    ("start", "restart"): Merge.REPLACE,
+    ("stop", "start"): Merge.REPLACE,
+    ("stop", "stop"): Merge.JOIN,
+    ("stop", "restart"): Merge.REPLACE,
+    ("restart", "start"): Merge.JOIN,
+    ("restart", "stop"): Merge.REPLACE,
+    ("restart", "restart"): Merge.JOIN,
+}
+
+
+def verdict(job: Job, life: Life) -> tuple[JobState, str] | None:
+    """How a job has ended, judged from the life of its unit after a change; None while it goes on."""
+    if job.verb == "stop":
+        return (JobState.DONE, life.cause) if life.state in (State.DEAD, State.FAILED) else None
+    if life.goal is Goal.DOWN and life.state is State.DEAD:
+        return (JobState.DONE, life.cause) if life.completed else (JobState.CANCELED, life.cause)
+    if life.bounce or life.halted:
+        return None
+    if life.state is State.RUNNING:
+        return JobState.DONE, life.cause
+    if life.state in (State.FAILED, State.COOLDOWN, State.BACKOFF):
+        return JobState.FAILED, life.cause
+    if life.state is State.WAITING and life.hopeless:
+        return JobState.DEPENDENCY, life.cause
+    return None

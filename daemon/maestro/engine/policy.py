@@ -1,0 +1,91 @@
+"""Whether an end was clean, whether a restart follows, after which pause, and when to give up."""
+
+from __future__ import annotations
+
+from maestro.engine.events import Ended
+from maestro.engine.state import Life, Result
+from maestro.model.unit import AgentSection, RestartSection
+
+CLEAN_SIGNALS = frozenset({1, 2, 13, 15})  # HUP, INT, PIPE, TERM
+
+_FAULTS = frozenset(Result) - {Result.SUCCESS}
+
+# systemd.service(5), table of Restart=; a lost status counts as abnormal, since nobody can say that it was not
+RESTARTS: dict[str, frozenset[Result]] = {
+    "no": frozenset(),
+    "always": frozenset(Result),
+    "on-success": frozenset({Result.SUCCESS}),
+    "on-failure": _FAULTS,
+    "on-abnormal": _FAULTS - {Result.EXIT_CODE},
+    "on-abort": frozenset({Result.SIGNAL}),
+    "on-watchdog": frozenset({Result.WATCHDOG}),
+}
+
+
+def judge(agent: AgentSection, life: Life, ended: Ended) -> Result:
+    """What an end means. A time-out or a missed watchdog was noted when it happened, and stays."""
+    if life.result in (Result.TIMEOUT, Result.WATCHDOG):
+        return life.result
+    if ended.code is None and ended.signal is None:
+        return Result.LOST
+    if not is_clean(agent, ended):
+        return Result.EXIT_CODE if ended.signal is None else Result.SIGNAL
+    if life.awaits and life.awaits != ("end",) and not life.halted:
+        return Result.PROTOCOL
+    return Result.SUCCESS
+
+
+def is_clean(agent: AgentSection, ended: Ended) -> bool:
+    if agent.success_exit_status.matches(ended.code, ended.signal):
+        return True
+    if ended.signal is not None:
+        return agent.type != "oneshot" and ended.signal in CLEAN_SIGNALS
+    return ended.code == 0
+
+
+def restarts(agent: AgentSection, result: Result, ended: Ended | None) -> bool:
+    """Whether the policy starts this agent again after that result."""
+    rule = agent.restart
+    code, signal = (ended.code, ended.signal) if ended else (None, None)
+    if rule.prevent_exit_status.matches(code, signal):
+        return False
+    if agent.type == "oneshot" and result is Result.SUCCESS:
+        return False
+    return rule.force_exit_status.matches(code, signal) or result in RESTARTS[rule.policy]
+
+
+def base_pause(rule: RestartSection, tries: int) -> float:
+    """Seconds before restart number `tries` (1 is the first), without jitter."""
+    if rule.delay <= 0:
+        return 0.0
+    grown = rule.delay * rule.factor ** min(tries - 1, 64)
+    return float(min(grown, max(rule.max_delay, rule.delay)))
+
+
+def pause(rule: RestartSection, tries: int, chance: float) -> float:
+    """The same with jitter: `chance` in [0, 1) is drawn once per restart and kept."""
+    return base_pause(rule, tries) * (1 + rule.jitter / 100 * chance)
+
+
+def forgiveness(rule: RestartSection, life: Life) -> float:
+    """Seconds an agent must have been ready for its next failure to count as the first."""
+    if rule.reset_after is not None:
+        return float(rule.reset_after)
+    return max(60.0, life.delay)
+
+
+def exceeds_limits(rule: RestartSection, starts: tuple[float, ...], at: float) -> str:
+    """The start limit that one more automatic start at time `at` would break, or an empty string."""
+    for limit in rule.start_limits:
+        if sum(1 for start in starts if start > at - limit.window) >= limit.count:
+            return str(limit)
+    return ""
+
+
+def remember_start(rule: RestartSection, starts: tuple[float, ...], at: float) -> tuple[float, ...]:
+    """The automatic starts that still matter, with this one."""
+    if not rule.start_limits:
+        return ()
+    window = max(limit.window for limit in rule.start_limits)
+    most = max(limit.count for limit in rule.start_limits)
+    return (*(start for start in starts if start > at - window), at)[-most:]

@@ -1,0 +1,24 @@
+"""What follows from one event."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from maestro.engine.events import Deed, Happening
+from maestro.engine.jobs import Job
+
+
+class Refusal(Struct, frozen=True):
+    """Why a verb was not taken: a code for programs, a sentence, and what could be done."""
+
+    code: str
+    words: str
+    hint: str = ""
+
+
+class Step(Struct):
+    deeds: list[Deed] = []
+    news: list[Happening] = []
+    lives: set[str] = set()  # units whose life changed
+    jobs: list[Job] = []  # created, joined or ended
+    refusals: dict[str, Refusal] = {}  # by unit, for Asked

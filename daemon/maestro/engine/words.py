@@ -1,0 +1,54 @@
+"""What happened, said to a person."""
+
+from __future__ import annotations
+
+from signal import Signals
+
+from maestro.engine.events import Ended
+
+_ORDINALS = {1: "first", 2: "second", 3: "third"}
+
+
+def how_ended(ended: Ended | None) -> str:
+    """`ended with exit status 1`, `was killed by SIGKILL`."""
+    if ended is None or (ended.code is None and ended.signal is None):
+        return "ended while nobody watched: its exit status is lost"
+    if ended.signal is not None:
+        return f"was killed by {signal_name(ended.signal)}"
+    return f"ended with exit status {ended.code}"
+
+
+def signal_name(number: int) -> str:
+    try:
+        return Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
+def ordinal(number: int) -> str:
+    if number in _ORDINALS:
+        return _ORDINALS[number]
+    suffix = "th" if 10 <= number % 100 <= 20 else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number}{suffix}"
+
+
+def span(seconds: float) -> str:
+    """A time for people: `0.4 s`, `12 s`, `3 min 20 s`, `2 h 5 min`."""
+    if seconds < 10:
+        return f"{max(seconds, 0):.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s" if whole % 60 else f"{whole // 60} min"
+    if whole < 86400:
+        return f"{whole // 3600} h {whole % 3600 // 60} min"
+    return f"{whole // 86400} d {whole % 86400 // 3600} h"
+
+
+def several(names: tuple[str, ...], most: int = 5) -> str:
+    """`a, b and c`, cut after some."""
+    shown = list(names[:most])
+    if len(names) > most:
+        shown.append(f"{len(names) - most} more")
+    return " and ".join(filter(None, [", ".join(shown[:-1]), shown[-1]])) if shown else ""

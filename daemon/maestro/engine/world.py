@@ -1,0 +1,353 @@
+"""All units: an event goes in, deeds and news come out.
+
+The order of work is always the same. An event changes one life through the table, or some goals. Then every unit that might care is asked
+what it wants now (`_urge`): to go up, if nothing holds it back; to come down, if what depends on it is down. That repeats until all is still.
+Nothing here waits, draws, or reads a clock, so the same events give the same world.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable
+
+from msgspec.structs import replace
+
+from maestro.engine import blockers, machine, policy, verbs
+from maestro.engine.events import (
+    Adopt,
+    Asked,
+    CannotSpawn,
+    Emptied,
+    Ended,
+    Event,
+    Happening,
+    Looked,
+    Notified,
+    Probe,
+    ProbeAnswered,
+    Send,
+    Spawn,
+    Spawned,
+    Tick,
+    Unprobe,
+)
+from maestro.engine.graph import Graph
+from maestro.engine.jobs import Job, JobState, verdict
+from maestro.engine.machine import Impossible, Input
+from maestro.engine.scene import Scene
+from maestro.engine.state import ALIVE, Goal, Life, Result, State
+from maestro.engine.step import Refusal, Step
+from maestro.model.unit import Unit
+
+NEVER_SEEN = blockers.NEVER_SEEN
+
+
+class World:
+    """The units that are loaded, their lives, and the jobs."""
+
+    def __init__(self, resolve: Callable[[str], Unit | None]) -> None:
+        self.units: dict[str, Unit] = {}
+        self.lives: dict[str, Life] = {}
+        self.jobs: dict[int, Job] = {}  # pending
+        self.graph = Graph()
+        self.last_job = 0
+        self._resolve = resolve
+        self._pending: dict[str, int] = {}  # unit -> its pending job
+        self._todo: deque[str] = deque()
+        self._step = Step()
+        self._now = 0.0
+        self._chance = 0.0
+
+    # ---------------------------------------------------------------------------------- what is known
+
+    def life(self, name: str) -> Life:
+        return self.lives.get(name, NEVER_SEEN)
+
+    def put(self, unit: Unit) -> None:
+        """Load a unit, or a new version of it."""
+        self.units[unit.name] = unit
+        self.graph.put(unit)
+
+    def remove(self, name: str) -> None:
+        """Forget a unit that nothing runs of."""
+        self.units.pop(name, None)
+        self.graph.remove(name)
+        self.lives.pop(name, None)
+
+    def know(self, name: str) -> Unit | None:
+        """The unit of that name, instantiated on demand."""
+        if name not in self.units:
+            unit = self._resolve(name)
+            if unit is not None:
+                self.put(unit)
+        return self.units.get(name)
+
+    def restore(self, lives: dict[str, Life], jobs: Iterable[Job]) -> None:
+        """Go on from what an earlier manager had committed."""
+        self.lives = dict(lives)
+        self.jobs = {job.id: job for job in jobs}
+        self._pending = {job.unit: job.id for job in self.jobs.values()}
+
+    def next_ring(self) -> float | None:
+        """When the next timer is due."""
+        return min((at for life in self.lives.values() for at in life.timers.values()), default=None)
+
+    # ---------------------------------------------------------------------------------- the door
+
+    def feed(self, event: Event, now: float, chance: float) -> Step:
+        """Take in one event at time `now`, with a number drawn from [0, 1). Returns what follows from it."""
+        self._step, self._now, self._chance = Step(), now, chance
+        match event:
+            case Asked():
+                verbs.take(self, event)
+            case Spawned():
+                self._of(event.agent, Input.SPAWNED, pid=event.pid, start=event.start)
+            case CannotSpawn():
+                self._of(event.agent, Input.CANNOT_SPAWN, event.why, result=Result.RESOURCES)
+            case Ended():
+                self._ended(event)
+            case Emptied():
+                self._emptied(event.agent)
+            case Notified():
+                self._notified(event)
+            case ProbeAnswered():
+                self._ready(event.agent, "probe")
+            case Tick():
+                self._ring()
+            case Looked():
+                self._look(event)
+        self.settle()
+        return self._step
+
+    # ---------------------------------------------------------------------------------- events
+
+    def owner(self, agent: str) -> str | None:
+        """The unit whose current agent that is; None for one that is past."""
+        name = agent.rpartition("#")[0]
+        return name if name in self.units and self.life(name).agent == agent else None
+
+    def _of(self, agent: str, moment: Input, words: str = "", **facts: object) -> None:
+        """Put an input to the unit of an agent; what comes for a past agent is late and means nothing."""
+        name = self.owner(agent)
+        if name is not None and self.life(name).state in ALIVE:
+            self.lives[name] = replace(self.life(name), **facts)
+            self._step.lives.add(name)
+            self.apply(name, moment, words)
+
+    def _ended(self, event: Ended) -> None:
+        name = self.owner(event.agent)
+        if name is None or not self.life(name).alive or self.life(name).ended is not None:
+            return
+        agent = self.units[name].agent
+        assert agent is not None
+        life = replace(self.life(name), ended=event, left=event.left)
+        self.lives[name] = replace(life, result=policy.judge(agent, life, event))
+        self._step.lives.add(name)
+        gone = not event.left or agent.stop.kill_mode == "process"
+        self.apply(name, Input.GONE if gone else Input.ENDED)
+
+    def _emptied(self, agent: str) -> None:
+        name = self.owner(agent)
+        if name is not None and self.life(name).alive and self.life(name).ended is not None:
+            self.apply(name, Input.GONE)
+
+    def _notified(self, event: Notified) -> None:
+        name = self.owner(event.agent)
+        if name is None or not self.life(name).alive:
+            return
+        for key, value in event.fields.items():
+            if key == "STATUS":
+                self._change(name, status=value)
+            elif key == "MAINPID":
+                self._change(name, pid=int(value))
+            elif key == "EXTEND_TIMEOUT_USEC":
+                self._extend(name, int(value) / 1e6)
+        if event.fields.get("WATCHDOG") == "1":
+            self._rewind(name)
+        if event.fields.get("WATCHDOG") == "trigger" and self.life(name).state is State.RUNNING:
+            self.apply(name, Input.RANG_WATCHDOG)
+        if event.fields.get("READY") == "1":
+            self._ready(event.agent, "notify")
+        if event.fields.get("STOPPING") == "1":
+            self._of(event.agent, Input.STOP_SAID)
+
+    def _extend(self, name: str, seconds: float) -> None:
+        """Push the running start or stop time-out out; a stop at most to `drain_max` after it began."""
+        life, agent = self.life(name), self.units[name].agent
+        assert agent is not None
+        timers = dict(life.timers)
+        for timer in ("start", "stop"):
+            if timer in timers:
+                at = self._now + seconds
+                if timer == "stop":
+                    at = min(at, life.stop_began + agent.stop.drain_max)
+                timers[timer] = max(timers[timer], at)
+        self._change(name, timers=timers)
+
+    def _rewind(self, name: str) -> None:
+        agent, life = self.units[name].agent, self.life(name)
+        if agent and agent.watchdog and "watchdog" in life.timers:
+            self._change(name, timers={**life.timers, "watchdog": self._now + agent.watchdog})
+
+    def _ready(self, agent: str, what: str) -> None:
+        name = self.owner(agent)
+        if name is None or what not in self.life(name).awaits:
+            return
+        awaits = tuple(one for one in self.life(name).awaits if one != what)
+        self._of(agent, Input.READY, awaits=awaits)
+
+    def _ring(self) -> None:
+        due = [
+            (at, name, timer)
+            for name, life in self.lives.items()
+            for timer, at in life.timers.items()
+            if at <= self._now and name in self.units
+        ]
+        for _, name, timer in sorted(due):
+            if timer in self.life(name).timers:  # an earlier ring may have unwound it
+                timers = {key: at for key, at in self.life(name).timers.items() if key != timer}
+                self._change(name, timers=timers)
+                self.apply(name, machine.RINGS[timer])
+
+    def _look(self, seen: Looked) -> None:
+        """Compare what was committed with what the keeper has, agent by agent, and take up every thread again."""
+        for name in sorted(self.lives):
+            life = self.life(name)
+            if not life.alive or name not in self.units:
+                continue
+            if life.agent in seen.ended:
+                self._ended(seen.ended[life.agent])
+            elif life.agent in seen.running:
+                self._resume(name, life, *seen.running[life.agent])
+            elif seen.fresh:
+                self._step.deeds.append(Adopt(life.agent, life.pid, life.start))
+            elif life.state is State.SPAWNING or (life.state is State.STOPPING and not life.pid and life.ended is None):
+                self._step.deeds.append(Spawn(name, life.agent))  # the intent was committed, the deed may not have left
+            elif life.ended is not None:
+                self._emptied(life.agent)
+            else:
+                self._ended(Ended(agent=life.agent, at=self._now))
+        self._todo.extend(self.lives)
+
+    def _resume(self, name: str, life: Life, pid: int, start: int) -> None:
+        if life.state is State.SPAWNING:
+            self._of(life.agent, Input.SPAWNED, pid=pid, start=start)
+        agent = self.units[name].agent
+        assert agent is not None
+        if "probe" in self.life(name).awaits:
+            self._step.deeds.append(Probe(name, life.agent))
+        if life.state is State.STOPPING:  # the signal may not have left; a second TERM does no harm
+            step = agent.stop.sequence[min(life.step, len(agent.stop.sequence) - 1)]
+            self._step.deeds.append(Send(life.agent, str(step.signal), agent.stop.kill_mode == "control-group"))
+
+    # ---------------------------------------------------------------------------------- how lives change
+
+    def _change(self, name: str, **facts: object) -> None:
+        self.lives[name] = replace(self.life(name), **facts)
+        self._step.lives.add(name)
+
+    def set_goal(self, name: str, goal: Goal, *, bounce: bool = False) -> None:
+        life = self.life(name)
+        if life.goal is not goal or life.bounce != bounce:
+            self._change(name, goal=goal, bounce=bounce)
+            self.stir(name)
+
+    def stir(self, name: str) -> None:
+        """Ask this unit and its neighbours anew what they want."""
+        self._todo.append(name)
+        self._todo.extend(self.graph.neighbours(name))
+
+    def apply(self, name: str, moment: Input, words: str = "") -> None:
+        """Put one input to one unit, through the table."""
+        before = self.life(name)
+        outcome = machine.step(Scene(self.units[name], before, self._now, self._chance, words), moment)
+        self.lives[name] = outcome.life
+        self._step.lives.add(name)
+        self._step.deeds.extend(outcome.deeds)
+        if "probe" in before.awaits and "probe" not in outcome.life.awaits:
+            self._step.deeds.append(Unprobe(before.agent))
+        self._step.news.extend(replace(one, state=str(outcome.life.coarse)) for one in outcome.news)
+        if outcome.life != before:
+            self.stir(name)
+            self._conclude(name)
+
+    def settle(self) -> None:
+        """Let every unit that may care do what it wants now, until all is still."""
+        turns = 0
+        bound = 100 * (len(self.units) + 10)
+        while self._todo:
+            name = self._todo.popleft()
+            if name in self.units:
+                self._urge(name)
+            turns += 1
+            if turns > bound + 100 * len(self._step.lives) ** 2:
+                raise Impossible(f"the world does not come to rest; last asked: {name}")
+
+    def _urge(self, name: str) -> None:
+        """What this unit wants now, given its goal and its neighbours."""
+        life = self.life(name)
+        if life.goal is Goal.DOWN and life.state in (State.WAITING, State.BACKOFF, State.COOLDOWN):
+            self.apply(name, Input.HALT)
+        elif life.state is State.WAITING:
+            self._try_start(name, life)
+        elif life.must_come_down and not (life.state is State.STOPPING and life.halted):
+            if not blockers.of_stop(name, self.graph, self.lives):
+                self.apply(name, Input.HALT)
+
+    def _try_start(self, name: str, life: Life) -> None:
+        held = blockers.of_start(name, self.graph, self.lives, self.units)
+        if not held:
+            self.apply(name, Input.GO)
+            return
+        hopeless = any(one.hopeless for one in held)
+        now = replace(life, blocked_by=tuple(one.unit for one in held), hopeless=hopeless, cause=blockers.tell(held))
+        if now != life:
+            self.lives[name] = now
+            self._step.lives.add(name)
+            self._step.news.append(Happening(unit=name, kind="waiting", words=now.cause, state="waiting"))
+            if now.hopeless != life.hopeless or now.cause != life.cause:
+                self.stir(name)
+        self._conclude(name)
+
+    # ---------------------------------------------------------------------------------- jobs
+
+    def job_of(self, name: str) -> Job | None:
+        """The pending job of a unit."""
+        number = self._pending.get(name)
+        return self.jobs[number] if number is not None else None
+
+    def open_job(self, name: str, verb: str, request: str) -> Job:
+        self.last_job += 1
+        job = Job(id=self.last_job, unit=name, verb=verb, request=request, created=self._now)
+        self.jobs[job.id] = job
+        self._pending[name] = job.id
+        self._step.jobs.append(job)
+        return job
+
+    def join_job(self, job: Job) -> None:
+        self._step.jobs.append(job)
+
+    def close_job(self, job: Job, state: JobState, words: str) -> None:
+        done = replace(job, state=state, words=words)
+        del self.jobs[job.id]
+        del self._pending[job.unit]
+        self._step.jobs = [one for one in self._step.jobs if one.id != job.id]
+        self._step.jobs.append(done)
+        text = f"{job.verb}: {state.value}" + (f": {words}" if words else "")
+        self._step.news.append(
+            Happening(unit=job.unit, kind="job", words=text, job=job.id, state=str(self.life(job.unit).coarse))
+        )
+
+    def _conclude(self, name: str) -> None:
+        job = self.job_of(name)
+        if job is not None:
+            ended = verdict(job, self.life(name))
+            if ended is not None:
+                self.close_job(job, *ended)
+
+    def conclude(self, name: str) -> None:
+        """Close the unit's job if it has nothing to wait for."""
+        self._conclude(name)
+
+    def refuse(self, name: str, refusal: Refusal) -> None:
+        self._step.refusals[name] = refusal
