@@ -140,6 +140,7 @@ class Row(Struct, frozen=True, kw_only=True):
     seq: int
     time: float
     body: bytes
+    hash: str = ""  # of audit records
 
 
 class Batch(Struct, kw_only=True):
@@ -177,7 +178,7 @@ class UnitFiles(Protocol):
     """The directories that units are read from."""
 
     def read(self) -> UnitSources: ...
-    def enable(self, name: str, targets: Iterable[str]) -> list[str]: ...
+    def enable(self, name: str, targets: Iterable[str], required_by: Iterable[str] = ()) -> list[str]: ...
     def disable(self, name: str) -> list[str]: ...
     def enabled(self, name: str) -> list[str]: ...
 
@@ -185,6 +186,7 @@ class UnitFiles(Protocol):
 class UnitSources(Struct, frozen=True, kw_only=True):
     files: Mapping[str, Piece]  # file name ("worker@.agent.yaml") -> the first found
     links: Mapping[str, tuple[str, ...]]  # "default.target" -> units its .wants directories name
+    requirements: Mapping[str, tuple[str, ...]] = {}  # the same of its .requires directories
     directories: tuple[str, ...] = ()
 
 

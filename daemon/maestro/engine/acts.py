@@ -16,6 +16,8 @@ from maestro.model.unit import Unit
 
 Act = Callable[[Scene], Outcome]
 
+_AWAITED = {"notify": "READY=1", "probe": "its readiness probe", "end": "its end"}
+
 INSIST_EVERY = 30.0  # seconds between two SIGKILLs to what a SIGKILL did not end
 
 
@@ -85,8 +87,7 @@ def _awaits(unit: Unit) -> tuple[str, ...]:
 
 
 def await_readiness(scene: Scene) -> Outcome:
-    what = {"notify": "READY=1", "probe": "its readiness probe", "end": "its end"}
-    cause = "waits for " + " and ".join(what[name] for name in scene.life.awaits)
+    cause = "waits for " + " and ".join(_AWAITED[name] for name in scene.life.awaits)
     return Outcome(life=replace(scene.life, cause=cause), news=(_tell(scene, "started", f"runs as pid {scene.life.pid}", scene.life),))
 
 
@@ -109,7 +110,7 @@ def forgive(scene: Scene) -> Outcome:
 def send_reload(scene: Scene) -> Outcome:
     signal = scene.agent.reload_signal
     assert signal is not None, "the world refuses a reload of a unit that has none"
-    text = f"{signal} sent to reload"
+    text = f"SIG{signal} sent to reload"
     return Outcome(
         life=scene.life, deeds=(Send(scene.life.agent, str(signal), False),), news=(_tell(scene, "reload", text, scene.life),)
     )
@@ -143,8 +144,8 @@ def sweep(scene: Scene) -> Outcome:
 
 
 def time_out(scene: Scene) -> Outcome:
-    missing = " and ".join(scene.life.awaits)
-    cause = f"not ready within {words.span(start_timeout(scene.unit))} (no {missing})"
+    missing = " and ".join(_AWAITED[name] for name in scene.life.awaits) or "its program to be executed"
+    cause = f"not ready within {words.span(start_timeout(scene.unit))}: still waiting for {missing}"
     return _stop_step(scene, replace(scene.life, result=Result.TIMEOUT), 0, "timeout", cause)
 
 
@@ -153,13 +154,13 @@ def abort(scene: Scene) -> Outcome:
     life = replace(scene.life, result=Result.WATCHDOG, aborting=True, step=0, stop_began=scene.now)
     cause = f"no WATCHDOG=1 for {words.span(scene.agent.watchdog)}"
     life = replace(life, timers=_until(scene.now, scene.agent.stop.sequence[0].wait), cause=cause)
-    return Outcome(life=life, deeds=(Send(life.agent, "SIGABRT", False),), news=(_tell(scene, "watchdog", cause, life),))
+    return Outcome(life=life, deeds=(Send(life.agent, "ABRT", False),), news=(_tell(scene, "watchdog", cause, life),))
 
 
 def next_step(scene: Scene) -> Outcome:
     step = scene.agent.stop.sequence[scene.life.step + 1]
     took = words.span(scene.now - scene.life.stop_began)
-    return _stop_step(scene, scene.life, scene.life.step + 1, "stopping", f"still there after {took}: {step.signal} sent")
+    return _stop_step(scene, scene.life, scene.life.step + 1, "stopping", f"still there after {took}: SIG{step.signal} sent")
 
 
 def insist(scene: Scene) -> Outcome:
@@ -171,12 +172,12 @@ def insist(scene: Scene) -> Outcome:
         cause = f"{life.cause}; SIGABRT did not end it: SIGKILL sent"
     life = replace(life, cause=cause, aborting=False, step=len(scene.agent.stop.sequence) - 1)
     life = replace(life, timers=_until(scene.now, INSIST_EVERY))
-    return Outcome(life=life, deeds=(Send(life.agent, "SIGKILL", True),), news=(_tell(scene, "stuck", cause, life),))
+    return Outcome(life=life, deeds=(Send(life.agent, "KILL", True),), news=(_tell(scene, "stuck", cause, life),))
 
 
 def _stop_step(scene: Scene, life: Life, number: int, kind: str, cause: str) -> Outcome:
     step, stop = scene.agent.stop.sequence[number], scene.agent.stop
-    tree = stop.kill_mode == "control-group" or (stop.kill_mode == "mixed" and str(step.signal) == "SIGKILL")
+    tree = stop.kill_mode == "control-group" or (stop.kill_mode == "mixed" and str(step.signal) == "KILL")
     tree = tree or (life.ended is not None and stop.kill_mode != "process")
     life = replace(life, step=number, cause=cause, timers=_until(scene.now, step.wait))
     if number == 0:
@@ -229,7 +230,7 @@ def restart_later(scene: Scene) -> Outcome:
     life, rule = scene.life, scene.agent.restart
     tries = life.tries + 1
     delay = policy.pause(rule, tries, scene.chance)
-    outcome = _over(scene, life, "ended", f"{_how(scene)}, {words.ordinal(tries)} time")
+    outcome = _over(scene, life, "ended", _how(scene) + (f", {words.ordinal(tries)} time in a row" if tries > 1 else ""))
     life = replace(outcome.life, tries=tries, delay=delay, timers={"restart": scene.now + delay})
     note = _tell(scene, "restart-scheduled", f"{life.cause}; next try in {words.span(delay)}", life)
     return replace(outcome, life=life, news=(note,))

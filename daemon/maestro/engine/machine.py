@@ -90,6 +90,7 @@ TABLE: tuple[Row, ...] = (
     Row(S.COOLDOWN, I.RANG_COOLDOWN, guards.always, S.WAITING, acts.begin_afresh),
     Row(S.SPAWNING, I.SPAWNED, guards.is_ready_at_once, S.RUNNING, acts.get_ready),
     Row(S.SPAWNING, I.SPAWNED, guards.always, S.STARTING, acts.await_readiness),
+    Row(S.SPAWNING, I.RANG_START, guards.always, S.STOPPING, acts.time_out),
     Row(S.SPAWNING, I.HALT, guards.always, S.STOPPING, acts.terminate),
     Row(S.SPAWNING, I.ENDED, guards.always, S.STOPPING, acts.sweep),
     Row(S.STARTING, I.READY, guards.awaits_more, S.STARTING, acts.stay),

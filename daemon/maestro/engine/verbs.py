@@ -72,7 +72,7 @@ def _reload(world: World, asked: Asked) -> None:
             job = world.open_job(name, "reload", asked.request) if world.job_of(name) is None else None
             world.apply(name, Input.RELOAD_ASKED)
             if job is not None:
-                world.close_job(job, JobState.DONE, f"{agent.reload_signal} sent")
+                world.close_job(job, JobState.DONE, f"SIG{agent.reload_signal} sent")
 
 
 VERBS: dict[str, Callable[[World, Asked], None]] = {"start": _start, "stop": _stop, "restart": _restart, "reload": _reload}

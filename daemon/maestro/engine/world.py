@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable
+from heapq import heappop, heappush
 
 from msgspec.structs import replace
 
@@ -55,6 +56,7 @@ class World:
         self._pending: dict[str, int] = {}  # unit -> its pending job
         self._todo: deque[str] = deque()
         self._step = Step()
+        self._rings: list[tuple[float, str, str]] = []  # heap of (when, unit, timer); a stale one is dropped when it comes up
         self._now = 0.0
         self._chance = 0.0
 
@@ -84,13 +86,19 @@ class World:
 
     def restore(self, lives: dict[str, Life], jobs: Iterable[Job]) -> None:
         """Go on from what an earlier manager had committed."""
-        self.lives = dict(lives)
+        for name, life in lives.items():
+            self._set(name, life)
         self.jobs = {job.id: job for job in jobs}
         self._pending = {job.unit: job.id for job in self.jobs.values()}
 
     def next_ring(self) -> float | None:
         """When the next timer is due."""
-        return min((at for life in self.lives.values() for at in life.timers.values()), default=None)
+        while self._rings and self._is_stale(*self._rings[0]):
+            heappop(self._rings)
+        return self._rings[0][0] if self._rings else None
+
+    def _is_stale(self, at: float, name: str, timer: str) -> bool:
+        return name not in self.units or self.life(name).timers.get(timer) != at
 
     # ---------------------------------------------------------------------------------- the door
 
@@ -130,8 +138,7 @@ class World:
         """Put an input to the unit of an agent; what comes for a past agent is late and means nothing."""
         name = self.owner(agent)
         if name is not None and self.life(name).state in ALIVE:
-            self.lives[name] = replace(self.life(name), **facts)
-            self._step.lives.add(name)
+            self._change(name, **facts)
             self.apply(name, moment, words)
 
     def _ended(self, event: Ended) -> None:
@@ -140,9 +147,7 @@ class World:
             return
         agent = self.units[name].agent
         assert agent is not None
-        life = replace(self.life(name), ended=event, left=event.left)
-        self.lives[name] = replace(life, result=policy.judge(agent, life, event))
-        self._step.lives.add(name)
+        self._change(name, ended=event, left=event.left, result=policy.judge(agent, self.life(name), event))
         gone = not event.left or agent.stop.kill_mode == "process"
         self.apply(name, Input.GONE if gone else Input.ENDED)
 
@@ -197,17 +202,11 @@ class World:
         self._of(agent, Input.READY, awaits=awaits)
 
     def _ring(self) -> None:
-        due = [
-            (at, name, timer)
-            for name, life in self.lives.items()
-            for timer, at in life.timers.items()
-            if at <= self._now and name in self.units
-        ]
-        for _, name, timer in sorted(due):
-            if timer in self.life(name).timers:  # an earlier ring may have unwound it
-                timers = {key: at for key, at in self.life(name).timers.items() if key != timer}
-                self._change(name, timers=timers)
-                self.apply(name, machine.RINGS[timer])
+        while (at := self.next_ring()) is not None and at <= self._now:
+            _, name, timer = heappop(self._rings)
+            timers = {key: when for key, when in self.life(name).timers.items() if key != timer}
+            self._change(name, timers=timers)
+            self.apply(name, machine.RINGS[timer])
 
     def _look(self, seen: Looked) -> None:
         """Compare what was committed with what the keeper has, agent by agent, and take up every thread again."""
@@ -242,9 +241,17 @@ class World:
 
     # ---------------------------------------------------------------------------------- how lives change
 
-    def _change(self, name: str, **facts: object) -> None:
-        self.lives[name] = replace(self.life(name), **facts)
+    def _set(self, name: str, life: Life) -> None:
+        """The only way a life changes: so that its timers are wound, and the change is committed."""
+        before = self.life(name).timers
+        for timer, at in life.timers.items():
+            if before.get(timer) != at:
+                heappush(self._rings, (at, name, timer))
+        self.lives[name] = life
         self._step.lives.add(name)
+
+    def _change(self, name: str, **facts: object) -> None:
+        self._set(name, replace(self.life(name), **facts))
 
     def set_goal(self, name: str, goal: Goal, *, bounce: bool = False) -> None:
         life = self.life(name)
@@ -261,8 +268,7 @@ class World:
         """Put one input to one unit, through the table."""
         before = self.life(name)
         outcome = machine.step(Scene(self.units[name], before, self._now, self._chance, words), moment)
-        self.lives[name] = outcome.life
-        self._step.lives.add(name)
+        self._set(name, outcome.life)
         self._step.deeds.extend(outcome.deeds)
         if "probe" in before.awaits and "probe" not in outcome.life.awaits:
             self._step.deeds.append(Unprobe(before.agent))
@@ -302,8 +308,7 @@ class World:
         hopeless = any(one.hopeless for one in held)
         now = replace(life, blocked_by=tuple(one.unit for one in held), hopeless=hopeless, cause=blockers.tell(held))
         if now != life:
-            self.lives[name] = now
-            self._step.lives.add(name)
+            self._set(name, now)
             self._step.news.append(Happening(unit=name, kind="waiting", words=now.cause, state="waiting"))
             if now.hopeless != life.hopeless or now.cause != life.cause:
                 self.stir(name)

@@ -1,0 +1,74 @@
+"""What is known of one stream. The pump owns it; the loop's thread reads the figures and owns `bells`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+
+from maestro.drivers.log_files.index import Times
+from maestro.drivers.log_files.limit import Window
+from maestro.drivers.log_files.segments import Shelf, Tape
+from maestro.drivers.log_files.watch import Watch
+from maestro.ports import LogLimits, LogMark
+
+MOST_NOTES = 256  # kept while the disk refuses
+
+
+class Loss:
+    """What was dropped for one reason and is not told in the log yet."""
+
+    def __init__(self) -> None:
+        self.lines = 0
+        self.bytes = 0
+
+
+class Stream:
+    """One stream: its pipe, its files, and what stands between them."""
+
+    def __init__(self, name: str, path: str, times: Times) -> None:
+        self.name = name
+        self.limits = LogLimits()
+        self.pipe = -1
+        self.tape = Tape(path)
+        self.shelf = Shelf(path)
+        self.times = times
+        self.window = Window()
+        self.notes: deque[bytes] = deque()
+        self.notes_until = 0.0  # monotonic: how long notes wait for the line that is being written to end
+        self.lost: dict[str, Loss] = {}  # reason, as the marker says it -> what
+        self.gap_open = False  # the last byte dropped did not end a line
+        self.dropped_lines = 0
+        self.dropped_bytes = 0
+        self.trouble = ""  # why nothing can be written; bytes stay in the pipe
+        self.retry_at = 0.0
+        self.hitch = ""  # why the next segment cannot be begun; output goes on in the old one
+        self.rotate_at = 0.0
+        self.watches: list[Watch] = []
+        self.bells: set[asyncio.Event] = set()
+        self.ringing = False
+        self.polled = 0  # epoll's event mask, 0: not registered
+        self.due = float("inf")  # when the pump looks again, whatever epoll says
+
+    def ring(self) -> None:
+        """Wake those who follow. On the loop."""
+        self.ringing = False  # first: what is written from here on rings again
+        for bell in self.bells:
+            bell.set()
+
+    def mark(self) -> LogMark:
+        size = self.tape.end if self.tape.end >= 0 else self.shelf.bounds()[1]
+        unwritable = self.trouble or self.hitch
+        return LogMark(
+            size=size, dropped_lines=self.dropped_lines, dropped_bytes=self.dropped_bytes, unwritable=unwritable
+        )
+
+    def next_due(self) -> float:
+        """When something must be done though no byte arrives."""
+        due = self.retry_at if self.trouble else float("inf")
+        if self.trouble:
+            return due
+        if self.notes:
+            due = self.notes_until
+        return min(due, self.window.ends(self.limits)) if self.window.over else due
+
+

@@ -1,0 +1,182 @@
+"""Carries deeds out, and turns what the outside says into events."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+from collections.abc import Callable
+
+from maestro.engine import events
+from maestro.engine.events import Deed, Ended
+from maestro.engine.state import State
+from maestro.engine.words import signal_name
+from maestro.manager import probes, recipe
+from maestro.manager.loop import Manager
+from maestro.manager.recipe import CannotPrepare, House
+from maestro.model.status import signal_number
+from maestro.model.unit import Unit
+from maestro.ports import Keeper, LogLimits, Logs
+
+_log = logging.getLogger("maestro")
+_PROBE = "probe:"  # agent ids of exec probes: the engine never hears of them
+
+
+class Carrier:
+    """The manager's hands and ears. Implements `ports.KeeperNews`."""
+
+    def __init__(self, manager: Manager, keeper: Keeper, logs: Logs, house: House) -> None:
+        self._manager, self._keeper, self._logs, self._house = manager, keeper, logs, house
+        self._world = manager.world
+        self._probes: dict[str, Callable[[], object]] = {}  # agent -> how to stop asking
+        self._commands: dict[str, asyncio.Future[bool]] = {}  # exec probes that run
+        self._probe_number = 0
+        self.on_told: Callable[[str], None] = lambda what: None
+        self.on_lost: Callable[[], None] = lambda: None
+
+    # ---------------------------------------------------------------------------------- deeds
+
+    def carry(self, deed: Deed) -> None:
+        match deed:
+            case events.Spawn():
+                self._spawn(deed)
+            case events.Send():
+                self._keeper.send(deed.agent, signal_number(deed.signal) or signal.SIGTERM, tree=deed.tree)
+            case events.Acknowledge():
+                self._keeper.acknowledge(deed.agent)
+            case events.Adopt():
+                self._keeper.adopt(deed.agent, deed.pid, deed.start, recipe.invocation(self._house, deed.agent))
+            case events.Probe():
+                self._probe(deed)
+            case events.Unprobe():
+                stop = self._probes.pop(deed.agent, None)
+                if stop is not None:
+                    stop()
+
+    def _spawn(self, deed: events.Spawn) -> None:
+        try:
+            prepared = recipe.make(self._world.units[deed.unit], deed.agent, self._house)
+        except CannotPrepare as why:
+            self._manager.feed(events.CannotSpawn(deed.agent, str(why)))
+            return
+        try:
+            self._keeper.spawn(deed.agent, prepared)
+        except ValueError as why:  # larger than a message to the keeper may be
+            self._manager.feed(events.CannotSpawn(deed.agent, f"cannot be started: {why}"))
+
+    # ---------------------------------------------------------------------------------- probes
+
+    def _probe(self, deed: events.Probe) -> None:
+        unit, agent = self._world.units[deed.unit], deed.agent
+        section = unit.health.readiness
+        if section is None or agent in self._probes:
+            return
+
+        def answered() -> None:
+            self._manager.feed(events.ProbeAnswered(agent))
+
+        if section.log is not None:
+            self._probes[agent] = self._logs.await_line(unit.name, str(section.log), answered)
+        else:
+            self._probes[agent] = probes.begin(section, unit.name, lambda *what: self._run(unit, agent, *what), answered).cancel
+
+    async def _run(self, unit: Unit, agent: str, command: tuple[str, ...], timeout: float) -> bool:
+        """Run an exec probe by the keeper, like everything that runs; what takes too long is killed with its tree."""
+        self._probe_number += 1
+        probe = f"{_PROBE}{agent}:{os.getpid()}:{self._probe_number}"
+        try:
+            prepared = recipe.make_probe(unit, probe, command, self._house)
+        except CannotPrepare:
+            return False
+        future = self._commands[probe] = asyncio.get_running_loop().create_future()
+        self._keeper.spawn(probe, prepared)
+        try:
+            return await asyncio.wait_for(asyncio.shield(future), timeout)
+        except (TimeoutError, asyncio.CancelledError):
+            self._keeper.send(probe, signal.SIGKILL, tree=True)
+            raise
+        finally:
+            self._commands.pop(probe, None)
+
+    def _command_ended(self, probe: str, good: bool) -> None:
+        future = self._commands.get(probe)
+        if future is not None and not future.done():
+            future.set_result(good)
+        self._keeper.acknowledge(probe)
+
+    def sweep_probe(self, probe: str) -> bool:
+        """End a probe that an earlier manager had started; says whether this agent id is one."""
+        if not probe.startswith(_PROBE):
+            return False
+        self._keeper.send(probe, signal.SIGKILL, tree=True)
+        self._keeper.acknowledge(probe)
+        return True
+
+    # ---------------------------------------------------------------------------------- news
+
+    def spawned(self, agent: str, pid: int, start: int) -> None:
+        if not agent.startswith(_PROBE):
+            self._manager.feed(events.Spawned(agent, pid, start))
+
+    def cannot_spawn(self, agent: str, stage: str, errno: int) -> None:
+        if agent.startswith(_PROBE):
+            self._command_ended(agent, good=False)
+        else:
+            self._manager.feed(events.CannotSpawn(agent, f"cannot {stage}: {os.strerror(errno).lower()}"))
+
+    def ended(self, ended: Ended) -> None:
+        if ended.agent.startswith(_PROBE):
+            if ended.left:
+                self._keeper.send(ended.agent, signal.SIGKILL, tree=True)
+            self._command_ended(ended.agent, good=ended.code == 0)
+            return
+        self._manager.feed(ended)
+        if self._world.owner(ended.agent) is None:
+            self._keeper.acknowledge(ended.agent)  # of a past agent: nobody waits for it
+
+    def emptied(self, agent: str) -> None:
+        self._manager.feed(events.Emptied(agent))
+
+    def stream(self, name: str, fd: int) -> None:
+        self._logs.take(name, fd, self.limits(name))
+
+    def told(self, signal: str) -> None:
+        self.on_told(signal)
+
+    def lost(self) -> None:
+        self.on_lost()
+
+    def notified(self, pid: int, fields: dict[str, str]) -> None:
+        """An sd_notify datagram from a process; one that belongs to no agent is left out."""
+        agent = self._keeper.whose(pid)
+        name = self._world.owner(agent) if agent else None
+        if agent is None or name is None:
+            return
+        section = self._world.units[name].agent
+        if section is not None and section.notify_access == "main" and pid != self._world.life(name).pid:
+            return
+        self._manager.feed(events.Notified(agent, _checked(fields)))
+
+    def limits(self, name: str) -> LogLimits:
+        unit = self._world.units.get(name)
+        if unit is None:
+            return LogLimits()
+        section = unit.logs
+        return LogLimits(
+            max_size=int(section.max_size), max_files=section.max_files,
+            rate_interval=float(section.rate_limit_interval), rate_burst=int(section.rate_limit_burst),
+        )
+
+    def kill_all(self) -> None:
+        """The operator lost patience: SIGKILL to every agent."""
+        for name, life in self._world.lives.items():
+            if life.alive and life.state is not State.SPAWNING:
+                _log.warning("%s: %s", name, signal_name(signal.SIGKILL))
+                self._keeper.send(life.agent, signal.SIGKILL, tree=True)
+
+
+def _checked(fields: dict[str, str]) -> dict[str, str]:
+    """Only numbers where numbers belong: what an agent says is not to be trusted."""
+    numeric = ("MAINPID", "EXTEND_TIMEOUT_USEC", "WATCHDOG_USEC")
+    return {key: value for key, value in fields.items() if key not in numeric or (value.isascii() and value.isdigit() and len(value) < 16)}

@@ -1,0 +1,88 @@
+"""The event stream: numbered, kept in the store, told to whoever listens."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+
+import msgspec
+from msgspec import Struct
+
+from maestro.engine.events import Happening
+from maestro.ports import Store
+
+_PAGE = 500
+_MOST_BEHIND = 10_000  # events a listener may be behind before it is taken to the store again
+_RECENT = 5_000  # events kept in memory: what a listener needs when the disk refuses
+
+
+class Told(Struct, frozen=True, kw_only=True):
+    """A happening with its number: the cursor that a listener resumes from."""
+
+    seq: int
+    time: float  # seconds since 1970
+    what: Happening
+
+
+_decode = msgspec.msgpack.Decoder(Told).decode
+
+
+class Hub:
+    """Numbers events, and hands the committed ones to listeners in order."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.last = 0
+        self._published = 0
+        self._recent: deque[Told] = deque(maxlen=_RECENT)
+        self._listeners: list[Callable[[Told], None]] = []
+
+    def resume(self, last: int) -> None:
+        """Go on numbering after what the store has."""
+        self.last = self._published = last
+
+    def number(self, happening: Happening, wall: float) -> Told:
+        self.last += 1
+        return Told(seq=self.last, time=wall, what=happening)
+
+    def publish(self, told: Told) -> None:
+        self._published = told.seq
+        self._recent.append(told)
+        for listener in tuple(self._listeners):
+            listener(told)
+
+    def listen(self, listener: Callable[[Told], None]) -> Callable[[], None]:
+        """Call `listener` for each event from now on; returns how to stop."""
+        self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener)
+
+    async def stream(self, after: int | None, follow: bool) -> AsyncIterator[Told]:
+        """Events after a number (None: from now on), without gap or repeat: what has been, then what comes."""
+        queue: asyncio.Queue[Told] = asyncio.Queue(_MOST_BEHIND)
+        stop = self.listen(lambda told: None if queue.full() else queue.put_nowait(told))
+        try:
+            seen = self._published if after is None else after
+            while True:
+                async for told in self._past(seen):
+                    seen = told.seq
+                    yield told
+                if not follow:
+                    return
+                told = await queue.get()
+                if told.seq == seen + 1:
+                    seen = told.seq
+                    yield told
+                # else it came while the past was read, or the queue was full: read on in the past
+        finally:
+            stop()
+
+    async def _past(self, after: int) -> AsyncIterator[Told]:
+        while after < self._published:
+            rows = [] if self._recent and self._recent[0].seq <= after + 1 else await self._store.events(after, _PAGE)
+            page = [_decode(row.body) for row in rows] or [told for told in self._recent if told.seq > after]
+            for told in page:
+                yield told
+            if not page:
+                return
+            after = page[-1].seq

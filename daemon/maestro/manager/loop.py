@@ -1,0 +1,178 @@
+"""The manager: one door for events, one way out for deeds.
+
+`feed` never awaits, so nobody sees a half-made world. What follows from events is gathered into a batch, committed to the store, and only
+then carried out and told. If the disk refuses, the deeds leave all the same: agents must be held even when nothing can be written.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+import msgspec
+
+from maestro.engine.events import Deed, Event, Happening, Tick
+from maestro.engine.jobs import Job, JobState
+from maestro.engine.step import Step
+from maestro.engine.world import World
+from maestro.manager.happened import Hub, Told
+from maestro.ports import Batch, Chance, Clock, Store
+
+_log = logging.getLogger("maestro")
+_encode = msgspec.msgpack.Encoder().encode
+KEPT_JOBS = 1000  # finished jobs that are remembered, so that a request sent again finds its answer
+RETRY_STORE = 2.0  # seconds between two tries when the disk refuses
+
+
+class Manager:
+    """Holds the world, and stands between it and everything outside."""
+
+    def __init__(self, world: World, store: Store, clock: Clock, chance: Chance, hub: Hub) -> None:
+        self.world = world
+        self.hub = hub
+        self.clock = clock
+        self.store_trouble = ""
+        self.finished: dict[int, Job] = {}  # the newest KEPT_JOBS
+        self._store = store
+        self._chance = chance
+        self._carry: Callable[[Deed], None] = lambda deed: None
+        self._batch = Batch()
+        self._deeds: list[Deed] = []
+        self._told: list[Told] = []
+        self._ended_jobs: list[Job] = []
+        self._waiters: dict[int, list[asyncio.Future[Job]]] = {}
+        self._stirred = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_at: float | None = None
+
+    def employ(self, carry: Callable[[Deed], None]) -> None:
+        """Name who carries deeds out. Apart from the constructor, because he feeds events back."""
+        self._carry = carry
+
+    # ---------------------------------------------------------------------------------- the door
+
+    def feed(self, event: Event) -> Step:
+        """Take in one event. Never awaits."""
+        step = self.world.feed(event, self.clock.now(), self._chance())
+        for name in step.lives:
+            life = self.world.lives.get(name)
+            self._batch.lives[name] = None if life is None else _encode(life)
+        for job in step.jobs:
+            self._keep(job)
+        for happening in step.news:
+            self.tell(happening)
+        self._deeds.extend(step.deeds)
+        if step.lives or step.jobs or step.deeds:
+            self._stir()
+        self._wind()
+        return step
+
+    def tell(self, happening: Happening) -> None:
+        """Put one line into the event stream: it is published when it is committed."""
+        told = self.hub.number(happening, self.clock.wall())
+        self._told.append(told)
+        self._batch.events.append((told.seq, told.time, _encode(told)))
+        self._stir()
+
+    def note_fact(self, name: str, value: str) -> None:
+        self._batch.facts[name] = value
+        self._stir()
+
+    def note_definition(self, unit: str, body: bytes | None) -> None:
+        self._batch.definitions[unit] = body
+        self._stir()
+
+    def note_audit(self, body: bytes) -> None:
+        self._batch.audit.append((self.clock.wall(), body))
+        self._stir()
+
+    def _keep(self, job: Job) -> None:
+        self._batch.jobs[job.id] = _encode(job)
+        self._batch.facts["last_job"] = str(self.world.last_job)
+        if job.state is not JobState.RUNNING:
+            self.finished[job.id] = job
+            self._ended_jobs.append(job)
+            while len(self.finished) > KEPT_JOBS:
+                oldest = next(iter(self.finished))
+                del self.finished[oldest]
+                self._batch.jobs[oldest] = None
+
+    # ---------------------------------------------------------------------------------- time
+
+    def _wind(self) -> None:
+        """Keep one timer of the loop on the world's next ring."""
+        at = self.world.next_ring()
+        if at == self._timer_at and self._timer is not None:
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer, self._timer_at = None, at
+        if at is not None:
+            delay = max(0.0, at - self.clock.now())
+            self._timer = asyncio.get_running_loop().call_later(delay, self._ring)
+
+    def _ring(self) -> None:
+        self._timer, self._timer_at = None, None
+        self.feed(Tick())
+
+    # ---------------------------------------------------------------------------------- the way out
+
+    def _stir(self) -> None:
+        self._idle.clear()
+        self._stirred.set()
+
+    async def run(self) -> None:
+        """Commit and carry out, for ever. One batch is written while the next is gathered."""
+        while True:
+            await self._stirred.wait()
+            self._stirred.clear()
+            batch, self._batch = self._batch, Batch()
+            deeds, self._deeds = self._deeds, []
+            told, self._told = self._told, []
+            ended, self._ended_jobs = self._ended_jobs, []
+            self._note_trouble(await self._store.commit(batch))
+            for deed in deeds:
+                self._carry(deed)
+            for one in told:
+                self.hub.publish(one)
+            for job in ended:
+                for waiter in self._waiters.pop(job.id, ()):
+                    if not waiter.done():
+                        waiter.set_result(job)
+            if not self._stirred.is_set():
+                self._idle.set()
+
+    async def settle(self) -> None:
+        """Wait until all that has been fed is committed and carried out."""
+        self._stir()
+        await self._idle.wait()
+
+    def _note_trouble(self, trouble: str | None) -> None:
+        if trouble and not self.store_trouble:
+            _log.error("the store cannot be written: %s; agents run on, and writing is tried again", trouble)
+        if self.store_trouble and not trouble:
+            _log.warning("the store can be written again; nothing of the states was lost")
+        self.store_trouble = trouble or ""
+        if trouble:
+            asyncio.get_running_loop().call_later(RETRY_STORE, self._stir)
+
+    # ---------------------------------------------------------------------------------- jobs
+
+    def when_done(self, job: Job) -> asyncio.Future[Job]:
+        """A future of the job's end, told only after it was committed."""
+        future: asyncio.Future[Job] = asyncio.get_running_loop().create_future()
+        if job.id in self.finished and not any(one.id == job.id for one in self._ended_jobs):
+            future.set_result(self.finished[job.id])
+        else:
+            self._waiters.setdefault(job.id, []).append(future)
+        return future
+
+    def asked_before(self, request: str) -> list[Job]:
+        """The jobs that a request of this id made, if it was seen before."""
+        if not request:
+            return []
+        return [job for jobs in (self.finished, self.world.jobs) for job in jobs.values() if job.request == request]
+
+

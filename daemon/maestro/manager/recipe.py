@@ -1,0 +1,162 @@
+"""Unit -> Recipe: everything that has to be looked up is looked up here, before the keeper is asked."""
+
+from __future__ import annotations
+
+import grp
+import hashlib
+import os
+import pwd
+import re
+import stat
+
+from msgspec import Struct
+
+from maestro.model.command import expand
+from maestro.model.unit import AgentSection, Unit
+from maestro.ports import Recipe
+
+_MAX_FILE = 1 << 20
+_ASSIGNMENT = re.compile(r"\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)=(.*)$")
+_PASSED_ON = ("LANG", "LC_ALL", "LC_CTYPE", "TZ")
+DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+class CannotPrepare(Exception):
+    """A sentence that says why no recipe can be made."""
+
+
+class House(Struct, frozen=True, kw_only=True):
+    """What is the same for every agent of this daemon."""
+
+    notify: str  # path of the notify socket
+    control: str
+    identity: str  # boot id and root: makes invocation ids differ between daemons and boots
+    environ: dict[str, str]
+    uid: int
+
+
+def invocation(house: House, agent: str) -> str:
+    """The 128-bit id of one started process, as systemd's INVOCATION_ID; the same whenever it is asked for."""
+    return hashlib.sha256(f"{house.identity}\n{agent}".encode()).hexdigest()[:32]
+
+
+def make(unit: Unit, agent_id: str, house: House) -> Recipe:
+    """The recipe for the next process of a unit. Raises `CannotPrepare`."""
+    agent = unit.agent
+    assert agent is not None
+    uid, gid, groups, home = identity(agent, house.uid)
+    env = environment(unit, agent, house, home)
+    env["INVOCATION_ID"] = invocation(house, agent_id)
+    env["MAESTRO_UNIT"] = unit.name
+    env["MAESTRO_CONTROL"] = house.control
+    if agent.type == "notify" or agent.watchdog:
+        env["NOTIFY_SOCKET"] = house.notify
+    if agent.watchdog:
+        env["WATCHDOG_USEC"] = str(int(agent.watchdog * 1e6))
+    cwd = home or "/" if agent.working_directory == "~" else agent.working_directory
+    return Recipe(
+        argv=expand(agent.exec, env), env=env, cwd=cwd, uid=uid, gid=gid, groups=groups, umask=int(agent.umask, 8),
+        stream=unit.name, title=unit.name,
+    )
+
+
+def make_probe(unit: Unit, agent_id: str, command: tuple[str, ...], house: House) -> Recipe:
+    """A recipe for an exec probe: as the agent, but silent and on its own."""
+    recipe = make(unit, agent_id, house)
+    env = {name: value for name, value in recipe.env.items() if name not in ("NOTIFY_SOCKET", "WATCHDOG_USEC")}
+    return Recipe(
+        argv=expand(command, env), env=env, cwd=recipe.cwd, uid=recipe.uid, gid=recipe.gid, groups=recipe.groups, umask=recipe.umask,
+        stream=None, title=f"probe of {unit.name}",
+    )
+
+
+# ------------------------------------------------------------------------------------------- who
+
+
+def identity(agent: AgentSection, own_uid: int) -> tuple[int | None, int | None, tuple[int, ...], str]:
+    """uid, gid, supplementary groups and home; None where nothing changes."""
+    if agent.user is None and agent.group is None:
+        return None, None, (), _home(own_uid)
+    if own_uid != 0:
+        return _as_ordinary_user(agent, own_uid)
+    user = _user(agent.user) if agent.user is not None else pwd.getpwuid(0)
+    gid = _group(agent.group) if agent.group is not None else user.pw_gid
+    groups = tuple(os.getgrouplist(user.pw_name, gid))
+    return user.pw_uid, gid, groups, user.pw_dir
+
+
+def _as_ordinary_user(agent: AgentSection, own_uid: int) -> tuple[None, None, tuple[int, ...], str]:
+    if agent.user is not None and _user(agent.user).pw_uid != own_uid:
+        raise CannotPrepare(f"cannot run as user {agent.user}: this daemon runs as uid {own_uid}, and only root may change users")
+    return None, None, (), _home(own_uid)
+
+
+def _user(name: str) -> pwd.struct_passwd:
+    try:
+        return pwd.getpwuid(int(name)) if name.isdigit() else pwd.getpwnam(name)
+    except KeyError:
+        raise CannotPrepare(f"cannot run as user {name}: no such user") from None
+
+
+def _group(name: str) -> int:
+    try:
+        return int(name) if name.isdigit() else grp.getgrnam(name).gr_gid
+    except KeyError:
+        raise CannotPrepare(f"cannot run as group {name}: no such group") from None
+
+
+def _home(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_dir
+    except KeyError:
+        return "/"
+
+
+# ------------------------------------------------------------------------------------------- environment
+
+
+def environment(unit: Unit, agent: AgentSection, house: House, home: str) -> dict[str, str]:
+    """The agent's variables: little from the daemon's own, then the files, then the unit's own lines."""
+    env = {name: house.environ[name] for name in _PASSED_ON if name in house.environ}
+    env["PATH"] = house.environ.get("PATH") or DEFAULT_PATH
+    if agent.user is not None:
+        env |= {"HOME": home, "USER": str(agent.user), "LOGNAME": str(agent.user)}
+    elif "HOME" in house.environ:
+        env["HOME"] = house.environ["HOME"]
+    for path in agent.environment_file:
+        env |= _read_environment(path)
+    return env | dict(agent.environment)
+
+
+def _read_environment(path: str) -> dict[str, str]:
+    """NAME=VALUE lines; `#` and `;` begin comments, quotes around a value are taken off. `-` in front: it may be missing."""
+    optional, path = path.startswith("-"), path.removeprefix("-")
+    try:
+        text = _read_small(path)
+    except OSError as error:
+        if optional:
+            return {}
+        raise CannotPrepare(f"cannot read environment file {path}: {(error.strerror or str(error)).lower()}") from None
+    found = {}
+    for number, line in enumerate(text.splitlines(), start=1):
+        if not line.strip() or line.lstrip()[0] in "#;":
+            continue
+        match = _ASSIGNMENT.match(line)
+        if match is None:
+            raise CannotPrepare(f"{path}:{number}: expected NAME=VALUE")
+        found[match[1]] = _unquote(match[2].strip())
+    return found
+
+
+def _read_small(path: str) -> str:
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # a fifo must not hold the manager up
+    with os.fdopen(fd, "rb") as file:
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            raise OSError(0, "not a regular file")
+        return file.read(_MAX_FILE).decode("utf-8", "surrogateescape")
+
+
+def _unquote(value: str) -> str:
+    if len(value) >= 2 and value[0] == value[-1] and value[0] in "'\"":
+        return value[1:-1]
+    return value

@@ -1,0 +1,1 @@
+"""What a unit is: text in, a `Unit` or `Problem`s out. Pure."""

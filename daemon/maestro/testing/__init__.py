@@ -1,0 +1,1 @@
+"""A world on a virtual clock, for tests here and for authors of plugins."""

@@ -1,0 +1,205 @@
+"""The engine on a virtual clock, with agents that are only scripts: a month of crashes in a second."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Iterable
+from itertools import count
+
+from msgspec import Struct
+
+from maestro.engine import events
+from maestro.engine.events import Deed, Ended, Event, Happening
+from maestro.engine.state import Life, State
+from maestro.engine.step import Step
+from maestro.engine.world import World
+from maestro.model.unit import AgentSection, Unit, UnitSection
+
+
+class Play(Struct, frozen=True, kw_only=True):
+    """How one process behaves. Times are seconds after its start; None: never."""
+
+    ready: float | None = None  # when it says READY=1, or its probe answers
+    ends: float | None = None
+    code: int | None = 0
+    signal: int | None = None
+    heeds: tuple[str, ...] = ("TERM",)  # signals that end it, besides KILL
+    slow: float = 0.0  # how long it takes to heed
+    leaves: int = 0  # processes of its tree that outlive it and heed only KILL
+    cannot: str = ""  # why it cannot be spawned
+
+
+Script = Callable[[str, int], Play]  # unit, number of the start -> how it goes
+FOREVER = Play()
+
+
+class Theatre:
+    """A world whose keeper is this object. Time passes only in `run`."""
+
+    def __init__(self, units: Iterable[Unit], script: Script | None = None, chance: float = 0.0) -> None:
+        self.declared = {unit.name: unit for unit in units}
+        self.world = World(self.declared.get)
+        for unit in self.declared.values():
+            self.world.put(unit)
+        self.now = 0.0
+        self.chance = chance
+        self.script: Script = script or (lambda unit, number: FOREVER)
+        self.alive: dict[str, Play] = {}  # agent -> how it goes: the processes there are
+        self.leftovers: dict[str, int] = {}
+        self.unacknowledged: dict[str, Ended] = {}
+        self.seen: list[tuple[float, str, State]] = []
+        self.news: list[Happening] = []
+        self.two_at_once: list[str] = []  # agents that were started beside a living one of their unit
+        self._heap: list[tuple[float, int, Event]] = []
+        self._order = count()
+        self._pids = count(100)
+
+    # ------------------------------------------------------------------------------ what happens
+
+    def ask(self, verb: str, *names: str) -> Step:
+        return self.feed(events.Asked(verb, names))
+
+    def feed(self, event: Event) -> Step:
+        step = self.world.feed(event, self.now, self.chance)
+        for name in sorted(step.lives):
+            self.seen.append((self.now, name, self.world.life(name).state))
+        self.news.extend(step.news)
+        for deed in step.deeds:
+            self.carry(deed)
+        return step
+
+    def run(self, until: float) -> Theatre:
+        """Let time pass, from event to event, up to and including `until`."""
+        while True:
+            ring = self.world.next_ring()
+            at = min(self._heap[0][0] if self._heap else until + 1, ring if ring is not None else until + 1)
+            if at > until:
+                self.now = until
+                return self
+            self.now = max(self.now, at)
+            if self._heap and self._heap[0][0] <= self.now:
+                self._happen(heapq.heappop(self._heap)[2])
+            else:
+                self.feed(events.Tick())
+
+    def life(self, name: str) -> Life:
+        return self.world.life(name)
+
+    def states(self, name: str) -> list[State]:
+        """The states a unit went through, each once in a row."""
+        found: list[State] = []
+        for _, unit, state in self.seen:
+            if unit == name and (not found or found[-1] is not state):
+                found.append(state)
+        return found
+
+    def times(self, name: str, state: State) -> list[float]:
+        """When a unit entered a state."""
+        found, before = [], None
+        for at, unit, now in self.seen:
+            if unit == name:
+                if now is state and before is not state:
+                    found.append(at)
+                before = now
+        return found
+
+    # ------------------------------------------------------------------------------ the keeper's part
+
+    def carry(self, deed: Deed) -> None:
+        match deed:
+            case events.Spawn():
+                self._spawn(deed)
+            case events.Send():
+                self._signal(deed)
+            case events.Acknowledge():
+                self.unacknowledged.pop(deed.agent, None)
+            case events.Adopt():
+                self._adopt(deed)
+            case _:
+                pass
+
+    def later(self, delay: float, event: Event) -> None:
+        heapq.heappush(self._heap, (self.now + delay, next(self._order), event))
+
+    def _spawn(self, deed: events.Spawn) -> None:
+        if deed.agent in self.alive:
+            self.later(0.0, events.Spawned(deed.agent, 1, 1))
+            return
+        for agent in (*self.alive, *self.leftovers):
+            if agent.rpartition("#")[0] == deed.unit:
+                self.two_at_once.append(deed.agent)
+        play = self.script(deed.unit, int(deed.agent.rpartition("#")[2]))
+        if play.cannot:
+            self.later(0.0, events.CannotSpawn(deed.agent, play.cannot))
+            return
+        self.alive[deed.agent] = play
+        pid = next(self._pids)
+        self.later(0.0, events.Spawned(deed.agent, pid, pid))
+        if play.ready is not None:
+            self.later(play.ready, events.Notified(deed.agent, {"READY": "1"}))
+            self.later(play.ready, events.ProbeAnswered(deed.agent))
+        if play.ends is not None:
+            self.later(play.ends, Ended(agent=deed.agent, code=play.code, signal=play.signal))
+
+    def _signal(self, deed: events.Send) -> None:
+        number = {"KILL": 9, "TERM": 15, "ABRT": 6, "INT": 2, "HUP": 1}.get(deed.signal, 10)
+        play = self.alive.get(deed.agent)
+        if play is not None and (deed.signal == "KILL" or deed.signal in play.heeds):
+            self.later(0.0 if deed.signal == "KILL" else play.slow, Ended(agent=deed.agent, signal=number))
+        if deed.signal == "KILL" and deed.tree and deed.agent in self.leftovers:
+            self.later(0.0, events.Emptied(deed.agent))
+
+    def _happen(self, event: Event) -> None:
+        """Only what is true reaches the world: a process ends once, a dead one says nothing."""
+        if isinstance(event, Ended):
+            play = self.alive.pop(event.agent, None)
+            if play is None:
+                if event.code is None and event.signal is None:  # what a new keeper answers when it finds nothing
+                    self.feed(event)
+                return
+            left = tuple(f"{number} (left)" for number in range(play.leaves))
+            if left:
+                self.leftovers[event.agent] = play.leaves
+            event = Ended(agent=event.agent, code=event.code if event.signal is None else None, signal=event.signal, left=left)
+            self.unacknowledged[event.agent] = event
+        elif isinstance(event, events.Emptied):
+            if self.leftovers.pop(event.agent, None) is None:
+                return
+        elif isinstance(event, events.Notified) and event.agent not in self.alive:
+            return
+        self.feed(event)
+
+    def _adopt(self, deed: events.Adopt) -> None:
+        if deed.agent in self.alive:
+            self.later(0.0, events.Spawned(deed.agent, deed.pid or 1, 1))
+        else:
+            self.later(0.0, Ended(agent=deed.agent))
+
+    # ------------------------------------------------------------------------------ the manager dies
+
+    def kill_manager(self, *, keeper: bool = False) -> None:
+        """What was committed survives; what was on its way to the dead manager is asked for anew."""
+        lives, jobs, last = dict(self.world.lives), list(self.world.jobs.values()), self.world.last_job
+        self.world = World(self.declared.get)
+        for unit in self.declared.values():
+            self.world.put(unit)
+        self.world.restore(lives, jobs)
+        self.world.last_job = last
+        running = {agent: (1, 1) for agent in (*self.alive, *(() if keeper else self.leftovers)) if agent not in self.unacknowledged}
+        ended = {} if keeper else dict(self.unacknowledged)
+        self.feed(events.Looked({} if keeper else running, ended, keeper))
+
+
+def unit(name: str = "web", **options: object) -> Unit:
+    """A unit for tests: `requires`, `after` … go to `unit:`, the rest to `agent:`."""
+    hung = {key: options.pop(key) for key in ("requires", "wants", "after", "before") if key in options}
+    section = UnitSection(**{key: tuple(value) for key, value in hung.items()})  # type: ignore[arg-type, call-overload]
+    if name.endswith(".target"):
+        return Unit(name=name, kind="target", unit=section)
+    options.setdefault("exec", ("/bin/true",))
+    origins: dict[str, object] = {"agent.start_timeout": None} if "start_timeout" in options else {}
+    return Unit(
+        name=name, kind="agent", unit=section, agent=AgentSection(**options), origins=origins,  # type: ignore[arg-type]
+    )
+
+
