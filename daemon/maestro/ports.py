@@ -44,7 +44,9 @@ class KeeperNews(Protocol):
     def ended(self, ended: Ended) -> None: ...
     def emptied(self, agent: str) -> None: ...
     def stream(self, name: str, fd: int) -> None: ...
-    def told(self, signal: str) -> None: ...  # the keeper was told "terminate", "reload" or "reexec" by a signal
+    def told(
+        self, signal: str
+    ) -> None: ...  # the keeper was told "terminate", "reload" or "reexec" by a signal
     def lost(self) -> None: ...  # the keeper is gone
 
 

@@ -18,14 +18,26 @@ from maestro.testing.theatre import Play, Theatre, unit
 
 MANY = int(os.environ.get("MAESTRO_INTERLEAVINGS", "5200"))
 search = settings(max_examples=MANY, deadline=None, database=None, suppress_health_check=list(HealthCheck))
-some = settings(max_examples=max(MANY // 10, 100), deadline=None, database=None, suppress_health_check=list(HealthCheck))
+some = settings(
+    max_examples=max(MANY // 10, 100), deadline=None, database=None, suppress_health_check=list(HealthCheck)
+)
 
 STOP = StopSection(sequence=(StopStep("TERM 5s"), StopStep("KILL 5s")))
-QUICK = RestartSection(delay=Seconds("200ms"), max_delay=Seconds(5), start_limits=(StartLimit("4/10s"),), cooldown=Seconds(60))
+QUICK = RestartSection(
+    delay=Seconds("200ms"), max_delay=Seconds(5), start_limits=(StartLimit("4/10s"),), cooldown=Seconds(60)
+)
 ENDS = RestartSection(delay=Seconds("200ms"), start_limits=(StartLimit("3/10s"),), on_give_up="fail")
 UNITS: tuple[Unit, ...] = (
     unit("db", type="notify", restart=QUICK, stop=STOP, start_timeout=Seconds(10)),
-    unit("api", type="notify", restart=ENDS, stop=STOP, start_timeout=Seconds(10), requires=("db",), after=("db",)),
+    unit(
+        "api",
+        type="notify",
+        restart=ENDS,
+        stop=STOP,
+        start_timeout=Seconds(10),
+        requires=("db",),
+        after=("db",),
+    ),
     unit("web", restart=QUICK, stop=STOP, requires=("api",), after=("api",), wants=("log",)),
     unit("log", restart=RestartSection(policy="no"), stop=STOP, before=("web",)),
     unit("job", type="oneshot", restart=QUICK, stop=STOP, after=("db",)),
@@ -96,12 +108,20 @@ def test_a_stop_converges_from_every_state(cast: list[Play], acts: list[tuple[st
 
 
 calm = st.builds(
-    Play, ready=st.sampled_from([0.0, 0.3, 2.0]), heeds=st.sampled_from([("TERM",), ()]), slow=st.sampled_from([0.0, 1.0, 4.0])
+    Play,
+    ready=st.sampled_from([0.0, 0.3, 2.0]),
+    heeds=st.sampled_from([("TERM",), ()]),
+    slow=st.sampled_from([0.0, 1.0, 4.0]),
 )
 
 
 @some
-@given(st.lists(calm, min_size=1, max_size=4), acts, st.sampled_from(["start", "restart", "stop"]), st.sampled_from(NAMES[:4]))
+@given(
+    st.lists(calm, min_size=1, max_size=4),
+    acts,
+    st.sampled_from(["start", "restart", "stop"]),
+    st.sampled_from(NAMES[:4]),
+)
 def test_the_last_verb_wins(cast: list[Play], acts: list[tuple[str, object]], verb: str, name: str) -> None:
     theatre = perform(cast, acts)
     theatre.ask(verb, name)
@@ -111,7 +131,10 @@ def test_the_last_verb_wins(cast: list[Play], acts: list[tuple[str, object]], ve
 
 
 @some
-@given(st.lists(st.floats(0, 1, exclude_max=True), min_size=1, max_size=12), st.sampled_from([0.1, 1.0, 7.0, 100.0]))
+@given(
+    st.lists(st.floats(0, 1, exclude_max=True), min_size=1, max_size=12),
+    st.sampled_from([0.1, 1.0, 7.0, 100.0]),
+)
 def test_the_delays_are_the_formula(chances: list[float], delay: float) -> None:
     rule = RestartSection(delay=Seconds(delay), max_delay=Seconds(60), start_limits=())
     theatre = Theatre([unit(restart=rule)], lambda *_: Play(ends=0.0, code=1))

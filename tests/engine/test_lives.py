@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from maestro.engine import policy
 from maestro.engine.events import Notified
 from maestro.engine.jobs import JobState
 from maestro.engine.state import Coarse, Goal, Life, Result, State
-from maestro.engine import policy
 from maestro.model.unit import RestartSection, StopSection
 from maestro.model.values import Percentage, Seconds, StartLimit, StopStep
 from maestro.testing.theatre import FOREVER, Play, Theatre, unit
@@ -141,7 +141,9 @@ def test_an_end_before_ready_is_a_fault_even_with_status_0() -> None:
 
 
 def test_what_cannot_be_spawned_is_tried_again_and_says_why() -> None:
-    theatre = Theatre([unit(restart=UNLIMITED)], lambda *_: Play(cannot="cannot change directory to /srv: no such file"))
+    theatre = Theatre(
+        [unit(restart=UNLIMITED)], lambda *_: Play(cannot="cannot change directory to /srv: no such file")
+    )
     theatre.ask("start", "web")
     theatre.run(until=0.5)
     assert theatre.life("web").state is State.BACKOFF
@@ -167,7 +169,10 @@ def test_what_does_not_get_ready_is_stopped_and_tried_again() -> None:
 
 
 def test_a_missed_watchdog_is_aborted_and_restarted() -> None:
-    theatre = Theatre([unit(type="notify", watchdog=Seconds(10), restart=UNLIMITED)], lambda *_: Play(ready=1, heeds=("ABRT",)))
+    theatre = Theatre(
+        [unit(type="notify", watchdog=Seconds(10), restart=UNLIMITED)],
+        lambda *_: Play(ready=1, heeds=("ABRT",)),
+    )
     theatre.ask("start", "web")
     theatre.run(until=5)
     theatre.feed(Notified("web#1", {"WATCHDOG": "1"}))
@@ -204,7 +209,9 @@ def test_a_stop_goes_through_its_steps() -> None:
 
 
 def test_leftovers_are_ended_before_the_next_copy() -> None:
-    theatre = Theatre([unit(restart=UNLIMITED)], lambda _, n: Play(ends=1, code=1, leaves=2) if n == 1 else FOREVER)
+    theatre = Theatre(
+        [unit(restart=UNLIMITED)], lambda _, n: Play(ends=1, code=1, leaves=2) if n == 1 else FOREVER
+    )
     theatre.ask("start", "web")
     theatre.run(until=20)
     assert theatre.life("web").state is State.STOPPING
@@ -234,7 +241,10 @@ def test_what_even_kill_does_not_end_is_said_and_never_started_beside() -> None:
 
 
 def chain(*names: str) -> list[object]:
-    return [unit(name, requires=names[:i][-1:], after=names[:i][-1:], type="notify") for i, name in enumerate(names)]
+    return [
+        unit(name, requires=names[:i][-1:], after=names[:i][-1:], type="notify")
+        for i, name in enumerate(names)
+    ]
 
 
 def test_a_dependant_waits_for_ready_and_stops_first() -> None:
@@ -262,11 +272,15 @@ def test_a_restart_of_a_requirement_goes_round_the_whole_chain_in_order() -> Non
 def test_a_dependant_that_waited_starts_when_the_failed_dependency_recovers() -> None:
     db = unit("db", type="notify", restart=RestartSection(policy="no"))
     web = unit("web", requires=("db",), after=("db",))
-    theatre = Theatre([db, web], lambda name, n: FOREVER if name == "web" else crash(1) if n == 1 else Play(ready=1))
+    theatre = Theatre(
+        [db, web], lambda name, n: FOREVER if name == "web" else crash(1) if n == 1 else Play(ready=1)
+    )
     job = theatre.ask("start", "web").jobs[0]
     theatre.run(until=5)
     assert theatre.life("web").coarse is Coarse.WAITING
-    assert theatre.life("web").cause == "waits for db, which has failed: ended with exit status 1 before it was ready" or (
+    assert theatre.life(
+        "web"
+    ).cause == "waits for db, which has failed: ended with exit status 1 before it was ready" or (
         "waits for db, which has failed" in theatre.life("web").cause
     )
     assert any(one.job == job.id and one.words.startswith("start: dependency") for one in theatre.news)
@@ -277,7 +291,11 @@ def test_a_dependant_that_waited_starts_when_the_failed_dependency_recovers() ->
 
 def test_giving_up_reaches_every_dependant() -> None:
     restart = RestartSection(delay=Seconds(0), start_limits=(StartLimit("2/10s"),), on_give_up="fail")
-    units = [unit("db", type="notify", restart=restart), unit("api", requires=("db",), after=("db",)), unit("web", requires=("api",), after=("api",))]
+    units = [
+        unit("db", type="notify", restart=restart),
+        unit("api", requires=("db",), after=("db",)),
+        unit("web", requires=("api",), after=("api",)),
+    ]
     theatre = Theatre(units, lambda name, _: crash(0.1) if name == "db" else FOREVER)
     theatre.ask("start", "web")
     theatre.run(until=50)
@@ -288,7 +306,10 @@ def test_giving_up_reaches_every_dependant() -> None:
 
 def test_a_wanted_unit_may_fail() -> None:
     theatre = Theatre(
-        [unit("log", restart=RestartSection(policy="no"), type="notify"), unit("web", wants=("log", "nobody"), after=("log", "nobody"))],
+        [
+            unit("log", restart=RestartSection(policy="no"), type="notify"),
+            unit("web", wants=("log", "nobody"), after=("log", "nobody")),
+        ],
         lambda name, _: crash(3) if name == "log" else FOREVER,
     )
     theatre.ask("start", "web")
@@ -298,7 +319,9 @@ def test_a_wanted_unit_may_fail() -> None:
 
 def test_units_that_do_not_know_each_other_start_together() -> None:
     units = [unit(f"a{i}", type="notify") for i in range(50)]
-    theatre = Theatre([*units, unit("all.target", wants=[one.name for one in units])], lambda *_: Play(ready=1))
+    theatre = Theatre(
+        [*units, unit("all.target", wants=[one.name for one in units])], lambda *_: Play(ready=1)
+    )
     theatre.ask("start", "all.target")
     theatre.run(until=3)
     assert {theatre.times(one.name, State.RUNNING)[0] for one in units} == {1}
@@ -306,7 +329,13 @@ def test_units_that_do_not_know_each_other_start_together() -> None:
 
 
 def test_a_cycle_is_named_edge_by_edge_and_refused() -> None:
-    theatre = Theatre([unit("a", after=("b",), requires=("b",)), unit("b", after=("c",), requires=("c",)), unit("c", after=("a",))])
+    theatre = Theatre(
+        [
+            unit("a", after=("b",), requires=("b",)),
+            unit("b", after=("c",), requires=("c",)),
+            unit("c", after=("a",)),
+        ]
+    )
     refusal = theatre.ask("start", "a").refusals["a"]
     assert refusal.code == "cycle"
     for edge in ("b before a", "c before b", "a before c"):

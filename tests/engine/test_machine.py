@@ -8,18 +8,26 @@ from maestro.engine import guards, machine
 from maestro.engine.machine import IGNORED, ROWS, TABLE, TIMERS, Input
 from maestro.engine.state import COARSE, State
 
+
 def cannot_come() -> set[tuple[State, Input]]:
     """What cannot come, with the reason. Every pair is answered, ignored, or listed here."""
     asleep = {State.DEAD, State.FAILED, State.WAITING, State.BACKOFF, State.COOLDOWN}
     of_processes = {
-        Input.SPAWNED, Input.CANNOT_SPAWN, Input.READY, Input.STOP_SAID, Input.ENDED, Input.GONE,
+        Input.SPAWNED,
+        Input.CANNOT_SPAWN,
+        Input.READY,
+        Input.STOP_SAID,
+        Input.ENDED,
+        Input.GONE,
     }  # the world drops them for a unit without a process
     pairs = {(state, moment) for state in asleep for moment in of_processes}
     for name, moment in machine.RINGS.items():  # a timer is unwound by leaving its states
         pairs |= {(state, moment) for state in State if name not in TIMERS[state]}
     pairs |= {(state, Input.GO) for state in State if state is not State.WAITING}  # only `_urge` says GO
     pairs |= {(state, Input.HALT) for state in (State.DEAD, State.FAILED)}  # and HALT
-    pairs |= {(state, Input.RELOAD_ASKED) for state in State if state is not State.RUNNING}  # the verb refuses
+    pairs |= {
+        (state, Input.RELOAD_ASKED) for state in State if state is not State.RUNNING
+    }  # the verb refuses
     pairs |= {(State.STARTING, Input.CANNOT_SPAWN), (State.RUNNING, Input.CANNOT_SPAWN)}  # it was spawned
     return pairs
 
@@ -34,7 +42,9 @@ def test_every_pair_is_answered_ignored_or_cannot_come(state: State, moment: Inp
 def test_the_last_row_of_a_pair_always_applies() -> None:
     for (state, moment), rows in ROWS.items():
         assert rows[-1].guard is guards.always, f"{moment!r} while {state}"
-        assert all(row.guard is not guards.always for row in rows[:-1]), f"dead rows: {moment!r} while {state}"
+        assert all(row.guard is not guards.always for row in rows[:-1]), (
+            f"dead rows: {moment!r} while {state}"
+        )
 
 
 def test_every_state_has_a_coarse_one_and_timers() -> None:

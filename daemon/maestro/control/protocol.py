@@ -1,27 +1,42 @@
 """What is said on control.sock.
 
-A frame is a 4-byte big-endian length and that many bytes of msgpack: one map. The client sends `{v, id, do, …}`, the fields of a
-request below beside them; `id` is its own, any string, and comes back in every frame of the answer:
+A frame is a 4-byte big-endian length and that many bytes of msgpack: one map. The client sends
+`{v, id, do, …}`, the fields of a request below beside them; `id` is its own, any string of 1 to 128 printable
+characters, and comes back in every frame of the answer:
 
     {id, more: {…}}      an item of a stream, or progress of a verb; any number of them
     {id, done: {…}}      the end, well
     {id, error: {…}}     the end, refused: an `ErrorView`
 
-A connection carries any number of requests at the same time. A request with an `id` the manager has seen is the same request: a client
-whose connection broke sends it again, and a verb is not carried out twice.
+Progress of a verb is `VerbView`s, and `done` holds the last one again. What has several answers (show, cat,
+audit) has them in `done: {items: […]}`. A stream begins with a mark: an item that says where it begins, so
+that it can be resumed from its first moment. An error with the id "" is about the connection, which then
+ends, or about a request whose id could not be read.
+
+A connection carries up to 64 requests at the same time. A request with an `id` the manager has seen is the
+same request: a client whose connection broke sends it again, and a verb is not carried out twice. Whoever
+closes the sending side has hung up.
 
 Versions: 1 (0.1.0) all of the below. Fields may be added; names and meanings stay.
 """
 
 from __future__ import annotations
 
-from typing import Any
+import math
+from typing import Annotated, Any
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
-VERSION = 1
-MAX_REQUEST = 1 << 20  # bytes of a frame from a client
-MAX_REPLY = 16 << 20  # bytes of a frame from the server
+from maestro.control.bounds import MAX_REPLY as MAX_REPLY
+from maestro.control.bounds import MAX_REQUEST as MAX_REQUEST
+from maestro.control.bounds import MAX_UNITS
+from maestro.control.bounds import VERSION as VERSION
+
+Name = Annotated[str, Meta(min_length=1, max_length=255)]  # of a unit, or a glob
+Names = Annotated[tuple[Name, ...], Meta(max_length=MAX_UNITS)]
+OneOrMore = Annotated[tuple[Name, ...], Meta(min_length=1, max_length=MAX_UNITS)]
+Count = Annotated[int, Meta(ge=0, le=1_000_000)]
+Place = Annotated[int, Meta(ge=0, lt=1 << 63)]  # a cursor; sqlite and files know no greater number
 
 # ------------------------------------------------------------------------------------------- requests
 
@@ -30,98 +45,121 @@ class Request(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One thing asked. `do` is the tag; each subclass is one route."""
 
 
-class Hello(Request, tag_field="do", tag="hello"):
+class Hello(Request, frozen=True, tag_field="do", tag="hello"):
     """Who answers: version of the daemon and of the protocol, and the role the caller has."""
 
 
-class Start(Request, tag_field="do", tag="start"):
-    units: tuple[str, ...]  # names or globs
+class Start(Request, frozen=True, tag_field="do", tag="start"):
+    units: OneOrMore  # names or globs
     wait: bool = True
 
 
-class Stop(Request, tag_field="do", tag="stop"):
-    units: tuple[str, ...]
+class Stop(Request, frozen=True, tag_field="do", tag="stop"):
+    units: OneOrMore
     wait: bool = True
 
 
-class Restart(Request, tag_field="do", tag="restart"):
-    units: tuple[str, ...]
+class Restart(Request, frozen=True, tag_field="do", tag="restart"):
+    units: OneOrMore
     wait: bool = True
 
 
-class Reload(Request, tag_field="do", tag="reload"):
-    units: tuple[str, ...]
+class Reload(Request, frozen=True, tag_field="do", tag="reload"):
+    units: OneOrMore
     wait: bool = True
 
 
-class Kill(Request, tag_field="do", tag="kill"):
+class Kill(Request, frozen=True, tag_field="do", tag="kill"):
     """Send a signal; changes no goal, so a policy may restart what it ends."""
 
-    units: tuple[str, ...]
-    signal: str = "TERM"
+    units: OneOrMore
+    signal: Annotated[str, Meta(min_length=1, max_length=20)] = "TERM"
     whole: bool = True  # every process of the agent; False: the main process
 
 
-class Enable(Request, tag_field="do", tag="enable"):
-    units: tuple[str, ...]
+class Enable(Request, frozen=True, tag_field="do", tag="enable"):
+    units: OneOrMore
     now: bool = False  # and start
 
 
-class Disable(Request, tag_field="do", tag="disable"):
-    units: tuple[str, ...]
+class Disable(Request, frozen=True, tag_field="do", tag="disable"):
+    units: OneOrMore
     now: bool = False  # and stop
 
 
-class Status(Request, tag_field="do", tag="status"):
-    units: tuple[str, ...] = ()  # none: all that are loaded
-    lines: int = 10  # of log, where units are named
+class Status(Request, frozen=True, tag_field="do", tag="status"):
+    units: Names = ()  # none: all that are loaded
+    lines: Count = 10  # of log, where units are named
     detail: bool = True  # processes and log lines; False: states only
 
 
-class Show(Request, tag_field="do", tag="show"):
-    units: tuple[str, ...]
+class Show(Request, frozen=True, tag_field="do", tag="show"):
+    units: OneOrMore
 
 
-class Cat(Request, tag_field="do", tag="cat"):
-    units: tuple[str, ...]
+class Cat(Request, frozen=True, tag_field="do", tag="cat"):
+    units: OneOrMore
 
 
-class Logs(Request, tag_field="do", tag="logs"):
-    units: tuple[str, ...]
-    lines: int | None = 10  # the last n of each; None: all
+class Logs(Request, frozen=True, tag_field="do", tag="logs"):
+    units: OneOrMore
+    lines: Count | None = 10  # the last n of each; None: all
     since: float | None = None  # seconds since 1970
     until: float | None = None
-    grep: str | None = None
-    cursors: dict[str, int] = {}  # unit -> offset to go on from
+    grep: Annotated[str, Meta(max_length=10_000)] | None = None
+    cursors: dict[Name, Place] = {}  # unit -> offset to go on from
     follow: bool = False
 
+    def __post_init__(self) -> None:
+        for field in ("since", "until"):
+            value = getattr(self, field)
+            if value is not None and not math.isfinite(value):
+                raise ValueError(f"{field} is not a time")
 
-class Events(Request, tag_field="do", tag="events"):
-    units: tuple[str, ...] = ()
-    cursor: int | None = None  # go on after this sequence number; None: from now on
+
+class Events(Request, frozen=True, tag_field="do", tag="events"):
+    units: Names = ()
+    cursor: Place | None = None  # go on after this sequence number; None: from now on
     follow: bool = True
-    lines: int = 0  # without a cursor: the last n first
+    lines: Count = 0  # without a cursor: the last n first
 
 
-class Audit(Request, tag_field="do", tag="audit"):
-    lines: int = 20
+class Audit(Request, frozen=True, tag_field="do", tag="audit"):
+    lines: Count = 20
 
 
-class DaemonReload(Request, tag_field="do", tag="daemon-reload"):
+class DaemonReload(Request, frozen=True, tag_field="do", tag="daemon-reload"):
     """Read the unit files again."""
 
 
-class DaemonReexec(Request, tag_field="do", tag="daemon-reexec"):
+class DaemonReexec(Request, frozen=True, tag_field="do", tag="daemon-reexec"):
     """Replace the code of keeper and manager; agents run on."""
 
 
-class Shutdown(Request, tag_field="do", tag="shutdown"):
+class Shutdown(Request, frozen=True, tag_field="do", tag="shutdown"):
     keep_agents: bool = False  # False: stop every agent first, in order
 
 
+Verb = Start | Stop | Restart | Reload  # they make jobs
+
 AnyRequest = (
-    Hello | Start | Stop | Restart | Reload | Kill | Enable | Disable | Status | Show | Cat | Logs | Events | Audit
-    | DaemonReload | DaemonReexec | Shutdown
+    Hello
+    | Start
+    | Stop
+    | Restart
+    | Reload
+    | Kill
+    | Enable
+    | Disable
+    | Status
+    | Show
+    | Cat
+    | Logs
+    | Events
+    | Audit
+    | DaemonReload
+    | DaemonReexec
+    | Shutdown
 )
 
 # ------------------------------------------------------------------------------------------- answers
@@ -140,7 +178,9 @@ class HelloView(Struct, frozen=True, kw_only=True):
     root: str
     pid: int  # of the keeper
     started: float  # when this manager began, seconds since 1970
-    notices: tuple[str, ...] = ()  # what an operator should know: store not writable, plugin set aside, units that do not load
+    notices: tuple[
+        str, ...
+    ] = ()  # what an operator should know: store not writable, plugin set aside, units that do not load
 
 
 class JobView(Struct, frozen=True, kw_only=True):
@@ -152,7 +192,10 @@ class JobView(Struct, frozen=True, kw_only=True):
 
 
 class VerbView(Struct, frozen=True, kw_only=True):
-    """Answer to a verb: per unit a job, or an error. As `more` while waiting: the jobs still running, `words` saying what they wait for."""
+    """Answer to a verb: per unit a job, or an error.
+
+    As `more` while waiting: all its jobs, `words` of those still running saying what they wait for.
+    """
 
     jobs: tuple[JobView, ...] = ()
     errors: dict[str, ErrorView] = {}
@@ -164,6 +207,7 @@ class LineView(Struct, frozen=True, kw_only=True):
     time: float  # seconds since 1970 when its chunk was written; 0 when unknown
     text: str
     cursor: int  # resume after this line
+    mark: bool = False  # not a line: says only where reading of this unit begins, so that it can be resumed
 
 
 class ProcessView(Struct, frozen=True, kw_only=True):
@@ -239,7 +283,7 @@ class EventView(Struct, frozen=True, kw_only=True):
     seq: int  # the cursor
     time: float
     unit: str
-    kind: str
+    kind: str  # "mark": not an event: says only which is the last before those that follow
     words: str
     state: str = ""
     agent: str = ""

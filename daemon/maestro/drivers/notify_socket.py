@@ -18,7 +18,9 @@ _BATCH = 256  # datagrams taken in one turn, so that a flood cannot starve the r
 class NotifySocket:
     """Reads datagrams and tells `news(pid, text)`. Descriptors that come along are closed: that is all that BARRIER=1 asks for."""
 
-    def __init__(self, sock: socket.socket, loop: asyncio.AbstractEventLoop, news: Callable[[int, bytes], None]) -> None:
+    def __init__(
+        self, sock: socket.socket, loop: asyncio.AbstractEventLoop, news: Callable[[int, bytes], None]
+    ) -> None:
         self._sock, self._loop, self._news = sock, loop, news
         sock.setblocking(False)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)

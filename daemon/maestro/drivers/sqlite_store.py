@@ -6,11 +6,13 @@ events the newest are kept.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import sqlite3
 from collections.abc import Sequence
 from importlib import resources
+from typing import Any
 
 import aiosqlite
 
@@ -94,14 +96,20 @@ class SqliteStore:
 
     async def _write(self, batch: Batch) -> None:
         db = self._open
-        if batch.audit:  # what an operator did must survive a power cut; states need not, for the agents die with the host
+        if (
+            batch.audit
+        ):  # what an operator did must survive a power cut; states need not, for the agents die with the host
             await db.execute("PRAGMA synchronous=FULL")
         for field, (table, key) in _UPSERTS.items():
             await _upsert(db, table, key, getattr(batch, field))
         if batch.facts:
-            await db.executemany("INSERT OR REPLACE INTO fact (name, value) VALUES (?, ?)", list(batch.facts.items()))
+            await db.executemany(
+                "INSERT OR REPLACE INTO fact (name, value) VALUES (?, ?)", list(batch.facts.items())
+            )
         if batch.events:
-            await db.executemany("INSERT OR IGNORE INTO event (seq, time, body) VALUES (?, ?, ?)", batch.events)
+            await db.executemany(
+                "INSERT OR IGNORE INTO event (seq, time, body) VALUES (?, ?, ?)", batch.events
+            )
             await self._prune(len(batch.events))
         for time, body in batch.audit:
             await _append_audit(db, time, body)
@@ -113,28 +121,34 @@ class SqliteStore:
         self._since_pruning += count
         if self._since_pruning >= KEPT_EVENTS // 100:
             self._since_pruning = 0
-            await self._open.execute("DELETE FROM event WHERE seq <= (SELECT max(seq) FROM event) - ?", (KEPT_EVENTS,))
+            await self._open.execute(
+                "DELETE FROM event WHERE seq <= (SELECT max(seq) FROM event) - ?", (KEPT_EVENTS,)
+            )
 
     async def _rollback(self) -> None:
-        try:
+        with contextlib.suppress(sqlite3.Error, OSError):  # the next batch will say what is wrong, if it still is
             await self._open.rollback()
-        except (sqlite3.Error, OSError):
-            pass  # the next batch will say what is wrong, if it still is
 
     async def events(self, after: int, limit: int) -> Sequence[Row]:
         """Events after a sequence number, the oldest first."""
-        rows = await _all(self._open, "SELECT seq, time, body FROM event WHERE seq > ? ORDER BY seq LIMIT ?", (after, limit))
+        rows = await _all(
+            self._open, "SELECT seq, time, body FROM event WHERE seq > ? ORDER BY seq LIMIT ?", (after, limit)
+        )
         return [Row(seq=seq, time=time, body=body) for seq, time, body in rows]
 
     async def audit(self, limit: int) -> Sequence[Row]:
         """The newest records of operators' actions, the oldest of them first."""
-        rows = await _all(self._open, "SELECT seq, time, body, hash FROM audit ORDER BY seq DESC LIMIT ?", (limit,))
+        rows = await _all(
+            self._open, "SELECT seq, time, body, hash FROM audit ORDER BY seq DESC LIMIT ?", (limit,)
+        )
         return [Row(seq=seq, time=time, body=body, hash=digest) for seq, time, body, digest in reversed(rows)]
 
     async def check_audit(self) -> int | None:
         """The first record whose hash does not follow from it and the one before, or None."""
         before = _GENESIS
-        for seq, time, body, digest in await _all(self._open, "SELECT seq, time, body, hash FROM audit ORDER BY seq"):
+        for seq, time, body, digest in await _all(
+            self._open, "SELECT seq, time, body, hash FROM audit ORDER BY seq"
+        ):
             if digest != chain(before, time, body):
                 return int(seq)
             before = digest
@@ -154,14 +168,20 @@ def chain(before: str, time: float, body: bytes) -> str:
 async def _append_audit(db: aiosqlite.Connection, time: float, body: bytes) -> None:
     last = await _all(db, "SELECT hash FROM audit ORDER BY seq DESC LIMIT 1")
     before = last[0][0] if last else _GENESIS
-    await db.execute("INSERT INTO audit (time, body, hash) VALUES (?, ?, ?)", (time, body, chain(before, time, body)))
+    await db.execute(
+        "INSERT INTO audit (time, body, hash) VALUES (?, ?, ?)", (time, body, chain(before, time, body))
+    )
 
 
-async def _all(db: aiosqlite.Connection, query: str, values: tuple[object, ...] = ()) -> list[tuple[object, ...]]:
+async def _all(
+    db: aiosqlite.Connection, query: str, values: tuple[object, ...] = ()
+) -> list[tuple[Any, ...]]:
     return list(await db.execute_fetchall(query, values))  # type: ignore[arg-type]
 
 
-async def _upsert(db: aiosqlite.Connection, table: str, key: str, changes: dict[object, bytes | None]) -> None:
+async def _upsert(
+    db: aiosqlite.Connection, table: str, key: str, changes: dict[object, bytes | None]
+) -> None:
     kept = [(name, body) for name, body in changes.items() if body is not None]
     gone = [(name,) for name, body in changes.items() if body is None]
     if kept:
@@ -172,8 +192,12 @@ async def _upsert(db: aiosqlite.Connection, table: str, key: str, changes: dict[
 
 async def _migrate(db: aiosqlite.Connection) -> None:
     """Apply the numbered migrations that this database has not seen, each in a transaction of its own."""
-    version = int((await _all(db, "PRAGMA user_version"))[0][0])  # type: ignore[call-overload]
-    scripts = sorted(one.name for one in resources.files("maestro.drivers.migrations").iterdir() if one.name.endswith(".sql"))
+    version = int((await _all(db, "PRAGMA user_version"))[0][0])
+    scripts = sorted(
+        one.name
+        for one in resources.files("maestro.drivers.migrations").iterdir()
+        if one.name.endswith(".sql")
+    )
     if version > len(scripts):
         raise sqlite3.OperationalError(
             f"the store was written by a newer Maestro (its version is {version}, this one knows {len(scripts)}); "

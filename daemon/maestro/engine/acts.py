@@ -35,7 +35,15 @@ def stay(scene: Scene) -> Outcome:
 def begin_afresh(scene: Scene) -> Outcome:
     """A start by hand, or after a cool-down: what went wrong before no longer counts."""
     life = replace(
-        scene.life, tries=0, starts=(), restarts=0, delay=0.0, bounce=False, halted=False, blocked_by=(), hopeless=False,
+        scene.life,
+        tries=0,
+        starts=(),
+        restarts=0,
+        delay=0.0,
+        bounce=False,
+        halted=False,
+        blocked_by=(),
+        hopeless=False,
         cause=scene.words or "start asked",
     )
     return Outcome(life=life)
@@ -45,14 +53,22 @@ def restart_now(scene: Scene) -> Outcome:
     life = scene.life
     starts = policy.remember_start(scene.agent.restart, life.starts, scene.now)
     return Outcome(
-        life=replace(life, starts=starts, restarts=life.restarts + 1, blocked_by=(), hopeless=False, cause="restarting")
+        life=replace(
+            life, starts=starts, restarts=life.restarts + 1, blocked_by=(), hopeless=False, cause="restarting"
+        )
     )
 
 
 def arrive(scene: Scene) -> Outcome:
     """A target is there as soon as nothing holds it back."""
     life = replace(
-        scene.life, ready_at=scene.now, completed=True, result=Result.SUCCESS, blocked_by=(), hopeless=False, cause="reached"
+        scene.life,
+        ready_at=scene.now,
+        completed=True,
+        result=Result.SUCCESS,
+        blocked_by=(),
+        hopeless=False,
+        cause="reached",
     )
     return Outcome(life=life, news=(_tell(scene, "ready", "reached", life),))
 
@@ -62,9 +78,26 @@ def spawn(scene: Scene) -> Outcome:
     agent_id = f"{scene.name}#{number}"
     timers = {} if isinf(start_timeout(scene.unit)) else {"start": scene.now + start_timeout(scene.unit)}
     life = replace(
-        scene.life, spawns=number, agent=agent_id, pid=0, start=0, awaits=_awaits(scene.unit), ready_at=None, completed=False,
-        ended=None, result=Result.SUCCESS, left=(), status="", step=0, aborting=False, halted=False, bounce=False,
-        blocked_by=(), hopeless=False, timers=timers, cause=f"starting {agent.exec[0]}",
+        scene.life,
+        spawns=number,
+        agent=agent_id,
+        pid=0,
+        start=0,
+        awaits=_awaits(scene.unit),
+        ready_at=None,
+        completed=False,
+        ended=None,
+        result=Result.SUCCESS,
+        left=(),
+        status="",
+        step=0,
+        aborting=False,
+        halted=False,
+        bounce=False,
+        blocked_by=(),
+        hopeless=False,
+        timers=timers,
+        cause=f"starting {agent.exec[0]}",
     )
     deeds: tuple[Deed, ...] = (Spawn(scene.name, agent_id),)
     if "probe" in life.awaits:
@@ -88,7 +121,10 @@ def _awaits(unit: Unit) -> tuple[str, ...]:
 
 def await_readiness(scene: Scene) -> Outcome:
     cause = "waits for " + " and ".join(_AWAITED[name] for name in scene.life.awaits)
-    return Outcome(life=replace(scene.life, cause=cause), news=(_tell(scene, "started", f"runs as pid {scene.life.pid}", scene.life),))
+    return Outcome(
+        life=replace(scene.life, cause=cause),
+        news=(_tell(scene, "started", f"runs as pid {scene.life.pid}", scene.life),),
+    )
 
 
 def get_ready(scene: Scene) -> Outcome:
@@ -98,7 +134,9 @@ def get_ready(scene: Scene) -> Outcome:
         timers["watchdog"] = scene.now + agent.watchdog
     if life.tries:
         timers["forgive"] = scene.now + policy.forgiveness(agent.restart, life)
-    life = replace(life, ready_at=scene.now, completed=True, awaits=(), timers=timers, cause=f"ready as pid {life.pid}")
+    life = replace(
+        life, ready_at=scene.now, completed=True, awaits=(), timers=timers, cause=f"ready as pid {life.pid}"
+    )
     return Outcome(life=life, news=(_tell(scene, "ready", life.cause, life),))
 
 
@@ -112,7 +150,9 @@ def send_reload(scene: Scene) -> Outcome:
     assert signal is not None, "the world refuses a reload of a unit that has none"
     text = f"SIG{signal} sent to reload"
     return Outcome(
-        life=scene.life, deeds=(Send(scene.life.agent, str(signal), False),), news=(_tell(scene, "reload", text, scene.life),)
+        life=scene.life,
+        deeds=(Send(scene.life.agent, str(signal), False),),
+        news=(_tell(scene, "reload", text, scene.life),),
     )
 
 
@@ -132,7 +172,14 @@ def own_the_stop(scene: Scene) -> Outcome:
 def let_stop(scene: Scene) -> Outcome:
     """STOPPING=1 counts as if the first signal had been sent."""
     wait = scene.agent.stop.sequence[0].wait
-    life = replace(scene.life, step=0, stop_began=scene.now, aborting=False, timers=_until(scene.now, wait), cause="it said it stops")
+    life = replace(
+        scene.life,
+        step=0,
+        stop_began=scene.now,
+        aborting=False,
+        timers=_until(scene.now, wait),
+        cause="it said it stops",
+    )
     return Outcome(life=life, news=(_tell(scene, "stopping", life.cause, life),))
 
 
@@ -154,13 +201,17 @@ def abort(scene: Scene) -> Outcome:
     life = replace(scene.life, result=Result.WATCHDOG, aborting=True, step=0, stop_began=scene.now)
     cause = f"no WATCHDOG=1 for {words.span(scene.agent.watchdog)}"
     life = replace(life, timers=_until(scene.now, scene.agent.stop.sequence[0].wait), cause=cause)
-    return Outcome(life=life, deeds=(Send(life.agent, "ABRT", False),), news=(_tell(scene, "watchdog", cause, life),))
+    return Outcome(
+        life=life, deeds=(Send(life.agent, "ABRT", False),), news=(_tell(scene, "watchdog", cause, life),)
+    )
 
 
 def next_step(scene: Scene) -> Outcome:
     step = scene.agent.stop.sequence[scene.life.step + 1]
     took = words.span(scene.now - scene.life.stop_began)
-    return _stop_step(scene, scene.life, scene.life.step + 1, "stopping", f"still there after {took}: SIG{step.signal} sent")
+    return _stop_step(
+        scene, scene.life, scene.life.step + 1, "stopping", f"still there after {took}: SIG{step.signal} sent"
+    )
 
 
 def insist(scene: Scene) -> Outcome:
@@ -172,7 +223,9 @@ def insist(scene: Scene) -> Outcome:
         cause = f"{life.cause}; SIGABRT did not end it: SIGKILL sent"
     life = replace(life, cause=cause, aborting=False, step=len(scene.agent.stop.sequence) - 1)
     life = replace(life, timers=_until(scene.now, INSIST_EVERY))
-    return Outcome(life=life, deeds=(Send(life.agent, "KILL", True),), news=(_tell(scene, "stuck", cause, life),))
+    return Outcome(
+        life=life, deeds=(Send(life.agent, "KILL", True),), news=(_tell(scene, "stuck", cause, life),)
+    )
 
 
 def _stop_step(scene: Scene, life: Life, number: int, kind: str, cause: str) -> Outcome:
@@ -182,7 +235,9 @@ def _stop_step(scene: Scene, life: Life, number: int, kind: str, cause: str) -> 
     life = replace(life, step=number, cause=cause, timers=_until(scene.now, step.wait))
     if number == 0:
         life = replace(life, stop_began=scene.now)
-    return Outcome(life=life, deeds=(Send(life.agent, str(step.signal), tree),), news=(_tell(scene, kind, cause, life),))
+    return Outcome(
+        life=life, deeds=(Send(life.agent, str(step.signal), tree),), news=(_tell(scene, kind, cause, life),)
+    )
 
 
 def _until(now: float, wait: float) -> dict[str, float]:
@@ -230,7 +285,9 @@ def restart_later(scene: Scene) -> Outcome:
     life, rule = scene.life, scene.agent.restart
     tries = life.tries + 1
     delay = policy.pause(rule, tries, scene.chance)
-    outcome = _over(scene, life, "ended", _how(scene) + (f", {words.ordinal(tries)} time in a row" if tries > 1 else ""))
+    outcome = _over(
+        scene, life, "ended", _how(scene) + (f", {words.ordinal(tries)} time in a row" if tries > 1 else "")
+    )
     life = replace(outcome.life, tries=tries, delay=delay, timers={"restart": scene.now + delay})
     note = _tell(scene, "restart-scheduled", f"{life.cause}; next try in {words.span(delay)}", life)
     return replace(outcome, life=life, news=(note,))

@@ -20,7 +20,9 @@ class Blocker(Struct, frozen=True):
     hopeless: bool = False  # it has failed, or nobody asked for it: waiting may take for ever
 
 
-def of_start(name: str, graph: Graph, lives: Mapping[str, Life], known: Mapping[str, object]) -> list[Blocker]:
+def of_start(
+    name: str, graph: Graph, lives: Mapping[str, Life], known: Mapping[str, object]
+) -> list[Blocker]:
     """Those that keep this unit from starting now."""
     found = []
     required = set(graph.requires.get(name, ()))
@@ -30,7 +32,9 @@ def of_start(name: str, graph: Graph, lives: Mapping[str, Life], known: Mapping[
             if blocker:
                 found.append(blocker)
     for other in graph.successors.get(name, ()):
-        if lives.get(other, NEVER_SEEN).must_come_down:  # a stop goes before a start, whichever way the order runs
+        if lives.get(
+            other, NEVER_SEEN
+        ).must_come_down:  # a stop goes before a start, whichever way the order runs
             found.append(Blocker(other, "is still stopping"))
     return found
 
@@ -64,7 +68,11 @@ def _unsatisfied(name: str, life: Life) -> Blocker:
         return Blocker(name, f"waits too: {life.cause}" if life.hopeless else "waits too", life.hopeless)
     if life.state is State.DEAD:
         return Blocker(name, "is not running", hopeless=True)
-    what = {State.FAILED: "has failed", State.COOLDOWN: "gave up for a while", State.BACKOFF: "is being restarted"}[life.state]
+    what = {
+        State.FAILED: "has failed",
+        State.COOLDOWN: "gave up for a while",
+        State.BACKOFF: "is being restarted",
+    }[life.state]
     return Blocker(name, f"{what}: {life.cause}", hopeless=True)
 
 

@@ -33,9 +33,9 @@ class Graph:
 
     def put(self, unit: Unit) -> None:
         self.remove(unit.name)
-        self.requires[unit.name] = unit.unit.requires
-        self.wants[unit.name] = unit.unit.wants
-        for name in unit.unit.requires:
+        self.requires[unit.name] = tuple(map(str, unit.unit.requires))
+        self.wants[unit.name] = tuple(map(str, unit.unit.wants))
+        for name in self.requires[unit.name]:
             self.required_by.setdefault(name, set()).add(unit.name)
         edges = tuple(_edges(unit))
         self._said[unit.name] = edges
@@ -61,7 +61,11 @@ class Graph:
 
     def neighbours(self, name: str) -> set[str]:
         """Units whose next step may depend on this one's state."""
-        return {*self.predecessors.get(name, ()), *self.successors.get(name, ()), *self.required_by.get(name, ())}
+        return {
+            *self.predecessors.get(name, ()),
+            *self.successors.get(name, ()),
+            *self.required_by.get(name, ()),
+        }
 
     def pulled_in(self, names: Iterable[str]) -> list[str]:
         """The units that a start of these starts as well, without them; each once, in the order found."""
@@ -113,13 +117,13 @@ class Graph:
 def _edges(unit: Unit) -> Iterable[Edge]:
     section = unit.unit
     for option, names in (("after", section.after), ("before", section.before)):
-        for name in names:
+        for name in map(str, names):
             first, second = (name, unit.name) if option == "after" else (unit.name, name)
             yield Edge(first, second, option, _where(unit, option))
     if unit.kind == "target":
         ordered = {*section.before, *section.after}
         for option, names in (("requires", section.requires), ("wants", section.wants)):
-            for name in names:
+            for name in map(str, names):
                 if name not in ordered:
                     yield Edge(name, unit.name, option, _where(unit, option))
 
@@ -134,7 +138,11 @@ def _core(inside: set[str], successors: Mapping[str, Mapping[str, Edge]]) -> set
     core = set(inside)
     while True:
         pointed = {there for here in core for there in successors.get(here, ()) if there in core}
-        kept = {here for here in core if here in pointed and any(there in core for there in successors.get(here, ()))}
+        kept = {
+            here
+            for here in core
+            if here in pointed and any(there in core for there in successors.get(here, ()))
+        }
         if kept == core:
             return core
         core = kept

@@ -13,7 +13,9 @@ class JobState(StrEnum):
     RUNNING = "running"
     DONE = "done"
     FAILED = "failed"  # the unit did not get there
-    DEPENDENCY = "dependency"  # it waits for a unit that has failed or was stopped; it starts when that recovers
+    DEPENDENCY = (
+        "dependency"  # it waits for a unit that has failed or was stopped; it starts when that recovers
+    )
     CANCELED = "canceled"  # a later verb wanted something else
 
 

@@ -1,7 +1,7 @@
 """The life of one unit, as a table.
 
-A row reads: in this state, on this input, if the guard holds, go to that state and act. The first row that fits wins. `IGNORED` lists the
-pairs that may happen and need no answer; every other pair is `Impossible`. The table is proved complete by a test, and drawn into the manual.
+A row reads: in this state, on this input, if the guard holds, go to that state and act. The first row that fits wins. `IGNORED`
+lists the pairs that may happen and need no answer; every other pair is `Impossible`. The table is proved complete by a test, and drawn into the manual.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def _ends(*states: State) -> tuple[Row, ...]:
 
 
 _MAY_NOT_SPAWN = (State.SPAWNING, State.STOPPING)
-S, I = State, Input
+S, I = State, Input  # noqa: E741 - short, so that a row stays a line
 
 TABLE: tuple[Row, ...] = (
     # state     input             if                       then go to   and
@@ -125,7 +125,9 @@ IGNORED: frozenset[tuple[State, Input]] = frozenset(
         (S.SPAWNING, I.STOP_SAID),
         (S.RUNNING, I.SPAWNED),  # a repeated order is answered again
         (S.STARTING, I.SPAWNED),
-        *((state, I.START_ASKED) for state in (S.SPAWNING, S.STARTING, S.RUNNING, S.STOPPING)),  # only the goal changes
+        *(
+            (state, I.START_ASKED) for state in (S.SPAWNING, S.STARTING, S.RUNNING, S.STOPPING)
+        ),  # only the goal changes
     }
 )
 

@@ -113,3 +113,8 @@ class Life(Struct, frozen=True, kw_only=True):
     def must_come_down(self) -> bool:
         """A stop was asked for and has not come to its end."""
         return self.state in ALIVE and (self.goal is Goal.DOWN or self.bounce)
+
+    @property
+    def must_be_halted(self) -> bool:
+        """The same, and nothing was done about it yet."""
+        return self.must_come_down and not (self.state is State.STOPPING and self.halted)

@@ -67,7 +67,9 @@ def _reload(world: World, asked: Asked) -> None:
             _refuse(world, name, "no-reload", f"cannot reload {name}: its unit names no reload_signal", hint)
         elif world.life(name).state is not State.RUNNING:
             state = world.life(name).coarse
-            _refuse(world, name, "not-running", f"cannot reload {name}: it is {state}", f"maestroctl start {name}")
+            _refuse(
+                world, name, "not-running", f"cannot reload {name}: it is {state}", f"maestroctl start {name}"
+            )
         else:
             job = world.open_job(name, "reload", asked.request) if world.job_of(name) is None else None
             world.apply(name, Input.RELOAD_ASKED)
@@ -75,7 +77,12 @@ def _reload(world: World, asked: Asked) -> None:
                 world.close_job(job, JobState.DONE, f"SIG{agent.reload_signal} sent")
 
 
-VERBS: dict[str, Callable[[World, Asked], None]] = {"start": _start, "stop": _stop, "restart": _restart, "reload": _reload}
+VERBS: dict[str, Callable[[World, Asked], None]] = {
+    "start": _start,
+    "stop": _stop,
+    "restart": _restart,
+    "reload": _reload,
+}
 
 
 # ------------------------------------------------------------------------------------------- goals
@@ -85,10 +92,14 @@ def _raise(world: World, name: str, *, by_hand: bool) -> None:
     """Make a unit's goal up. A start by hand also ends a pause or a cool-down, and forgets what went wrong before."""
     life = world.life(name)
     if life.state is State.STOPPING and not life.halted:
-        world.set_goal(name, Goal.UP, bounce=True)  # going down by a fault: come up again whatever the policy says
+        world.set_goal(
+            name, Goal.UP, bounce=True
+        )  # going down by a fault: come up again whatever the policy says
         return
     world.set_goal(name, Goal.UP, bounce=life.bounce and life.goal is Goal.UP)
-    if life.state in (State.DEAD, State.FAILED, State.COOLDOWN) or (by_hand and life.state in (State.BACKOFF, State.WAITING)):
+    if life.state in (State.DEAD, State.FAILED, State.COOLDOWN) or (
+        by_hand and life.state in (State.BACKOFF, State.WAITING)
+    ):
         world.apply(name, Input.START_ASKED)
 
 
@@ -143,7 +154,13 @@ def _needed(world: World, names: list[str]) -> list[str]:
 def _is_known(world: World, name: str) -> bool:
     if world.know(name) is not None:
         return True
-    _refuse(world, name, "no-such-unit", f"no unit {name}", "maestroctl list shows the units; maestroctl daemon-reload looks for new files")
+    _refuse(
+        world,
+        name,
+        "no-such-unit",
+        f"no unit {name}",
+        "maestroctl list shows the units; maestroctl daemon-reload looks for new files",
+    )
     return False
 
 
@@ -154,11 +171,22 @@ def _may_start(world: World, name: str) -> bool:
     for unit in needed:
         for required in world.graph.requires[unit]:
             if world.know(required) is None:
-                _refuse(world, name, "missing-requirement", f"cannot start {name}: {unit} requires {required}, which does not exist or does not load")
+                _refuse(
+                    world,
+                    name,
+                    "missing-requirement",
+                    f"cannot start {name}: {unit} requires {required}, which does not exist or does not load",
+                )
                 return False
     cycle = world.graph.cycle(needed)
     if cycle:
-        _refuse(world, name, "cycle", f"cannot start {name}: the order runs in a circle: {tell_cycle(cycle)}", "take one of these lines out")
+        _refuse(
+            world,
+            name,
+            "cycle",
+            f"cannot start {name}: the order runs in a circle: {tell_cycle(cycle)}",
+            "take one of these lines out",
+        )
         return False
     return True
 

@@ -1,7 +1,7 @@
 """All units: an event goes in, deeds and news come out.
 
-The order of work is always the same. An event changes one life through the table, or some goals. Then every unit that might care is asked
-what it wants now (`_urge`): to go up, if nothing holds it back; to come down, if what depends on it is down. That repeats until all is still.
+The order of work is always the same. An event changes one life through the table, or some goals. Then every unit that might care is
+asked what it wants now (`_urge`): to go up, if nothing holds it back; to come down, if what depends on it is down. That repeats until all is still.
 Nothing here waits, draws, or reads a clock, so the same events give the same world.
 """
 
@@ -56,7 +56,9 @@ class World:
         self._pending: dict[str, int] = {}  # unit -> its pending job
         self._todo: deque[str] = deque()
         self._step = Step()
-        self._rings: list[tuple[float, str, str]] = []  # heap of (when, unit, timer); a stale one is dropped when it comes up
+        self._rings: list[
+            tuple[float, str, str]
+        ] = []  # heap of (when, unit, timer); a stale one is dropped when it comes up
         self._now = 0.0
         self._chance = 0.0
 
@@ -220,8 +222,12 @@ class World:
                 self._resume(name, life, *seen.running[life.agent])
             elif seen.fresh:
                 self._step.deeds.append(Adopt(life.agent, life.pid, life.start))
-            elif life.state is State.SPAWNING or (life.state is State.STOPPING and not life.pid and life.ended is None):
-                self._step.deeds.append(Spawn(name, life.agent))  # the intent was committed, the deed may not have left
+            elif life.state is State.SPAWNING or (
+                life.state is State.STOPPING and not life.pid and life.ended is None
+            ):
+                self._step.deeds.append(
+                    Spawn(name, life.agent)
+                )  # the intent was committed, the deed may not have left
             elif life.ended is not None:
                 self._emptied(life.agent)
             else:
@@ -237,7 +243,9 @@ class World:
             self._step.deeds.append(Probe(name, life.agent))
         if life.state is State.STOPPING:  # the signal may not have left; a second TERM does no harm
             step = agent.stop.sequence[min(life.step, len(agent.stop.sequence) - 1)]
-            self._step.deeds.append(Send(life.agent, str(step.signal), agent.stop.kill_mode == "control-group"))
+            self._step.deeds.append(
+                Send(life.agent, str(step.signal), agent.stop.kill_mode == "control-group")
+            )
 
     # ---------------------------------------------------------------------------------- how lives change
 
@@ -263,6 +271,10 @@ class World:
         """Ask this unit and its neighbours anew what they want."""
         self._todo.append(name)
         self._todo.extend(self.graph.neighbours(name))
+
+    def stir_all(self) -> None:
+        """Ask every unit anew: what holds them back may have changed with their files."""
+        self._todo.extend(self.units)
 
     def apply(self, name: str, moment: Input, words: str = "") -> None:
         """Put one input to one unit, through the table."""
@@ -296,9 +308,8 @@ class World:
             self.apply(name, Input.HALT)
         elif life.state is State.WAITING:
             self._try_start(name, life)
-        elif life.must_come_down and not (life.state is State.STOPPING and life.halted):
-            if not blockers.of_stop(name, self.graph, self.lives):
-                self.apply(name, Input.HALT)
+        elif life.must_be_halted and not blockers.of_stop(name, self.graph, self.lives):
+            self.apply(name, Input.HALT)
 
     def _try_start(self, name: str, life: Life) -> None:
         held = blockers.of_start(name, self.graph, self.lives, self.units)
@@ -306,7 +317,9 @@ class World:
             self.apply(name, Input.GO)
             return
         hopeless = any(one.hopeless for one in held)
-        now = replace(life, blocked_by=tuple(one.unit for one in held), hopeless=hopeless, cause=blockers.tell(held))
+        now = replace(
+            life, blocked_by=tuple(one.unit for one in held), hopeless=hopeless, cause=blockers.tell(held)
+        )
         if now != life:
             self._set(name, now)
             self._step.news.append(Happening(unit=name, kind="waiting", words=now.cause, state="waiting"))
@@ -340,7 +353,9 @@ class World:
         self._step.jobs.append(done)
         text = f"{job.verb}: {state.value}" + (f": {words}" if words else "")
         self._step.news.append(
-            Happening(unit=job.unit, kind="job", words=text, job=job.id, state=str(self.life(job.unit).coarse))
+            Happening(
+                unit=job.unit, kind="job", words=text, job=job.id, state=str(self.life(job.unit).coarse)
+            )
         )
 
     def _conclude(self, name: str) -> None:

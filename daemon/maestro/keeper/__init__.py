@@ -1,1 +1,1 @@
-"""The keeper: parent of the manager and of every agent. Standard library only; imports nothing else of ours."""
+"""The keeper: parent of the manager and of every agent. Standard library only; knows nothing else of ours."""

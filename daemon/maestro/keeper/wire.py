@@ -1,13 +1,15 @@
 """The messages between keeper and manager: one table for each direction, and how a message crosses the link.
 
 The link is a SOCK_SEQPACKET socket pair, so a message arrives whole or not at all. A message is a tuple
-`(kind, field, ...)` in marshal's encoding, with at most one descriptor beside it. marshal is no format to take from a
-stranger; here both ends are the same program, one the child of the other.
+`(kind, field, ...)` in marshal's encoding, with at most one descriptor beside it. marshal is no format to
+take from a stranger; here both ends are the same program, one the child of the other.
 """
 
 from __future__ import annotations
 
 import marshal
+import os
+import sys
 from _socket import MSG_CMSG_CLOEXEC, MSG_CTRUNC, MSG_NOSIGNAL, SCM_RIGHTS, SOL_SOCKET
 
 TYPE_CHECKING = False
@@ -24,7 +26,6 @@ EXIT_RESTART = 75  # a manager that ends with this is started again at once: it 
 # A socket's send buffer is 208 KiB unless the administrator raised it; a longer message could never be sent.
 LIMIT = 180 * 1024
 
-_NAME = str
 _OR_NONE = type(None)
 
 # kind -> (field, type). Every order may be repeated: it carries the agent id.
@@ -82,12 +83,14 @@ class Malformed(ValueError):
 def encode(message: Message) -> bytes:
     data = marshal.dumps(message)
     if len(data) > LIMIT:
-        raise TooLong(f"a message of {len(data) // 1024} KiB is too long for the keeper's link ({LIMIT // 1024} KiB)")
+        raise TooLong(
+            f"a message of {len(data) // 1024} KiB is too long for the keeper's link ({LIMIT // 1024} KiB)"
+        )
     return data
 
 
 def decode(data: bytes, table: dict[str, tuple[tuple[str, Any], ...]]) -> Message:
-    # Every message is a tuple; refusing all else here keeps marshal from building code objects out of garbage.
+    # Every message is a tuple; refusing all else keeps marshal from building code objects out of garbage.
     if not data or data[0] & 0x7F not in b"()":
         raise Malformed("not a tuple")
     try:
@@ -113,7 +116,7 @@ def _check(message: object, table: dict[str, tuple[tuple[str, Any], ...]]) -> No
 
 def send(link: socket, data: bytes, fd: int = -1) -> None:
     """Send one message; raises BlockingIOError where the other end is behind."""
-    beside = [(SOL_SOCKET, SCM_RIGHTS, fd.to_bytes(4, "little"))] if fd >= 0 else []
+    beside = [(SOL_SOCKET, SCM_RIGHTS, fd.to_bytes(4, sys.byteorder))] if fd >= 0 else []
     link.sendmsg([data], beside, MSG_NOSIGNAL)
 
 
@@ -121,9 +124,13 @@ _ROOM_BESIDE = 64  # bytes for one descriptor's control message, and some more s
 
 
 def receive(link: socket) -> tuple[bytes, int, bool]:
-    """(message, descriptor or -1, whether a descriptor was lost for want of room). Empty message: link is closed."""
+    """(message, descriptor or -1, whether one was lost for want of room). Empty message: link closed."""
     data, beside, flags, _ = link.recvmsg(LIMIT + 1, _ROOM_BESIDE, MSG_CMSG_CLOEXEC)
-    fds = [fd for level, kind, raw in beside if (level, kind) == (SOL_SOCKET, SCM_RIGHTS) for fd in _numbers(raw)]
+    fds = [
+        fd for level, kind, raw in beside if (level, kind) == (SOL_SOCKET, SCM_RIGHTS) for fd in _numbers(raw)
+    ]
+    for surplus in fds[1:]:
+        os.close(surplus)
     return data, fds[0] if fds else -1, bool(flags & MSG_CTRUNC)
 
 

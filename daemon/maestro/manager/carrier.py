@@ -13,6 +13,7 @@ from maestro.engine.events import Deed, Ended
 from maestro.engine.state import State
 from maestro.engine.words import signal_name
 from maestro.manager import probes, recipe
+from maestro.manager.catalogue import Catalogue
 from maestro.manager.loop import Manager
 from maestro.manager.recipe import CannotPrepare, House
 from maestro.model.status import signal_number
@@ -26,9 +27,11 @@ _PROBE = "probe:"  # agent ids of exec probes: the engine never hears of them
 class Carrier:
     """The manager's hands and ears. Implements `ports.KeeperNews`."""
 
-    def __init__(self, manager: Manager, keeper: Keeper, logs: Logs, house: House) -> None:
+    def __init__(
+        self, manager: Manager, keeper: Keeper, logs: Logs, house: House, catalogue: Catalogue
+    ) -> None:
         self._manager, self._keeper, self._logs, self._house = manager, keeper, logs, house
-        self._world = manager.world
+        self._world, self._catalogue = manager.world, catalogue
         self._probes: dict[str, Callable[[], object]] = {}  # agent -> how to stop asking
         self._commands: dict[str, asyncio.Future[bool]] = {}  # exec probes that run
         self._probe_number = 0
@@ -46,7 +49,9 @@ class Carrier:
             case events.Acknowledge():
                 self._keeper.acknowledge(deed.agent)
             case events.Adopt():
-                self._keeper.adopt(deed.agent, deed.pid, deed.start, recipe.invocation(self._house, deed.agent))
+                self._keeper.adopt(
+                    deed.agent, deed.pid, deed.start, recipe.invocation(self._house, deed.agent)
+                )
             case events.Probe():
                 self._probe(deed)
             case events.Unprobe():
@@ -55,6 +60,9 @@ class Carrier:
                     stop()
 
     def _spawn(self, deed: events.Spawn) -> None:
+        definition = self._catalogue.definition(deed.unit)
+        if definition is not None:
+            self._manager.note_definition(deed.unit, definition)
         try:
             prepared = recipe.make(self._world.units[deed.unit], deed.agent, self._house)
         except CannotPrepare as why:
@@ -79,9 +87,11 @@ class Carrier:
         if section.log is not None:
             self._probes[agent] = self._logs.await_line(unit.name, str(section.log), answered)
         else:
-            self._probes[agent] = probes.begin(section, unit.name, lambda *what: self._run(unit, agent, *what), answered).cancel
+            self._probes[agent] = probes.begin(
+                section, unit.name, lambda *what: self._run(unit, agent, *what), answered
+            ).cancel
 
-    async def _run(self, unit: Unit, agent: str, command: tuple[str, ...], timeout: float) -> bool:
+    async def _run(self, unit: Unit, agent: str, command: tuple[str, ...], limit: float) -> bool:
         """Run an exec probe by the keeper, like everything that runs; what takes too long is killed with its tree."""
         self._probe_number += 1
         probe = f"{_PROBE}{agent}:{os.getpid()}:{self._probe_number}"
@@ -92,7 +102,7 @@ class Carrier:
         future = self._commands[probe] = asyncio.get_running_loop().create_future()
         self._keeper.spawn(probe, prepared)
         try:
-            return await asyncio.wait_for(asyncio.shield(future), timeout)
+            return await asyncio.wait_for(asyncio.shield(future), limit)
         except (TimeoutError, asyncio.CancelledError):
             self._keeper.send(probe, signal.SIGKILL, tree=True)
             raise
@@ -164,8 +174,10 @@ class Carrier:
             return LogLimits()
         section = unit.logs
         return LogLimits(
-            max_size=int(section.max_size), max_files=section.max_files,
-            rate_interval=float(section.rate_limit_interval), rate_burst=int(section.rate_limit_burst),
+            max_size=int(section.max_size),
+            max_files=section.max_files,
+            rate_interval=float(section.rate_limit_interval),
+            rate_burst=int(section.rate_limit_burst),
         )
 
     def kill_all(self) -> None:
@@ -179,4 +191,8 @@ class Carrier:
 def _checked(fields: dict[str, str]) -> dict[str, str]:
     """Only numbers where numbers belong: what an agent says is not to be trusted."""
     numeric = ("MAINPID", "EXTEND_TIMEOUT_USEC", "WATCHDOG_USEC")
-    return {key: value for key, value in fields.items() if key not in numeric or (value.isascii() and value.isdigit() and len(value) < 16)}
+    return {
+        key: value
+        for key, value in fields.items()
+        if key not in numeric or (value.isascii() and value.isdigit() and len(value) < 16)
+    }

@@ -79,7 +79,11 @@ class Hub:
 
     async def _past(self, after: int) -> AsyncIterator[Told]:
         while after < self._published:
-            rows = [] if self._recent and self._recent[0].seq <= after + 1 else await self._store.events(after, _PAGE)
+            rows = (
+                []
+                if self._recent and self._recent[0].seq <= after + 1
+                else await self._store.events(after, _PAGE)
+            )
             page = [_decode(row.body) for row in rows] or [told for told in self._recent if told.seq > after]
             for told in page:
                 yield told

@@ -14,6 +14,7 @@ import msgspec
 
 from maestro.engine.events import Deed, Event, Happening, Tick
 from maestro.engine.jobs import Job, JobState
+from maestro.engine.state import Life
 from maestro.engine.step import Step
 from maestro.engine.world import World
 from maestro.manager.happened import Hub, Told
@@ -50,6 +51,14 @@ class Manager:
     def employ(self, carry: Callable[[Deed], None]) -> None:
         """Name who carries deeds out. Apart from the constructor, because he feeds events back."""
         self._carry = carry
+
+    def restore(self, lives: dict[str, Life], jobs: list[Job], last_job: int) -> None:
+        """Go on from what an earlier manager had committed."""
+        self.finished = {
+            job.id: job for job in sorted(jobs, key=lambda job: job.id) if job.state is not JobState.RUNNING
+        }
+        self.world.restore(lives, [job for job in jobs if job.state is JobState.RUNNING])
+        self.world.last_job = max([last_job, *(job.id for job in jobs)])
 
     # ---------------------------------------------------------------------------------- the door
 
@@ -173,6 +182,9 @@ class Manager:
         """The jobs that a request of this id made, if it was seen before."""
         if not request:
             return []
-        return [job for jobs in (self.finished, self.world.jobs) for job in jobs.values() if job.request == request]
-
-
+        return [
+            job
+            for jobs in (self.finished, self.world.jobs)
+            for job in jobs.values()
+            if job.request == request
+        ]

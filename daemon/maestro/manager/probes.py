@@ -9,14 +9,20 @@ from urllib.parse import urlsplit
 from maestro.manager import tasks
 from maestro.model.unit import ReadinessSection
 
-_FIRST_PAUSE = 0.1  # seconds; the pause grows from here to the probe's interval, so that a fast agent is seen ready fast
+_FIRST_PAUSE = (
+    0.1  # seconds; the pause grows from here to the probe's interval, so that a fast agent is seen ready fast
+)
 _GROWTH = 1.5
 _MOST_ANSWER = 4096  # bytes of an HTTP answer that are looked at
 
-RunCommand = Callable[[tuple[str, ...], float], Awaitable[bool]]  # command, time-out -> whether it ended with 0
+RunCommand = Callable[
+    [tuple[str, ...], float], Awaitable[bool]
+]  # command, time-out -> whether it ended with 0
 
 
-def begin(section: ReadinessSection, name: str, run: RunCommand, answered: Callable[[], None]) -> asyncio.Task[None]:
+def begin(
+    section: ReadinessSection, name: str, run: RunCommand, answered: Callable[[], None]
+) -> asyncio.Task[None]:
     """Ask until it is answered; then call `answered` once. Cancel the task to stop asking."""
     return tasks.spawn(_ask_until_ready(section, run, answered), f"readiness of {name}")
 
@@ -74,6 +80,11 @@ async def ask_http(url: str) -> bool:
         writer.write(request.encode("ascii"))
         await writer.drain()
         line = (await reader.read(_MOST_ANSWER)).split(b"\r\n", 1)[0].split(b" ", 2)
-        return len(line) >= 2 and line[0].startswith(b"HTTP/") and line[1].isdigit() and 200 <= int(line[1]) < 400
+        return (
+            len(line) >= 2
+            and line[0].startswith(b"HTTP/")
+            and line[1].isdigit()
+            and 200 <= int(line[1]) < 400
+        )
     finally:
         writer.close()

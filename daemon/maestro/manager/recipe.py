@@ -55,18 +55,34 @@ def make(unit: Unit, agent_id: str, house: House) -> Recipe:
         env["WATCHDOG_USEC"] = str(int(agent.watchdog * 1e6))
     cwd = home or "/" if agent.working_directory == "~" else agent.working_directory
     return Recipe(
-        argv=expand(agent.exec, env), env=env, cwd=cwd, uid=uid, gid=gid, groups=groups, umask=int(agent.umask, 8),
-        stream=unit.name, title=unit.name,
+        argv=expand(agent.exec, env),
+        env=env,
+        cwd=cwd,
+        uid=uid,
+        gid=gid,
+        groups=groups,
+        umask=int(agent.umask, 8),
+        stream=unit.name,
+        title=unit.name,
     )
 
 
 def make_probe(unit: Unit, agent_id: str, command: tuple[str, ...], house: House) -> Recipe:
     """A recipe for an exec probe: as the agent, but silent and on its own."""
     recipe = make(unit, agent_id, house)
-    env = {name: value for name, value in recipe.env.items() if name not in ("NOTIFY_SOCKET", "WATCHDOG_USEC")}
+    env = {
+        name: value for name, value in recipe.env.items() if name not in ("NOTIFY_SOCKET", "WATCHDOG_USEC")
+    }
     return Recipe(
-        argv=expand(command, env), env=env, cwd=recipe.cwd, uid=recipe.uid, gid=recipe.gid, groups=recipe.groups, umask=recipe.umask,
-        stream=None, title=f"probe of {unit.name}",
+        argv=expand(command, env),
+        env=env,
+        cwd=recipe.cwd,
+        uid=recipe.uid,
+        gid=recipe.gid,
+        groups=recipe.groups,
+        umask=recipe.umask,
+        stream=None,
+        title=f"probe of {unit.name}",
     )
 
 
@@ -87,7 +103,9 @@ def identity(agent: AgentSection, own_uid: int) -> tuple[int | None, int | None,
 
 def _as_ordinary_user(agent: AgentSection, own_uid: int) -> tuple[None, None, tuple[int, ...], str]:
     if agent.user is not None and _user(agent.user).pw_uid != own_uid:
-        raise CannotPrepare(f"cannot run as user {agent.user}: this daemon runs as uid {own_uid}, and only root may change users")
+        raise CannotPrepare(
+            f"cannot run as user {agent.user}: this daemon runs as uid {own_uid}, and only root may change users"
+        )
     return None, None, (), _home(own_uid)
 
 
@@ -136,7 +154,9 @@ def _read_environment(path: str) -> dict[str, str]:
     except OSError as error:
         if optional:
             return {}
-        raise CannotPrepare(f"cannot read environment file {path}: {(error.strerror or str(error)).lower()}") from None
+        raise CannotPrepare(
+            f"cannot read environment file {path}: {(error.strerror or str(error)).lower()}"
+        ) from None
     found = {}
     for number, line in enumerate(text.splitlines(), start=1):
         if not line.strip() or line.lstrip()[0] in "#;":

@@ -1,7 +1,7 @@
 """Declaring an option: its default, its description, and what else is known of it, in one place.
 
-msgspec keeps nothing about a field but its type and default, so the default is made by a callable record that carries the rest:
-`describe` finds it again as the field's default factory.
+msgspec keeps nothing about a field but its type and default, so the default is made by a callable record that
+carries the rest: `describe` finds it again as the field's default factory.
 """
 
 from __future__ import annotations

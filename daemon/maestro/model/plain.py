@@ -1,4 +1,4 @@
-"""What the value types are made from: plain data as YAML gives it, and `Mistake`, which says in words what is wrong with it."""
+"""What values are made from: plain data as YAML gives it; and `Mistake`: what is wrong with it, in words."""
 
 from __future__ import annotations
 
@@ -36,19 +36,36 @@ def as_is(text: str) -> str:
     return text
 
 
+class Mark(Struct, frozen=True):
+    """Where a value stands, and its key, counted from 1. `text` is what was written for a plain scalar."""
+
+    line: int
+    column: int
+    key_line: int
+    key_column: int
+    text: str = ""
+
+
 class Given(Struct, frozen=True):
     """A value as it stands in the file."""
 
     plain: Plain
-    texts: Mapping[Path, str] = {}  # what was written for a number or a truth value, by place: 0022, 1.10
     resolve: Callable[[str], str] = as_is  # replaces %-specifiers
+    marks: Mapping[Path, Mark] = {}
+    at: Path = ()
 
-    def text(self, *at: str | int) -> str:
-        """The scalar at a place as it was written, unresolved."""
+    def text(self, *inside: str | int) -> str:
+        """The scalar at a place inside as it was written (0022, 1.10), unresolved."""
         value = self.plain
-        for step in at:
+        for step in inside:
             value = value[step]
-        return self.texts.get(at) or scalar_text(value)
+        if isinstance(value, str):
+            return value
+        mark = self.marks.get((*self.at, *inside))
+        return (mark.text if mark else "") or scalar_text(value)
+
+    def item(self, place: int) -> Given:
+        return Given(self.plain[place], self.resolve, self.marks, (*self.at, place))
 
 
 def scalar_text(value: Plain) -> str:

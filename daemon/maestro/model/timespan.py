@@ -107,4 +107,8 @@ class Seconds(float):
 
     @classmethod
     def schema(cls) -> dict[str, Plain]:
-        return {"type": ["string", "number"], "minimum": 0, "examples": ["30s", "1min 30s", "500ms", "infinity"]}
+        return {
+            "type": ["string", "number"],
+            "minimum": 0,
+            "examples": ["30s", "1min 30s", "500ms", "infinity"],
+        }

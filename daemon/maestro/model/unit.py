@@ -1,8 +1,8 @@
-"""What a unit file may say: one Struct per section, one typed field per option. All else is derived from these.
+"""What a unit file may say: one Struct per section, one typed field per option. All else follows from it.
 
-An option is declared once, here: its type says how it is read and shown (values.py), `option` carries its description, the version
-that brought it, and what a changed value asks of a running agent. Loader, schema, manual page, `show` and completion
-follow from the declarations.
+An option is declared once, here: its type says how it is read and shown (values.py), `option` carries its
+description, the version that brought it, and what a changed value asks of a running agent. Loader, schema,
+manual page, `show` and completion are derived from the declarations.
 """
 
 from __future__ import annotations
@@ -39,41 +39,67 @@ class UnitSection(Struct, frozen=True, kw_only=True):
     description: str = option("", "One line for people, shown by `status` and `list`.", change=Change.LIVE)
     documentation: tuple[str, ...] = option((), "Where to read more: URLs or paths.", change=Change.LIVE)
     requires: tuple[UnitRef, ...] = option(
-        (), "Units started with this one; while an ordered one of them is not up, this one waits. "
-        "Stopping or restarting one of them does the same to this one.", change=Change.LIVE,
+        (),
+        "Units started with this one; while an ordered one of them is not up, this one waits. "
+        "Stopping or restarting one of them does the same to this one.",
+        change=Change.LIVE,
     )
-    wants: tuple[UnitRef, ...] = option((), "Units started with this one, whose failure does not matter to it.", change=Change.LIVE)
-    before: tuple[UnitRef, ...] = option((), "Units that start only when this one is ready, and stop first.", change=Change.LIVE)
-    after: tuple[UnitRef, ...] = option((), "Units that this one waits for when both start, and that stop last.", change=Change.LIVE)
+    wants: tuple[UnitRef, ...] = option(
+        (), "Units started with this one, whose failure does not matter to it.", change=Change.LIVE
+    )
+    before: tuple[UnitRef, ...] = option(
+        (), "Units that start only when this one is ready, and stop first.", change=Change.LIVE
+    )
+    after: tuple[UnitRef, ...] = option(
+        (), "Units that this one waits for when both start, and that stop last.", change=Change.LIVE
+    )
 
 
 class RestartSection(Struct, frozen=True, kw_only=True):
-    """Whether and when an ended agent is started again. Defaults: 1 s, 2 s, 4 s … 60 s, each with up to 20 % on top."""
+    """Whether and when an ended agent is started again. By default after 1 s, 2 s … 60 s, plus 0–20 %."""
 
-    policy: Literal["no", "always", "on-success", "on-failure", "on-abnormal", "on-abort", "on-watchdog"] = option(
-        "on-failure", "Which endings lead to a restart, as in systemd.service(5).", change=Change.LIVE,
+    policy: Literal["no", "always", "on-success", "on-failure", "on-abnormal", "on-abort", "on-watchdog"] = (
+        option(
+            "on-failure",
+            "Which endings lead to a restart, as in systemd.service(5).",
+            change=Change.LIVE,
+        )
     )
     delay: Seconds = option(Seconds(1), "Pause before the first restart.", change=Change.LIVE)
     max_delay: Seconds = option(Seconds(60), "The pause grows to this and no further.", change=Change.LIVE)
-    factor: float = option(2.0, "What the pause is multiplied by for each further restart.", at_least=1, change=Change.LIVE)
-    jitter: Percentage = option(Percentage(20), "Up to this much is added to each pause, drawn once per restart.", change=Change.LIVE)
+    factor: float = option(
+        2.0, "What the pause is multiplied by for each further restart.", at_least=1, change=Change.LIVE
+    )
+    jitter: Percentage = option(
+        Percentage(20), "Up to this much is added to each pause, drawn once per restart.", change=Change.LIVE
+    )
     reset_after: Seconds | None = option(
-        None, "An agent that was ready for this long starts again from the first pause; by default 60 s or the current pause, "
-        "whichever is longer.", change=Change.LIVE,
+        None,
+        "An agent that was ready for this long starts again from the first pause; by default 60 s or the "
+        "current pause, whichever is longer.",
+        change=Change.LIVE,
     )
     start_limits: tuple[StartLimit, ...] = option(
-        (StartLimit("5/10s"), StartLimit("20/1h")), "Automatic starts allowed in a time (`5/10s`); one more and the unit gives up. "
-        "Starts by hand are never counted, and clear the count.", change=Change.LIVE,
+        (StartLimit("5/10s"), StartLimit("20/1h")),
+        "Automatic starts allowed in a time (`5/10s`); one more and the unit gives up. "
+        "Starts by hand are never counted, and clear the count.",
+        change=Change.LIVE,
     )
     on_give_up: Literal["cooldown", "fail"] = option(
-        "cooldown", "When a start limit is hit: try again after `cooldown`, or stay failed.", change=Change.LIVE,
+        "cooldown",
+        "When a start limit is hit: try again after `cooldown`, or stay failed.",
+        change=Change.LIVE,
     )
     cooldown: Seconds = option(Seconds(600), "How long a unit that gave up rests.", change=Change.LIVE)
     prevent_exit_status: ExitStatusSet = option(
-        ExitStatusSet(()), "Exit codes and signals that are never followed by a restart.", change=Change.LIVE,
+        ExitStatusSet(()),
+        "Exit codes and signals that are never followed by a restart.",
+        change=Change.LIVE,
     )
     force_exit_status: ExitStatusSet = option(
-        ExitStatusSet(()), "Exit codes and signals that are always followed by a restart.", change=Change.LIVE,
+        ExitStatusSet(()),
+        "Exit codes and signals that are always followed by a restart.",
+        change=Change.LIVE,
     )
 
 
@@ -81,41 +107,58 @@ class StopSection(Struct, frozen=True, kw_only=True):
     """How an agent is ended."""
 
     sequence: tuple[StopStep, ...] = option(
-        (StopStep("TERM 30s"), StopStep("KILL")), "Signals sent in turn, each followed by a wait. KILL is always the last.",
+        (StopStep("TERM 30s"), StopStep("KILL")),
+        "Signals sent in turn, each followed by a wait of 10 s unless it says otherwise. KILL is always the "
+        "last: it is appended where it is missing.",
         change=Change.LIVE,
     )
     kill_mode: Literal["control-group", "mixed", "process"] = option(
-        "control-group", "Who gets the signals: all processes of the agent; or the main one, and all only at KILL (`mixed`); "
-        "or the main one alone.", change=Change.LIVE,
+        "control-group",
+        "Who gets the signals: all processes of the agent; or the main one, and all only at KILL (`mixed`); "
+        "or the main one alone.",
+        change=Change.LIVE,
     )
     drain_max: Seconds = option(
-        Seconds(600), "How far EXTEND_TIMEOUT_USEC may push a stop out, counted from its beginning.", change=Change.LIVE,
+        Seconds(600),
+        "How far EXTEND_TIMEOUT_USEC may push a stop out, counted from its beginning.",
+        change=Change.LIVE,
     )
 
 
 class AgentSection(Struct, frozen=True, kw_only=True):
     """The process."""
 
-    exec: CommandLine = option(CommandLine(()), "The command: a list, or a string split as systemd splits command lines.")
+    exec: CommandLine = option(
+        CommandLine(()), "The command: a list, or a string split as systemd splits command lines."
+    )
     type: Literal["simple", "exec", "notify", "oneshot"] = option(
-        "exec", "What counts as started: the process runs (simple, exec), it said READY=1 (notify), it ended well (oneshot). "
-        "With a readiness probe, its success counts in addition.",
+        "exec",
+        "What counts as started: the process runs (simple, exec), it said READY=1 (notify), it ended well "
+        "(oneshot). With a readiness probe, its success counts in addition.",
     )
     working_directory: str = option("/", "Directory that the process starts in; `~` is the user's home.")
     user: UserName | None = option(None, "User to run as; by default the daemon's own.")
     group: UserName | None = option(None, "Group to run as; by default the user's.")
     umask: str = option("0022", "File mode creation mask, in octal.", pattern="[0-7]{1,4}")
     environment: EnvironmentMap = option(EnvironmentMap({}), "Variables set for the process.")
-    environment_file: tuple[str, ...] = option((), "Files of NAME=VALUE lines; with `-` in front a missing one is no error.")
+    environment_file: tuple[str, ...] = option(
+        (), "Files of NAME=VALUE lines; with `-` in front a missing one is no error."
+    )
     start_timeout: Seconds = option(Seconds(90), "How long it may take to get ready.", change=Change.LIVE)
     watchdog: Seconds | None = option(None, "After it is ready, WATCHDOG=1 must come at least this often.")
     notify_access: Literal["main", "all"] = option(
-        "all", "Whose notifications count: of the main process, or of every process of the agent.", change=Change.LIVE,
+        "all",
+        "Whose notifications count: of the main process, or of every process of the agent.",
+        change=Change.LIVE,
     )
     success_exit_status: ExitStatusSet = option(
-        ExitStatusSet(()), "Exit codes and signals that count as a clean end, besides 0, HUP, INT, TERM and PIPE.", change=Change.LIVE,
+        ExitStatusSet(()),
+        "Exit codes and signals that count as a clean end, besides 0, HUP, INT, TERM and PIPE.",
+        change=Change.LIVE,
     )
-    reload_signal: SignalName | None = option(None, "Signal that makes it read its configuration again.", change=Change.LIVE)
+    reload_signal: SignalName | None = option(
+        None, "Signal that makes it read its configuration again.", change=Change.LIVE
+    )
     restart: RestartSection = RestartSection()
     stop: StopSection = StopSection()
 
@@ -128,7 +171,9 @@ class ReadinessSection(Struct, frozen=True, kw_only=True):
     tcp: str | None = option(None, "Ready when HOST:PORT accepts a connection.")
     unix: str | None = option(None, "Ready when this Unix stream socket accepts a connection.")
     log: Pattern | None = option(None, "Ready when a line of output matches this regular expression.")
-    interval: Seconds = option(Seconds(10), "Longest pause between two attempts; the first ones follow faster.", change=Change.LIVE)
+    interval: Seconds = option(
+        Seconds(10), "Longest pause between two attempts; the first ones follow faster.", change=Change.LIVE
+    )
     timeout: Seconds = option(Seconds(3), "How long one attempt may take.", change=Change.LIVE)
     successes: int = option(1, "Attempts in a row that must succeed.", at_least=1, change=Change.LIVE)
     initial_delay: Seconds = option(Seconds(0), "Pause before the first attempt.", change=Change.LIVE)
@@ -143,20 +188,32 @@ class HealthSection(Struct, frozen=True, kw_only=True):
 class LogsSection(Struct, frozen=True, kw_only=True):
     """What is kept of the agent's output."""
 
-    max_size: Size = option(Size(16 << 20), "Size of one log file before the next is begun.", at_least=4096, change=Change.LIVE)
+    max_size: Size = option(
+        Size(16 << 20), "Size of one log file before the next is begun.", at_least=4096, change=Change.LIVE
+    )
     max_files: int = option(4, "How many log files are kept.", at_least=1, change=Change.LIVE)
-    rate_limit_interval: Seconds = option(Seconds(1), "Time over which `rate_limit_burst` is counted; 0 for no limit.", change=Change.LIVE)
+    rate_limit_interval: Seconds = option(
+        Seconds(1), "Time over which `rate_limit_burst` is counted; 0 for no limit.", change=Change.LIVE
+    )
     rate_limit_burst: Size = option(
-        Size(32 << 20), "Output kept per interval; what is more is dropped, counted, and said in the log.", change=Change.LIVE,
+        Size(32 << 20),
+        "Output kept per interval; what is more is dropped, counted, and said in the log.",
+        change=Change.LIVE,
     )
 
 
 class InstallSection(Struct, frozen=True, kw_only=True):
     """What `maestroctl enable` does."""
 
-    wanted_by: tuple[UnitRef, ...] = option((), "Targets that get a `wants` on this unit.", change=Change.LIVE)
-    required_by: tuple[UnitRef, ...] = option((), "Targets that get a `requires` on this unit.", change=Change.LIVE)
-    default_instance: str | None = option(None, "Instance that is enabled when a template is enabled without one.", change=Change.LIVE)
+    wanted_by: tuple[UnitRef, ...] = option(
+        (), "Targets that get a `wants` on this unit.", change=Change.LIVE
+    )
+    required_by: tuple[UnitRef, ...] = option(
+        (), "Targets that get a `requires` on this unit.", change=Change.LIVE
+    )
+    default_instance: str | None = option(
+        None, "Instance that is enabled when a template is enabled without one.", change=Change.LIVE
+    )
 
 
 class AgentFile(Struct, frozen=True, kw_only=True):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable, Iterable
 from itertools import count
+from typing import Any
 
 from msgspec import Struct
 
@@ -154,13 +155,20 @@ class Theatre:
         if isinstance(event, Ended):
             play = self.alive.pop(event.agent, None)
             if play is None:
-                if event.code is None and event.signal is None:  # what a new keeper answers when it finds nothing
+                if (
+                    event.code is None and event.signal is None
+                ):  # what a new keeper answers when it finds nothing
                     self.feed(event)
                 return
             left = tuple(f"{number} (left)" for number in range(play.leaves))
             if left:
                 self.leftovers[event.agent] = play.leaves
-            event = Ended(agent=event.agent, code=event.code if event.signal is None else None, signal=event.signal, left=left)
+            event = Ended(
+                agent=event.agent,
+                code=event.code if event.signal is None else None,
+                signal=event.signal,
+                left=left,
+            )
             self.unacknowledged[event.agent] = event
         elif isinstance(event, events.Emptied):
             if self.leftovers.pop(event.agent, None) is None:
@@ -185,21 +193,27 @@ class Theatre:
             self.world.put(unit)
         self.world.restore(lives, jobs)
         self.world.last_job = last
-        running = {agent: (1, 1) for agent in (*self.alive, *(() if keeper else self.leftovers)) if agent not in self.unacknowledged}
+        running = {
+            agent: (1, 1)
+            for agent in (*self.alive, *(() if keeper else self.leftovers))
+            if agent not in self.unacknowledged
+        }
         ended = {} if keeper else dict(self.unacknowledged)
         self.feed(events.Looked({} if keeper else running, ended, keeper))
 
 
-def unit(name: str = "web", **options: object) -> Unit:
+def unit(name: str = "web", **options: Any) -> Unit:
     """A unit for tests: `requires`, `after` … go to `unit:`, the rest to `agent:`."""
     hung = {key: options.pop(key) for key in ("requires", "wants", "after", "before") if key in options}
-    section = UnitSection(**{key: tuple(value) for key, value in hung.items()})  # type: ignore[arg-type, call-overload]
+    section = UnitSection(**{key: tuple(value) for key, value in hung.items()})  # type: ignore[arg-type]
     if name.endswith(".target"):
         return Unit(name=name, kind="target", unit=section)
     options.setdefault("exec", ("/bin/true",))
-    origins: dict[str, object] = {"agent.start_timeout": None} if "start_timeout" in options else {}
+    origins: dict[str, Any] = {"agent.start_timeout": None} if "start_timeout" in options else {}
     return Unit(
-        name=name, kind="agent", unit=section, agent=AgentSection(**options), origins=origins,  # type: ignore[arg-type]
+        name=name,
+        kind="agent",
+        unit=section,
+        agent=AgentSection(**options),
+        origins=origins,
     )
-
-

@@ -1,4 +1,4 @@
-"""When which byte came: records of 16 bytes (wall clock in ns, offset; little-endian) in a file beside each segment.
+"""When which byte came: 16-byte records (wall clock in ns, offset; little-endian) in a file by each segment.
 
 A record says: from this offset on, until the next record's, bytes came at about this time.
 """
@@ -52,8 +52,9 @@ class Pens:
 class Times:
     """Writes the records of one stream.
 
-    A record is written just *before* its bytes: were it after them, a manager killed in between would leave bytes that seem to
-    have come with the record before, perhaps hours ago. If no bytes follow, the next record takes its place.
+    A record is written just *before* its bytes: were it after them, a manager killed in between would leave
+    bytes that seem to have come with the record before, perhaps hours ago. If none follow, the next record
+    takes its place.
     """
 
     def __init__(self, pens: Pens, wall_ns: Callable[[], int]) -> None:
@@ -91,9 +92,11 @@ class Times:
 class Clock:
     """Tells when the lines of a stretch of a stream came."""
 
-    def __init__(self, shelf: Shelf, low: int, high: int) -> None:
+    def __init__(self, shelf: Shelf | None, low: int, high: int) -> None:
         self._offsets: list[int] = []
         self._times: list[int] = []
+        if shelf is None:
+            return
         starts = shelf.starts()
         for number, start in enumerate(starts):
             following = starts[number + 1] if number + 1 < len(starts) else high
@@ -136,7 +139,7 @@ def _first(fd: int, wanted: Callable[[int, int], bool]) -> int:
 
 
 def offset_from(shelf: Shelf, time_ns: int) -> int | None:
-    """Offset of the first record at or after a time; None when there is none. The clock is taken never to go back."""
+    """Offset of the first record at or after a time; None if there is none. Trusts the clock to go on."""
     found: int | None = None
     for start in reversed(shelf.starts()):
         try:

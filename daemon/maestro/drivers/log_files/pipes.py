@@ -43,14 +43,16 @@ def move(source: int, target: int, count: int, offset: int | None = None) -> int
 
 
 class Scratch:
-    """A pipe of our own, empty between calls. What passes through it can be looked at without being taken, or taken and counted.
+    """A pipe of our own, empty between calls: through it bytes are looked at without being taken, or dropped.
 
     A plain read of the agent's pipe could block for ever: the agent holds a descriptor that can read, too.
     """
 
     def __init__(self) -> None:
         self._out, self._in = os.pipe()
-        with contextlib.suppress(OSError):  # an ordinary user's allowance may be spent: then we peek 64 KiB at a time
+        with contextlib.suppress(
+            OSError
+        ):  # an ordinary user's allowance may be spent: then we peek 64 KiB at a time
             fcntl.fcntl(self._in, fcntl.F_SETPIPE_SZ, PEEK)
 
     def peek(self, pipe: int) -> bytes:
@@ -72,7 +74,7 @@ class Scratch:
         return b"".join(taken)
 
     def _empty(self, count: int) -> bytes:
-        """An agent that made its pipe a packet pipe (O_DIRECT) makes each read end at a packet: so go on until all is out."""
+        """Read all: where an agent made its pipe a packet pipe (O_DIRECT), a read ends at a packet."""
         parts: list[bytes] = []
         while count > 0:
             parts.append(os.read(self._out, count))

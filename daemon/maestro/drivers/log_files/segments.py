@@ -1,4 +1,4 @@
-"""The files of one stream. A segment is named by the offset of its first byte, so each byte has one offset for ever."""
+"""The files of one stream. A segment is named by its first byte's offset: each byte has its own for ever."""
 
 from __future__ import annotations
 
@@ -25,7 +25,9 @@ def listing(path: str) -> list[int]:
         names = os.listdir(path)
     except FileNotFoundError:
         return []
-    return sorted(int(name[:20]) for name in names if len(name) == 24 and name.endswith(".log") and name[:20].isdigit())
+    return sorted(
+        int(name[:20]) for name in names if len(name) == 24 and name.endswith(".log") and name[:20].isdigit()
+    )
 
 
 class Shelf:
@@ -42,6 +44,13 @@ class Shelf:
         starts = self.starts()
         return (starts[0], starts[-1] + self.size(starts[-1])) if starts else (0, 0)
 
+    def end(self) -> int:
+        """Offset of the next byte; 0 when the files cannot be looked at."""
+        try:
+            return self.bounds()[1]
+        except OSError:
+            return 0
+
     def size(self, start: int) -> int:
         """Bytes in a segment; 0 when it has just been deleted."""
         try:
@@ -50,7 +59,7 @@ class Shelf:
             return 0
 
     def read(self, offset: int, count: int) -> tuple[int, bytes]:
-        """Up to `count` bytes from `offset` on, or from where the kept bytes go on; and that offset. No bytes: the end."""
+        """Up to `count` bytes from `offset` on, or where kept bytes go on; and that offset. None: the end."""
         # Listed before it is read: where a later segment is listed, the one before it grows no more.
         starts = self.starts()
         for start in starts[max(bisect_right(starts, offset) - 1, 0) :]:
@@ -71,7 +80,7 @@ class Shelf:
 
 
 class Tape:
-    """The write end of a stream. The size of the newest segment is its only lasting state. Used by the pump only."""
+    """The write end of a stream; the newest segment's size is its only lasting state. The pump's."""
 
     def __init__(self, path: str) -> None:
         self.path = path
@@ -93,10 +102,13 @@ class Tape:
         if self.end < 0:
             starts = listing(self.path)
             start = starts[-1] if starts else 0
-            self.start, self.end = start, start + (os.stat(log_path(self.path, start)).st_size if starts else 0)
+            self.start, self.end = (
+                start,
+                start + (os.stat(log_path(self.path, start)).st_size if starts else 0),
+            )
 
     def ready(self, now: float) -> bool:
-        """Have the segment open; True when it was opened anew. Notices that it was removed or moved away by hand."""
+        """Have the segment open; True when it was opened anew. Notices its removal by hand."""
         if self._fd >= 0 and now < self._look_at:
             return False
         self._look_at = now + LOOK_EVERY
@@ -158,9 +170,9 @@ class Tape:
         """Append a line of our own at a line boundary, wholly or not at all."""
         data = line if self.at_boundary() else b"\n" + line
         at = self.end - self.start
+        written = 0
         try:
-            written = os.pwrite(self._fd, data, at)
-            if written < len(data):  # the disk became full: a second try tells why
+            while written < len(data):  # a short write: the disk became full; the next try tells why
                 written += os.pwrite(self._fd, data[written:], at + written)
         except OSError:
             os.ftruncate(self._fd, at)

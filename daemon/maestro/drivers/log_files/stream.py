@@ -11,6 +11,8 @@ from maestro.drivers.log_files.segments import Shelf, Tape
 from maestro.drivers.log_files.watch import Watch
 from maestro.ports import LogLimits, LogMark
 
+GLANCE = 0.005  # seconds between two looks at a pipe that is being emptied by dropping
+RESTLESS = 1.5  # seconds for which that goes on after the last drop: longer than the pause between two tries
 MOST_NOTES = 256  # kept while the disk refuses
 
 
@@ -36,6 +38,7 @@ class Stream:
         self.notes: deque[bytes] = deque()
         self.notes_until = 0.0  # monotonic: how long notes wait for the line that is being written to end
         self.lost: dict[str, Loss] = {}  # reason, as the marker says it -> what
+        self.shed_at = float("-inf")  # monotonic: the last drop
         self.gap_open = False  # the last byte dropped did not end a line
         self.dropped_lines = 0
         self.dropped_bytes = 0
@@ -56,19 +59,24 @@ class Stream:
             bell.set()
 
     def mark(self) -> LogMark:
-        size = self.tape.end if self.tape.end >= 0 else self.shelf.bounds()[1]
+        size = self.tape.end if self.tape.end >= 0 else self.shelf.end()
         unwritable = self.trouble or self.hitch
         return LogMark(
-            size=size, dropped_lines=self.dropped_lines, dropped_bytes=self.dropped_bytes, unwritable=unwritable
+            size=size,
+            dropped_lines=self.dropped_lines,
+            dropped_bytes=self.dropped_bytes,
+            unwritable=unwritable,
         )
 
-    def next_due(self) -> float:
-        """When something must be done though no byte arrives."""
-        due = self.retry_at if self.trouble else float("inf")
-        if self.trouble:
-            return due
-        if self.notes:
-            due = self.notes_until
-        return min(due, self.window.ends(self.limits)) if self.window.over else due
+    def next_due(self, now: float) -> float:
+        """When something must be done though epoll is silent."""
+        due = self.retry_at if self.trouble else self.notes_until if self.notes else float("inf")
+        if self.window.over:
+            due = min(due, self.window.ends(self.limits))
+        # A writer that blocks in the midst of a large write wakes nobody when the pipe was not empty before.
+        return min(due, now + GLANCE) if self.quiet and now - self.shed_at < RESTLESS else due
 
-
+    @property
+    def quiet(self) -> bool:
+        """Bytes are left in the pipe on purpose."""
+        return bool(self.trouble) or self.window.over or self.gap_open

@@ -1,0 +1,389 @@
+"""Answers requests: the `Service` behind the control server, on top of the manager."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable, Iterable
+from fnmatch import fnmatchcase
+from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from maestro import __version__
+from maestro.control import protocol as p
+from maestro.control import views
+from maestro.control.roles import Caller
+from maestro.control.service import refused
+from maestro.engine.events import Asked, Happening
+from maestro.engine.jobs import Job, JobState
+from maestro.manager import tasks
+from maestro.manager.carrier import Carrier
+from maestro.manager.catalogue import Catalogue
+from maestro.manager.loop import Manager
+from maestro.manager.plugins import Plugins
+from maestro.model.status import signal_name, signal_number
+from maestro.ports import Keeper, LogQuery, Logs, Store, UnitFiles
+
+PROGRESS = 1.0  # seconds between two words on what a verb waits for
+
+
+class Office(Struct, frozen=True, kw_only=True):
+    """All that answering needs."""
+
+    manager: Manager
+    catalogue: Catalogue
+    carrier: Carrier
+    keeper: Keeper
+    logs: Logs
+    store: Store
+    files: UnitFiles
+    plugins: Plugins
+    processes: Callable[[int], list[tuple[int, int, str]]]
+    hints: dict[str, str]  # unit -> what a plugin found out about its last end
+    root: str
+    keeper_pid: int
+    started: float
+    end: Callable[[str], None]  # "shutdown", "leave" (agents run on), "reexec"
+    notices: Callable[[], list[str]]
+
+
+class Desk:
+    """One method per request; see `control.service.Service`."""
+
+    def __init__(self, office: Office) -> None:
+        self._o = office
+        self._world = office.manager.world
+
+    # ------------------------------------------------------------------------------ who
+
+    async def hello(self, caller: Caller, request: p.Hello) -> p.HelloView:
+        return p.HelloView(
+            version=__version__,
+            protocol=p.VERSION,
+            role=caller.role.name.lower(),
+            root=self._o.root,
+            pid=self._o.keeper_pid,
+            started=self._o.started,
+            notices=tuple(self._o.notices()),
+        )
+
+    # ------------------------------------------------------------------------------ verbs
+
+    async def verb(self, caller: Caller, request: p.Verb) -> AsyncIterator[p.VerbView]:
+        verb = type(request).__name__.lower()
+        names, errors = self._match(request.units)
+        request_id = f"{caller.uid}:{caller.request_id}" if caller.request_id else ""
+        jobs = self._o.manager.asked_before(request_id)
+        if not jobs and names:
+            step = self._o.manager.feed(Asked(verb, tuple(names), request_id))
+            jobs = [job for job in step.jobs if job.unit in names and job.verb in (verb, "restart")]
+            jobs = [job for job in jobs if job.state is not JobState.CANCELED]
+            errors |= {name: views.error_view(refusal) for name, refusal in step.refusals.items()}
+            self._audit(caller, f"{verb} {' '.join(names)}", _result(jobs, errors))
+        async for view in self._await(jobs, errors, request.wait):
+            yield view
+
+    async def _await(
+        self, jobs: list[Job], errors: dict[str, p.ErrorView], wait: bool, changes: tuple[str, ...] = ()
+    ) -> AsyncIterator[p.VerbView]:
+        """The jobs as they are, then word on what they wait for, then how they ended."""
+        if not wait:
+            await self._o.manager.settle()
+            yield p.VerbView(jobs=tuple(map(views.job_view, jobs)), errors=errors, changes=changes)
+            return
+        ends = {job.id: self._o.manager.when_done(job) for job in jobs}
+        while any(not end.done() for end in ends.values()):
+            await asyncio.wait(ends.values(), timeout=PROGRESS)
+            if any(not end.done() for end in ends.values()):
+                yield p.VerbView(jobs=self._progress(jobs, ends), errors=errors, changes=changes)
+        yield p.VerbView(jobs=self._progress(jobs, ends), errors=errors, changes=changes)
+
+    def _progress(self, jobs: list[Job], ends: dict[int, asyncio.Future[Job]]) -> tuple[p.JobView, ...]:
+        return tuple(
+            views.job_view(ends[job.id].result())
+            if ends[job.id].done()
+            else views.job_view(job, self._world.life(job.unit).cause)
+            for job in jobs
+        )
+
+    async def kill(self, caller: Caller, request: p.Kill) -> p.VerbView:
+        number = signal_number(request.signal)
+        if number is None:
+            raise refused(
+                "bad-request", f"there is no signal {request.signal}", "for example TERM, HUP, USR1 or KILL"
+            )
+        names, errors = self._match(request.units)
+        for name in names:
+            life = self._world.life(name)
+            if not life.alive:
+                errors[name] = p.ErrorView(
+                    code="not-running", message=f"cannot kill {name}: it is {life.coarse}"
+                )
+                continue
+            self._o.keeper.send(life.agent, number, tree=request.whole)
+            text = f"SIG{signal_name(number)} sent by {_who(caller)}"
+            self._o.manager.tell(
+                Happening(unit=name, kind="kill", words=text, state=str(life.coarse), agent=life.agent)
+            )
+        self._audit(caller, f"kill -s {request.signal} {' '.join(names)}", _result([], errors))
+        await self._o.manager.settle()
+        return p.VerbView(errors=errors)
+
+    async def enable(self, caller: Caller, request: p.Enable) -> AsyncIterator[p.VerbView]:
+        names, errors = self._match(request.units)
+        changes: list[str] = []
+        for name in names:
+            unit = self._world.know(name)
+            if unit is None or not (unit.install.wanted_by or unit.install.required_by):
+                hint = "add: install: {wanted_by: [default.target]}"
+                errors[name] = p.ErrorView(
+                    code="no-install",
+                    message=f"cannot enable {name}: its unit has no install section",
+                    hint=hint,
+                )
+                continue
+            changes += self._files(
+                lambda files, n=name, u=unit: files.enable(n, u.install.wanted_by, u.install.required_by)
+            )
+        async for view in self._after_links(
+            caller, "enable", names, errors, changes, "start" if request.now else ""
+        ):
+            yield view
+
+    async def disable(self, caller: Caller, request: p.Disable) -> AsyncIterator[p.VerbView]:
+        names, errors = self._match(request.units)
+        changes = [change for name in names for change in self._files(lambda files, n=name: files.disable(n))]  # type: ignore[misc]
+        async for view in self._after_links(
+            caller, "disable", names, errors, changes, "stop" if request.now else ""
+        ):
+            yield view
+
+    def _files(self, act: Callable[[UnitFiles], list[str]]) -> list[str]:
+        try:
+            return act(self._o.files)
+        except OSError as error:
+            raise refused(
+                "cannot-write", f"cannot change links: {error.strerror}: {error.filename}"
+            ) from error
+
+    async def _after_links(
+        self,
+        caller: Caller,
+        verb: str,
+        names: list[str],
+        errors: dict[str, p.ErrorView],
+        changes: list[str],
+        then: str,
+    ) -> AsyncIterator[p.VerbView]:
+        self._o.catalogue.reload(self._world)
+        good = tuple(name for name in names if name not in errors)
+        jobs: list[Job] = []
+        if then and good:
+            step = self._o.manager.feed(Asked(then, good))
+            jobs = [job for job in step.jobs if job.unit in good]
+            errors |= {name: views.error_view(refusal) for name, refusal in step.refusals.items()}
+        self._audit(caller, f"{verb} {' '.join(names)}", _result(jobs, errors))
+        async for view in self._await(jobs, errors, True, tuple(changes)):
+            yield view
+
+    # ------------------------------------------------------------------------------ what is
+
+    async def status(self, caller: Caller, request: p.Status) -> p.StatusView:
+        if request.units:
+            names, errors = self._match(request.units)
+        else:
+            names, errors = sorted({*self._world.units, *self._o.catalogue.library.loaded}), {}
+        detailed = request.detail and bool(request.units)
+        found = tuple(self._unit(name, request.lines if detailed else 0, detailed) for name in names)
+        own = bool(caller.agent)
+        return p.StatusView(
+            units=found,
+            errors=errors,
+            notices=() if own else tuple(self._o.notices()),
+            now=self._o.manager.clock.wall(),
+        )
+
+    def _unit(self, name: str, lines: int, detailed: bool) -> p.UnitView:
+        manager, life = self._o.manager, self._world.life(name)
+        unit, loaded = self._world.units.get(name), self._o.catalogue.loaded(name)
+        view = views.unit_view(name, unit, life, loaded, manager.clock.now(), manager.clock.wall())
+        enabled = bool(self._o.files.enabled(name)) if detailed else name in self._wanted()
+        changes: dict[str, Any] = {
+            "enabled": enabled,
+            "hint": self._o.hints.get(name, "") if view.result != "success" else "",
+        }
+        if detailed and view.kind == "agent":
+            mark = self._o.logs.mark(name)
+            changes |= {
+                "changed": self._o.catalogue.is_changed(name),
+                "dropped_lines": mark.dropped_lines,
+                "log_trouble": mark.unwritable,
+                "log_size": mark.size,
+                "processes": views.process_views(self._o.processes(life.pid))
+                if life.alive and life.pid
+                else (),
+                "log": tuple(views.line_view(name, line) for line in self._o.logs.tail(name, lines))
+                if lines
+                else (),
+            }
+        return replace(view, **changes)
+
+    def _wanted(self) -> set[str]:
+        """Units that some target pulls in: what `enable` brings about."""
+        return {
+            name
+            for unit in self._world.units.values()
+            if unit.kind == "target"
+            for name in (*unit.unit.wants, *unit.unit.requires)
+        }
+
+    async def show(self, caller: Caller, request: p.Show) -> tuple[p.ShowView, ...]:
+        return tuple(
+            views.show_view(self._world.units[name])
+            for name in self._all(request.units)
+            if name in self._world.units
+        )
+
+    async def cat(self, caller: Caller, request: p.Cat) -> tuple[p.CatView, ...]:
+        found = []
+        for name in self._all(request.units):
+            piece = self._o.catalogue.piece(name)
+            pieces = ((piece[1].path, piece[1].text.decode("utf-8", "replace")),) if piece else ()
+            found.append(p.CatView(name=name, pieces=pieces))
+        return tuple(found)
+
+    async def logs(self, caller: Caller, request: p.Logs) -> AsyncIterator[p.LineView]:
+        names = [name for name in self._all(request.units) if not name.endswith(".target")]
+        queue: asyncio.Queue[p.LineView | None] = asyncio.Queue(1000)
+        if request.follow and request.lines == 0:
+            for name in names:
+                cursor = request.cursors.get(name, self._o.logs.mark(name).size)
+                yield p.LineView(unit=name, time=0.0, text="", cursor=cursor, mark=True)
+        readers = [tasks.spawn(self._read(name, request, queue), f"logs of {name}") for name in names]
+        try:
+            open_ends = len(readers)
+            while open_ends:
+                line = await queue.get()
+                if line is None:
+                    open_ends -= 1
+                else:
+                    yield line
+        finally:
+            for reader in readers:
+                reader.cancel()
+
+    async def _read(self, name: str, request: p.Logs, queue: asyncio.Queue[p.LineView | None]) -> None:
+        query = LogQuery(
+            lines=request.lines,
+            since_ns=None if request.since is None else int(request.since * 1e9),
+            until_ns=None if request.until is None else int(request.until * 1e9),
+            grep=request.grep,
+            cursor=request.cursors.get(name),
+            follow=request.follow,
+        )
+        try:
+            async for line in self._o.logs.follow(name, query):
+                await queue.put(views.line_view(name, line))
+        finally:
+            queue.put_nowait(None) if not queue.full() else await queue.put(None)
+
+    async def events(self, caller: Caller, request: p.Events) -> AsyncIterator[p.EventView]:
+        hub = self._o.manager.hub
+        after = request.cursor if request.cursor is not None else max(0, hub.last - request.lines)
+        yield p.EventView(seq=after, time=0.0, unit="", kind="mark", words="")
+        async for told in hub.stream(after, request.follow):
+            if not request.units or any(fnmatchcase(told.what.unit, pattern) for pattern in request.units):
+                yield views.event_view(told)
+
+    async def audit(self, caller: Caller, request: p.Audit) -> tuple[p.AuditView, ...]:
+        rows = await self._o.store.audit(request.lines)
+        return tuple(
+            p.AuditView(seq=row.seq, time=row.time, hash=row.hash, **json.loads(row.body)) for row in rows
+        )
+
+    # ------------------------------------------------------------------------------ the daemon itself
+
+    async def daemon_reload(self, caller: Caller, request: p.DaemonReload) -> p.ReloadView:
+        changes = self._o.catalogue.reload(self._world)
+        self._audit(
+            caller,
+            "daemon-reload",
+            f"{len(changes.added)} added, {len(changes.changed)} changed, {len(changes.removed)} removed",
+        )
+        for name in (*changes.added, *changes.changed):
+            self._o.logs.relimit(name, self._o.carrier.limits(name))
+        self._world.stir_all()
+        self._o.manager.feed(Asked("start", ()))
+        return p.ReloadView(
+            units=len(self._world.units),
+            added=changes.added,
+            changed=changes.changed,
+            removed=changes.removed,
+            problems=tuple(map(views.problem_view, self._o.catalogue.problems)),
+        )
+
+    async def daemon_reexec(self, caller: Caller, request: p.DaemonReexec) -> dict[str, Any]:
+        self._audit(caller, "daemon-reexec", "begun")
+        self._o.end("reexec")
+        return {"started": self._o.started}
+
+    async def shutdown(self, caller: Caller, request: p.Shutdown) -> dict[str, Any]:
+        self._audit(caller, "shutdown --keep-agents" if request.keep_agents else "shutdown", "begun")
+        self._o.end("leave" if request.keep_agents else "shutdown")
+        return {"keep_agents": request.keep_agents}
+
+    # ------------------------------------------------------------------------------ names
+
+    def _match(self, patterns: Iterable[str]) -> tuple[list[str], dict[str, p.ErrorView]]:
+        """Units that names and globs mean, each once; globs take in what is declared, running or not."""
+        known = {*self._world.units, *self._o.catalogue.library.loaded}
+        found: dict[str, None] = {}
+        errors: dict[str, p.ErrorView] = {}
+        for pattern in patterns:
+            name = pattern.removesuffix(".agent")
+            if any(mark in pattern for mark in "*?["):
+                matching = sorted(one for one in known if fnmatchcase(one, name))
+            else:
+                matching = [name] if name in known or self._world.know(name) is not None else []
+            if matching:
+                found |= dict.fromkeys(matching)
+            else:
+                errors[pattern] = self._no_such(pattern)
+        return list(found), errors
+
+    def _all(self, patterns: Iterable[str]) -> list[str]:
+        """The same, where a name that means nothing ends the request."""
+        names, errors = self._match(patterns)
+        for error in errors.values():
+            raise refused(error.code, error.message, error.hint)
+        return names
+
+    def _no_such(self, name: str) -> p.ErrorView:
+        hint = "maestroctl list shows the units; maestroctl daemon-reload looks for new files"
+        template = self._o.catalogue.library.templates.get(name if name.endswith("@") else f"{name}@")
+        if template is not None:
+            hint = f"{template.name} is a template: name an instance, such as {template.name}1"
+        return p.ErrorView(code="no-such-unit", message=f"no unit {name}", hint=hint)
+
+    # ------------------------------------------------------------------------------ who did what
+
+    def _audit(self, caller: Caller, action: str, result: str) -> None:
+        record = {
+            "uid": caller.uid,
+            "pid": caller.pid,
+            "who": _who(caller),
+            "action": action[:4096],
+            "result": result[:4096],
+        }
+        self._o.manager.note_audit(json.dumps(record, ensure_ascii=False).encode())
+
+
+def _who(caller: Caller) -> str:
+    return caller.agent or f"uid {caller.uid}"
+
+
+def _result(jobs: list[Job], errors: dict[str, p.ErrorView]) -> str:
+    parts = [f"{job.unit}: job {job.id}" for job in jobs]
+    return ", ".join(parts + [f"{name}: {error.code}" for name, error in errors.items()]) or "done"

@@ -1,0 +1,178 @@
+"""The requests there are, who may make each, and what answers it.
+
+All that the server knows of a request comes from this table.
+"""
+
+from __future__ import annotations
+
+import difflib
+from enum import Enum
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from maestro.control.bounds import MAX_ID, VERSION
+from maestro.control.protocol import (
+    Audit,
+    Cat,
+    DaemonReexec,
+    DaemonReload,
+    Disable,
+    Enable,
+    Events,
+    Hello,
+    Kill,
+    Logs,
+    Reload,
+    Request,
+    Restart,
+    Show,
+    Shutdown,
+    Start,
+    Status,
+    Stop,
+)
+from maestro.control.roles import Accounts, Caller, Role, how_to_get, who, who_may
+from maestro.control.service import refused
+
+
+class Shape(Enum):
+    """What a Service method returns, and so how it is answered."""
+
+    ONE = "one"  # a record: `done`
+    ITEMS = "items"  # a tuple of records: `done` with `items`
+    VERB = "verb"  # an iterator: each item is `more`, and the last one is `done` again
+    STREAM = "stream"  # an iterator: each item is `more`; then an empty `done`
+
+
+class Route(Struct, frozen=True):
+    request: type[Request]
+    least: Role
+    method: str  # of Service
+    shape: Shape
+
+    @property
+    def do(self) -> str:
+        return str(self.request.__struct_config__.tag)
+
+
+ROUTES: tuple[Route, ...] = (
+    Route(Hello, Role.NONE, "hello", Shape.ONE),
+    Route(Start, Role.ADMIN, "verb", Shape.VERB),
+    Route(Stop, Role.ADMIN, "verb", Shape.VERB),
+    Route(Restart, Role.ADMIN, "verb", Shape.VERB),
+    Route(Reload, Role.ADMIN, "verb", Shape.VERB),
+    Route(Kill, Role.ADMIN, "kill", Shape.ONE),
+    Route(Enable, Role.ADMIN, "enable", Shape.VERB),
+    Route(Disable, Role.ADMIN, "disable", Shape.VERB),
+    Route(Status, Role.AGENT, "status", Shape.ONE),
+    Route(Show, Role.AGENT, "show", Shape.ITEMS),
+    Route(Cat, Role.READ, "cat", Shape.ITEMS),
+    Route(Logs, Role.AGENT, "logs", Shape.STREAM),
+    Route(Events, Role.READ, "events", Shape.STREAM),
+    Route(Audit, Role.READ, "audit", Shape.ITEMS),
+    Route(DaemonReload, Role.ADMIN, "daemon_reload", Shape.ONE),
+    Route(DaemonReexec, Role.ADMIN, "daemon_reexec", Shape.ONE),
+    Route(Shutdown, Role.ADMIN, "shutdown", Shape.ONE),
+)
+BY_NAME = {route.do: route for route in ROUTES}
+_ENVELOPE = frozenset({"v", "id", "do"})  # fields of a frame that are not fields of the request
+
+
+# ------------------------------------------------------------------------------------------- reading
+
+
+def read_id(message: dict[str, Any]) -> str:
+    """The id of a request, under which even its refusal is answered."""
+    given = message.get("id")
+    if not isinstance(given, str) or not 1 <= len(given) <= MAX_ID or not given.isprintable():
+        raise refused("bad-request", f"a request needs an `id`: 1 to {MAX_ID} printable characters")
+    return given
+
+
+def read(message: dict[str, Any], agent_unit: str = "") -> tuple[Route, Request]:
+    """The request in a frame. An agent that names no unit means its own."""
+    _check_version(message.get("v"))
+    route = _find(message.get("do"))
+    fields = {key: value for key, value in message.items() if key not in _ENVELOPE}
+    _check_names(route, fields)
+    if agent_unit and "units" in route.request.__struct_fields__ and not fields.get("units"):
+        fields["units"] = (agent_unit,)
+    try:
+        return route, msgspec.convert(fields, route.request)
+    except msgspec.ValidationError as error:
+        raise refused("bad-request", f"{route.do}: {_in_words(str(error))}") from None
+
+
+def _check_version(given: object) -> None:
+    if isinstance(given, bool) or not isinstance(given, int):
+        raise refused("bad-request", f"a request needs `v`, the version of the protocol: {VERSION}")
+    if given != VERSION:
+        hint = "use the maestroctl that was installed together with this daemon"
+        raise refused(
+            "bad-version", f"this daemon speaks version {VERSION} of the protocol, not {given}", hint
+        )
+
+
+def _find(do: object) -> Route:
+    route = BY_NAME.get(do) if isinstance(do, str) else None
+    if route is None:
+        said = (
+            f"there is no request {_quote(do)}" if do is not None else "a request needs `do`: what is asked"
+        )
+        raise refused("bad-request", said, _did_you_mean(do, tuple(BY_NAME)))
+    return route
+
+
+def _check_names(route: Route, fields: dict[str, Any]) -> None:
+    known = route.request.__struct_fields__
+    for name in fields:
+        if name not in known:
+            hint = _did_you_mean(name, known) or f"it has {', '.join(known) or 'no fields'}"
+            raise refused("bad-request", f"{route.do}: there is no field {_quote(name)}", hint)
+
+
+def _in_words(error: str) -> str:
+    """msgspec's sentence with the field before it: `lines: expected int, got str`."""
+    text, _, place = error.replace("`", "").partition(" - at $")
+    words = text[:1].lower() + text[1:]
+    words = words.replace("object missing required field", "it lacks the field")
+    return f"{place.lstrip('.')}: {words}" if place else words
+
+
+def _did_you_mean(given: object, known: tuple[str, ...]) -> str:
+    close = difflib.get_close_matches(given[:64], known, 1) if isinstance(given, str) else []
+    return f"did you mean {close[0]}?" if close else ""
+
+
+def _quote(value: object) -> str:
+    return repr(value if len(str(value)) <= 64 else f"{str(value)[:64]}…")
+
+
+# ------------------------------------------------------------------------------------------- permitting
+
+
+def permit(route: Route, request: Request, caller: Caller, own_uid: int, accounts: Accounts) -> None:
+    """Refuse what the caller's role does not allow."""
+    if caller.role is Role.AGENT:
+        _permit_agent(route, request, caller)
+    elif caller.role < route.least:
+        message = (
+            f"not allowed: {route.do} needs {who_may(route.least, own_uid, accounts)};"
+            f" you are {who(caller.uid, accounts)}"
+        )
+        raise refused("not-allowed", message, how_to_get(route.least, caller.uid, accounts))
+
+
+def _permit_agent(route: Route, request: Request, caller: Caller) -> None:
+    you = f"you are pid {caller.pid}, a process of agent {caller.agent}"
+    if route.least > Role.AGENT:
+        may = ", ".join(one.do for one in ROUTES if one.least <= Role.AGENT)
+        raise refused(
+            "not-allowed", f"not allowed: {route.do} is not for agents; {you}", f"it may ask: {may}"
+        )
+    units = getattr(request, "units", ())
+    if any(name != caller.unit for name in units):
+        message = f"not allowed: an agent may ask {route.do} of its own unit only; {you}"
+        raise refused("not-allowed", message, f"name {caller.unit}, or no unit at all")

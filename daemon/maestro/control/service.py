@@ -1,0 +1,103 @@
+"""What the control server asks of the manager: one method per request.
+
+The server has checked the request and the caller's role by then. A method may raise `Refused`. Whatever
+else it raises is a bug: the caller gets code `internal`, everybody else nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any, Protocol
+
+from maestro.control.protocol import (
+    Audit,
+    AuditView,
+    Cat,
+    CatView,
+    DaemonReexec,
+    DaemonReload,
+    Disable,
+    Enable,
+    ErrorView,
+    Events,
+    EventView,
+    Hello,
+    HelloView,
+    Kill,
+    LineView,
+    Logs,
+    ReloadView,
+    Show,
+    ShowView,
+    Shutdown,
+    Status,
+    StatusView,
+    Verb,
+    VerbView,
+)
+from maestro.control.roles import Caller
+
+
+class Refused(Exception):
+    """The request is not carried out, for a reason the caller can act on."""
+
+    def __init__(self, error: ErrorView) -> None:
+        super().__init__(error.message)
+        self.error = error
+
+
+def refused(code: str, message: str, hint: str = "") -> Refused:
+    return Refused(ErrorView(code=code, message=message, hint=hint))
+
+
+class Service(Protocol):
+    """`caller.request_id` names the request.
+
+    The same id of the same uid is the same request, sent again because a connection broke.
+
+    An iterator is closed (`aclose`) when its caller goes away; a verb's job goes on all the same.
+    """
+
+    async def hello(self, caller: Caller, request: Hello) -> HelloView: ...
+
+    def verb(self, caller: Caller, request: Verb) -> AsyncIterator[VerbView]:
+        """At once what has begun, then progress; the last item is the answer. At least one item."""
+        ...
+
+    def enable(self, caller: Caller, request: Enable) -> AsyncIterator[VerbView]: ...
+
+    def disable(self, caller: Caller, request: Disable) -> AsyncIterator[VerbView]: ...
+
+    async def kill(self, caller: Caller, request: Kill) -> VerbView: ...
+
+    async def status(self, caller: Caller, request: Status) -> StatusView:
+        """For an agent, `request.units` names its own unit already; leave out notices about the host."""
+        ...
+
+    async def show(self, caller: Caller, request: Show) -> tuple[ShowView, ...]: ...
+
+    async def cat(self, caller: Caller, request: Cat) -> tuple[CatView, ...]: ...
+
+    def logs(self, caller: Caller, request: Logs) -> AsyncIterator[LineView]:
+        """First a mark (`LineView.mark`) for each unit where reading begins, so that it can be resumed.
+
+        The server pulls the next line only when there is room: a slow reader makes this iterator wait, not
+        the manager.
+        """
+        ...
+
+    def events(self, caller: Caller, request: Events) -> AsyncIterator[EventView]:
+        """First a mark (`EventView.kind` "mark"), whose `seq` is the last event before those that follow.
+
+        As with `logs`, the server pulls when there is room, so what happens meanwhile must be bounded, or
+        come from the store.
+        """
+        ...
+
+    async def audit(self, caller: Caller, request: Audit) -> tuple[AuditView, ...]: ...
+
+    async def daemon_reload(self, caller: Caller, request: DaemonReload) -> ReloadView: ...
+
+    async def daemon_reexec(self, caller: Caller, request: DaemonReexec) -> dict[str, Any]: ...
+
+    async def shutdown(self, caller: Caller, request: Shutdown) -> dict[str, Any]: ...

@@ -1,0 +1,119 @@
+"""Lives, units and jobs as the client sees them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from maestro.control.protocol import (
+    ErrorView,
+    EventView,
+    JobView,
+    LineView,
+    ProblemView,
+    ProcessView,
+    ShowView,
+    UnitView,
+)
+from maestro.engine.jobs import Job
+from maestro.engine.state import Life
+from maestro.engine.step import Refusal
+from maestro.manager.happened import Told
+from maestro.model.load import Loaded, shown
+from maestro.model.problem import Problem
+from maestro.model.unit import Unit
+from maestro.ports import LogLine
+
+# What comes by itself: timer -> how it is announced. A watchdog and a forgiveness are no news.
+_COMES = {
+    "restart": "restart",
+    "cooldown": "start after the cool-down",
+    "start": "start time-out",
+    "stop": "next stop signal",
+}
+
+
+def unit_view(
+    name: str, unit: Unit | None, life: Life, loaded: Loaded | None, now: float, wall: float
+) -> UnitView:
+    """One unit without what has to be fetched: log, processes, enablement."""
+    next_timer = min(((at, timer) for timer, at in life.timers.items() if timer in _COMES), default=None)
+    problems = tuple(map(problem_view, loaded.problems)) if loaded else ()
+    return UnitView(
+        name=name,
+        kind=unit.kind if unit else ("target" if name.endswith(".target") else "agent"),
+        description=unit.unit.description if unit else "",
+        path=(loaded.path if loaded else "") or (unit.path if unit else ""),
+        load="missing" if loaded is None else "bad" if problems else "loaded",
+        problems=problems,
+        state=life.coarse.value,
+        fine=life.state.value,
+        goal=life.goal.value,
+        since=wall - (now - life.since) if life.since else 0.0,
+        cause=life.cause,
+        result=life.result.value,
+        pid=life.pid if life.alive else 0,
+        agent=life.agent,
+        restarts=life.restarts,
+        next=_COMES[next_timer[1]] if next_timer else "",
+        next_in=max(0.0, next_timer[0] - now) if next_timer else None,
+        blocked_by=life.blocked_by,
+        status=life.status,
+        requires=tuple(map(str, unit.unit.requires)) if unit else (),
+        wants=tuple(map(str, unit.unit.wants)) if unit else (),
+    )
+
+
+def problem_view(problem: Problem) -> ProblemView:
+    return ProblemView(
+        path=problem.path,
+        line=problem.line,
+        column=problem.column,
+        option=problem.option,
+        message=problem.message,
+        hint=problem.hint,
+    )
+
+
+def job_view(job: Job, waits_for: str = "") -> JobView:
+    return JobView(
+        id=job.id, unit=job.unit, verb=job.verb, state=job.state.value, words=job.words or waits_for
+    )
+
+
+def error_view(refusal: Refusal) -> ErrorView:
+    return ErrorView(code=refusal.code, message=refusal.words, hint=refusal.hint)
+
+
+def event_view(told: Told) -> EventView:
+    what = told.what
+    return EventView(
+        seq=told.seq,
+        time=told.time,
+        unit=what.unit,
+        kind=what.kind,
+        words=what.words,
+        state=what.state,
+        agent=what.agent,
+        job=what.job,
+    )
+
+
+def line_view(unit: str, line: LogLine) -> LineView:
+    return LineView(unit=unit, time=line.time_ns / 1e9, text=line.text, cursor=line.end)
+
+
+def show_view(unit: Unit) -> ShowView:
+    options = shown(unit)
+    return ShowView(
+        name=unit.name,
+        options={one.option: one.value for one in options},
+        origins={
+            one.option: f"{one.origin.path}:{one.origin.line}:{one.origin.column}"
+            for one in options
+            if one.origin
+        },
+    )
+
+
+def process_views(rows: Iterable[tuple[int, int, str]]) -> tuple[ProcessView, ...]:
+    return tuple(ProcessView(pid=pid, parent=parent, command=command) for pid, parent, command in rows)

@@ -1,0 +1,325 @@
+"""The manager's end of the link to the keeper: ports.Keeper on the event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import os
+import socket
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from maestro.keeper import wire
+from maestro.keeper.proc import Proc
+from maestro.keeper.title import set_title
+from maestro.ports import Ended, Entry, KeeperNews, Recipe, Table
+
+__all__ = ["EXIT_RESTART", "LINK_VARIABLE", "KeeperGone", "KeeperLink", "set_title"]
+
+EXIT_RESTART = wire.EXIT_RESTART
+LINK_VARIABLE = wire.LINK_VARIABLE
+
+_MESSAGES_AT_ONCE = 256  # before the loop's other work gets its turn
+_DEEPEST = 64  # parents of a process that are looked at
+
+_log = logging.getLogger(__name__)
+
+
+class KeeperGone(ConnectionError):
+    """The keeper closed the link: there is nothing that a manager could do now."""
+
+
+@dataclass(slots=True)
+class _Arriving:
+    """The table while it arrives."""
+
+    entries: list[Entry] = field(default_factory=list)
+    streams: dict[str, int] = field(default_factory=dict)
+    held: dict[str, int] = field(default_factory=dict)
+
+    def take(self, message: wire.Message, fd: int) -> Table | None:
+        """Take in one message; returns the table when it is whole."""
+        match message:
+            case ("entry", agent, pid, start, ended, left, _):
+                record = None if ended is None else _ended(agent, ended, left)
+                self.entries.append(Entry(agent=agent, pid=pid, start=start, ended=record))
+            case ("stream", name) if fd >= 0:
+                self.streams[name] = fd
+            case ("held", name) if fd >= 0:
+                self.held[name] = fd
+            case ("table_end", keeper, _):
+                return Table(keeper=keeper, entries=tuple(self.entries), streams=self.streams, held=self.held)
+        return None
+
+
+class KeeperLink:
+    """Orders out, news in. An order never waits: what the keeper has no room for yet is sent when it has."""
+
+    def __init__(self, fd: int) -> None:
+        self._socket = socket.socket(fileno=fd)
+        self._socket.setblocking(False)
+        self._socket.set_inheritable(False)
+        self._queue: deque[tuple[bytes, int]] = deque()  # descriptors in it are our own duplicates
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._news: KeeperNews | None = None
+        self._family = _Family()
+
+    async def hello(self, news: KeeperNews) -> Table:
+        """Greet the keeper and take its table; from then on `news` is called."""
+        self._loop = asyncio.get_running_loop()
+        self._news = news
+        arriving = _Arriving()
+        self._order("hello", wire.VERSION)
+        while True:
+            message, fd = await self._next()
+            self._note(message)
+            table = arriving.take(message, fd)
+            if table is not None:
+                break
+        self._loop.add_reader(self._socket.fileno(), self._readable)
+        return table
+
+    # -------------------------------------------------------------------------------------------- orders
+
+    def spawn(self, agent: str, recipe: Recipe) -> None:
+        self._family.invited(agent, recipe.env.get("INVOCATION_ID", ""))
+        try:
+            self._order("spawn", agent, msgspec.structs.asdict(recipe))
+        except wire.TooLong as error:
+            self._refuse(agent, str(error))
+
+    def send(self, agent: str, signal: int, *, tree: bool) -> None:
+        self._order("send", agent, int(signal), tree)
+
+    def adopt(self, agent: str, pid: int, start: int, invocation: str) -> None:
+        self._family.invited(agent, invocation)
+        self._order("adopt", agent, pid, start, invocation)
+
+    def acknowledge(self, agent: str) -> None:
+        self._order("acknowledge", agent)
+
+    def hold(self, name: str, fd: int) -> None:
+        """The keeper gets a duplicate; `fd` stays the caller's."""
+        self._order("hold", name, fd=fd)
+
+    def let_go(self, name: str) -> None:
+        self._order("let_go", name)
+
+    def release_stream(self, name: str) -> None:
+        self._order("release_stream", name)
+
+    def whose(self, pid: int) -> str | None:
+        return self._family.whose(pid)
+
+    def reexec(self) -> None:
+        self._order("reexec")
+
+    def retire(self) -> None:
+        self._order("retire")
+
+    def close(self) -> None:
+        if self._loop is not None and self._socket.fileno() >= 0:
+            self._loop.remove_reader(self._socket.fileno())
+            self._loop.remove_writer(self._socket.fileno())
+        while self._queue:
+            _close(self._queue.popleft()[1])
+        self._socket.close()
+
+    # -------------------------------------------------------------------------------------------- the way out
+
+    def _order(self, *message: object, fd: int = -1) -> None:
+        data = wire.encode(message)
+        if self._queue or not self._sent(data, fd):
+            self._queue.append((data, os.dup(fd) if fd >= 0 else -1))
+            self._await_room()
+
+    def _sent(self, data: bytes, fd: int) -> bool:
+        try:
+            wire.send(self._socket, data, fd)
+        except BlockingIOError:
+            return False
+        except OSError as error:
+            if self._socket.fileno() >= 0 and not isinstance(error, ConnectionError):
+                _log.error("cannot reach the keeper: %s", error)
+            # Otherwise the link is closed: whoever reads it will say so.
+        return True
+
+    def _await_room(self) -> None:
+        if self._loop is not None:
+            self._loop.add_writer(self._socket.fileno(), self._writable)
+
+    def _writable(self) -> None:
+        while self._queue and self._sent(*self._queue[0]):
+            _close(self._queue.popleft()[1])
+        if not self._queue and self._loop is not None:
+            self._loop.remove_writer(self._socket.fileno())
+
+    def _refuse(self, agent: str, why: str) -> None:
+        """An order that cannot be given ends as one that could not be carried out."""
+        assert self._loop is not None
+        assert self._news is not None
+        self._loop.call_soon(self._news.cannot_spawn, agent, f"hand over its recipe ({why})", errno.E2BIG)
+
+    # -------------------------------------------------------------------------------------------- the way in
+
+    async def _next(self) -> tuple[wire.Message, int]:
+        """The next message, in the time before `news` is called."""
+        assert self._loop is not None
+        while True:
+            try:
+                message = self._receive()
+            except BlockingIOError:
+                await self._until_readable()
+                continue
+            if message is not None:
+                return message
+
+    async def _until_readable(self) -> None:
+        assert self._loop is not None
+        readable = self._loop.create_future()
+        self._loop.add_reader(self._socket.fileno(), _settle, readable)
+        try:
+            await readable
+        finally:
+            self._loop.remove_reader(self._socket.fileno())
+
+    def _receive(self) -> tuple[wire.Message, int] | None:
+        """One message; None for one that cannot be used. Raises BlockingIOError, KeeperGone."""
+        try:
+            data, fd, lost = wire.receive(self._socket)
+        except ConnectionError:
+            data, fd, lost = b"", -1, False
+        if not data:
+            raise KeeperGone("the keeper is gone")
+        if lost:
+            _log.error("a descriptor of the keeper's could not be taken: too many open files")
+        try:
+            return wire.decode(data, wire.NEWS), fd
+        except wire.Malformed as error:
+            _close(fd)
+            _log.error("news of the keeper's were not understood: %s", error)
+            return None
+
+    def _readable(self) -> None:
+        for _ in range(_MESSAGES_AT_ONCE):
+            try:
+                received = self._receive()
+            except BlockingIOError:
+                return
+            except KeeperGone:
+                self._lost()
+                return
+            if received is not None:
+                self._note(received[0])
+                self._pass_on(*received)
+
+    def _lost(self) -> None:
+        assert self._loop is not None
+        assert self._news is not None
+        self._loop.remove_reader(self._socket.fileno())
+        self._loop.remove_writer(self._socket.fileno())
+        self._news.lost()
+
+    def _note(self, message: wire.Message) -> None:
+        """Remember who is who, for `whose`."""
+        match message:
+            case ("entry", agent, pid, start, ended, left, invocation):
+                self._family.invited(agent, invocation)
+                self._family.lives(agent, pid, start)
+                if ended is not None:
+                    self._family.ended(agent, bool(left))
+            case ("spawned", agent, pid, start):
+                self._family.lives(agent, pid, start)
+            case ("cannot_spawn", agent, _, _) | ("emptied", agent):
+                self._family.ended(agent, False)
+            case ("ended", agent, *_, left):
+                self._family.ended(agent, bool(left))
+
+    def _pass_on(self, message: wire.Message, fd: int) -> None:
+        news = self._news
+        assert news is not None
+        match message:
+            case ("spawned", agent, pid, start):
+                news.spawned(agent, pid, start)
+            case ("cannot_spawn", agent, stage, number):
+                news.cannot_spawn(agent, stage, number)
+            case ("ended", agent, *how, left):
+                news.ended(_ended(agent, tuple(how), left))
+            case ("emptied", agent):
+                news.emptied(agent)
+            case ("stream", name) if fd >= 0:
+                news.stream(name, fd)
+            case ("told", what):
+                news.told(what)
+
+
+class _Family:
+    """Which process belongs to which agent, as far as can be seen from here."""
+
+    def __init__(self) -> None:
+        self._proc = Proc()
+        self._mains: dict[int, tuple[int, str]] = {}  # pid -> (start, agent)
+        self._pids: dict[str, int] = {}
+        self._invocations: dict[str, str] = {}
+        self._invocation_of: dict[str, str] = {}
+
+    def invited(self, agent: str, invocation: str) -> None:
+        if invocation:
+            self._invocations[invocation] = agent
+            self._invocation_of[agent] = invocation
+
+    def lives(self, agent: str, pid: int, start: int) -> None:
+        if pid:
+            self._mains[pid] = (start, agent)
+            self._pids[agent] = pid
+
+    def ended(self, agent: str, leaves_some: bool) -> None:
+        """While some of its processes run, the main's pid is still the name of their session."""
+        if leaves_some:
+            return
+        pid = self._pids.pop(agent, 0)
+        if self._mains.get(pid, (0, ""))[1] == agent:
+            del self._mains[pid]
+        invocation = self._invocation_of.pop(agent, "")
+        if self._invocations.get(invocation) == agent:
+            del self._invocations[invocation]
+
+    def whose(self, pid: int) -> str | None:
+        """By its line of parents, by its session, or by the environment that it was started with."""
+        process = self._proc.look(pid)
+        session = process.session if process is not None else 0
+        for _ in range(_DEEPEST):
+            if process is None or process.pid <= 1:
+                break
+            start, agent = self._mains.get(process.pid, (-1, ""))
+            if start == process.start:
+                return agent
+            process = self._proc.look(process.parent)
+        return self._by_session(session) or self._invocations.get(self._proc.invocation(pid) or "-")
+
+    def _by_session(self, session: int) -> str | None:
+        start, agent = self._mains.get(session, (-1, ""))
+        if not agent:
+            return None
+        # A session keeps its number while it has members: unless its leader lives, it is the old one.
+        leader = self._proc.look(session)
+        return agent if leader is None or leader.start == start else None
+
+
+def _ended(agent: str, how: tuple[Any, ...], left: tuple[str, ...]) -> Ended:
+    code, signal, cpu, max_rss, at = how
+    return Ended(agent=agent, code=code, signal=signal, cpu=cpu, max_rss=max_rss, at=at, left=left)
+
+
+def _settle(readable: asyncio.Future[None]) -> None:
+    if not readable.done():
+        readable.set_result(None)
+
+
+def _close(fd: int) -> None:
+    if fd >= 0:
+        os.close(fd)

@@ -1,0 +1,139 @@
+"""The port `Logs`, on files: DIRECTORY/NAME/ holds one stream. The loop's side; the pump does the work."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import TypeVar
+
+from maestro.drivers.log_files.index import Pens, Times
+from maestro.drivers.log_files.pump import Pump
+from maestro.drivers.log_files.reader import View, last_lines
+from maestro.drivers.log_files.segments import Shelf
+from maestro.drivers.log_files.stream import Stream
+from maestro.drivers.log_files.watch import OURS, Watch
+from maestro.ports import LogLimits, LogLine, LogMark, LogQuery
+
+LONGEST_NOTE = 4000  # bytes
+T = TypeVar("T")
+
+
+class LogFiles:
+    """For the loop's thread. The pump carries orders out one after the other; only close() waits for it."""
+
+    def __init__(self, directory: str, loop: asyncio.AbstractEventLoop, wall_ns: Callable[[], int]) -> None:
+        self._directory, self._loop, self._wall_ns = directory, loop, wall_ns
+        self._streams: dict[str, Stream] = {}
+        self._pens = Pens()
+        self._pump = Pump(loop, self._pens)
+        self._readers = ThreadPoolExecutor(2, "log-reader")
+        self._closed = False
+
+    def take(self, name: str, fd: int, limits: LogLimits) -> None:
+        """Move what comes out of the pipe. The descriptor is ours now; its status flags are left alone."""
+        self._wish(partial(self._pump.take, self._stream(name), fd, limits))
+
+    def relimit(self, name: str, limits: LogLimits) -> None:
+        self._wish(partial(self._pump.relimit, self._stream(name), limits))
+
+    def drop(self, name: str) -> None:
+        """Move what is in the pipe, then let go of it. The files stay."""
+        if stream := self._streams.pop(name, None):
+            for bell in stream.bells:
+                self._stream(name).bells.add(bell)
+            self._wish(partial(self._pump.drop, stream))
+
+    def mark(self, name: str) -> LogMark:
+        stream = self._streams.get(name)
+        return stream.mark() if stream else LogMark(size=self._shelf(name).end())
+
+    def note(self, name: str, text: str) -> None:
+        """Append a line of Maestro's own. Waits, 0.2 s at most, until the agent has ended its line."""
+        line = " ".join(text.splitlines())
+        if not line.startswith(OURS):
+            line = f"{OURS}{line} --"
+        self._wish(
+            partial(self._pump.note, self._stream(name), line.encode(errors="replace")[:LONGEST_NOTE] + b"\n")
+        )
+
+    def await_line(self, name: str, pattern: str, seen: Callable[[], None]) -> Callable[[], None]:
+        """Raises re.error for a pattern that is none."""
+        stream = self._stream(name)
+        watch = Watch(pattern, stream.tape.end, seen)
+        self._wish(partial(self._pump.watch, stream, watch))
+
+        def cancel() -> None:
+            if not watch.cancelled:
+                watch.cancelled = True
+                self._wish(partial(self._pump.unwatch, stream, watch))
+
+        return cancel
+
+    def tail(self, name: str, lines: int) -> list[LogLine]:
+        """The last lines; as a rule reads the end of the newest file only. None from an unreadable log."""
+        try:
+            return last_lines(self._shelf(name), lines)
+        except OSError:
+            return []
+
+    async def follow(self, name: str, query: LogQuery) -> AsyncIterator[LogLine]:
+        """Raises re.error for a pattern that is none, OSError when the files cannot be read."""
+        view = View(self._shelf(name), query)
+        bell = asyncio.Event()
+        if query.follow:
+            self._stream(name).bells.add(bell)
+        try:
+            await self._read(partial(view.begin, self._wall_ns()))
+            while not self._closed:
+                bell.clear()
+                lines = await self._read(view.more)
+                for line in lines or ():
+                    yield line
+                if view.over or (lines is None and not await self._rung(bell, query)):
+                    return
+        finally:
+            if stream := self._streams.get(name):
+                stream.bells.discard(bell)
+
+    def close(self) -> None:
+        """Move what the pipes hold, for at most 1 s, and close everything. Who follows, ends."""
+        if self._closed:
+            return
+        self._pump.close()
+        self._closed = True
+        self._readers.shutdown(wait=True, cancel_futures=True)
+        for stream in self._streams.values():
+            stream.ring()
+
+    # ------------------------------------------------------------------------------------------
+
+    async def _read(self, work: Callable[[], T]) -> T:
+        return await self._loop.run_in_executor(self._readers, work)
+
+    async def _rung(self, bell: asyncio.Event, query: LogQuery) -> bool:
+        """Wait for more; False when the time is up till which lines are wanted."""
+        pause = None if query.until_ns is None else max(query.until_ns - self._wall_ns(), 0) / 1e9
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(pause):
+                await bell.wait()
+        return bell.is_set()
+
+    def _stream(self, name: str) -> Stream:
+        stream = self._streams.get(name)
+        if stream is None:
+            times = Times(self._pens, self._wall_ns)
+            stream = self._streams[name] = Stream(name, self._path(name), times)
+        return stream
+
+    def _shelf(self, name: str) -> Shelf:
+        return Shelf(self._path(name))
+
+    def _path(self, name: str) -> str:
+        return f"{self._directory}/{name}"
+
+    def _wish(self, wish: Callable[[], None]) -> None:
+        if not self._closed:
+            self._pump.wish(wish)

@@ -1,0 +1,361 @@
+"""What the keeper does with agents: start, signal, reap, and tell what became of them."""
+
+from __future__ import annotations
+
+import os
+import time
+
+from maestro.keeper import adoption, child, kernel, signals
+from maestro.keeper.spare import OUT_OF_DESCRIPTORS
+from maestro.keeper.table import Entry
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import signal
+    from collections.abc import Callable
+    from resource import struct_rusage
+    from typing import Any
+
+    from maestro.keeper.proc import Proc, Process
+    from maestro.keeper.spare import Spare
+    from maestro.keeper.table import Ended, Table
+    from maestro.keeper.tree import Tree
+    from maestro.keeper.watch import Watch
+else:
+    import _signal as signal
+
+_MOST_NAMED = 64  # of the processes that are left, in a message
+_ROUNDS = 16  # of looking for new processes at one kill; what escapes is killed when its parent is reaped
+
+
+class Surroundings:
+    """What Agents needs from the rest of the keeper."""
+
+    __slots__ = ("not_default", "oom", "pid", "proc", "spare", "tell", "tree", "watch")
+
+    def __init__(self, watch: Watch, proc: Proc, tree: Tree, spare: Spare, tell: Callable[..., None]) -> None:
+        self.watch = watch
+        self.proc = proc
+        self.tree = tree
+        self.spare = spare
+        self.tell = tell
+        self.pid = os.getpid()
+        self.not_default: set[int] = set()
+        self.oom: int | None = None
+
+
+class Agents:
+    def __init__(self, table: Table, around: Surroundings) -> None:
+        self._table = table
+        self._around = around
+        self._tell = around.tell
+        self._killing: dict[str, set[tuple[int, int]]] = {}  # agent -> (pid, start) of what was killed
+        self._watched: dict[str, int] = {}  # adopted agent -> pidfd of one of its processes
+        self._unwatched: set[str] = set()  # adopted agents that there is no descriptor for
+        self._fresh = False  # the tree has been refreshed for this batch of orders
+
+    def resume(self) -> None:
+        """After a re-exec: wait again for what the predecessor waited for."""
+        for entry in list(self._table.entries.values()):
+            if entry.unconfirmed >= 0:
+                self._await_exec(entry)
+            elif entry.adopted:
+                self._look_after(entry)
+            if entry.doomed:
+                self._killing[entry.agent] = set()
+
+    # -------------------------------------------------------------------------------------------- spawn
+
+    def spawn(self, agent: str, recipe: dict[str, Any]) -> None:
+        known = self._table.entries.get(agent)
+        if known is not None:
+            self._answer(known)
+            return
+        stage = "make a pipe"
+        try:
+            output = self._output(recipe.get("stream"))
+            read, write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+            stage = "fork"
+            try:
+                pid = self._fork(recipe, output, write)
+            except OSError:
+                os.close(read)
+                raise
+            finally:
+                os.close(write)
+        except OSError as error:
+            self._tell("cannot_spawn", agent, stage, error.errno or 0)
+            return
+        self._born(agent, pid, recipe, read)
+
+    def _output(self, name: str | None) -> int:
+        if name is None:
+            return -1
+        fd, new = self._table.stream(name)
+        if new:
+            self._tell("stream", name)
+        return fd
+
+    def _fork(self, recipe: dict[str, Any], output: int, report: int) -> int:
+        around = self._around
+        birth = child.Birth(
+            recipe,
+            keeper=around.pid,
+            not_default=around.not_default,
+            oom=around.oom,
+            output=output,
+            report=report,
+        )
+        return fork(birth, child.AGENT)
+
+    def _born(self, agent: str, pid: int, recipe: dict[str, Any], report: int) -> None:
+        process = self._around.proc.look(pid)
+        invocation = recipe.get("env", {}).get("INVOCATION_ID", "")
+        entry = Entry(agent, pid, process.start if process else 0, invocation)
+        entry.unconfirmed = report
+        self._table.add(entry)
+        self._await_exec(entry)
+
+    def _await_exec(self, entry: Entry) -> None:
+        self._around.watch.on(entry.unconfirmed, lambda: self._confirm(entry))
+
+    def _confirm(self, entry: Entry) -> None:
+        """The child has closed its end of the pipe: by exec, or after it wrote why there will be none."""
+        try:
+            report = os.read(entry.unconfirmed, 4096)
+        except BlockingIOError:
+            return
+        self._around.watch.off(entry.unconfirmed)
+        os.close(entry.unconfirmed)
+        entry.unconfirmed = -1
+        if not report:
+            self._tell("spawned", entry.agent, entry.pid, entry.start)
+            return
+        self._forget(entry)
+        number, _, stage = report.decode(errors="replace").partition(" ")
+        self._tell("cannot_spawn", entry.agent, stage, int(number))
+
+    def _answer(self, entry: Entry) -> None:
+        """Say again what became of an agent that has been ordered before."""
+        if entry.ended is not None:
+            self._tell("ended", entry.agent, *entry.ended, entry.left)
+        elif entry.unconfirmed < 0:
+            self._tell("spawned", entry.agent, entry.pid, entry.start)
+
+    # -------------------------------------------------------------------------------------------- signals
+
+    def send(self, agent: str, number: int, tree: bool) -> None:
+        entry = self._table.entries.get(agent)
+        if entry is None or not 0 < number < signal.NSIG:
+            return
+        if not tree:
+            if entry.ended is None:
+                self._signal_main(entry, number)
+            return
+        if number == signal.SIGKILL:
+            # The whole of it is to end: also what is only found, or only born, in a moment.
+            entry.doomed = True
+            self._killing.setdefault(agent, set())
+            return
+        self._refresh()
+        for process in self._around.tree.members(entry):
+            self._signal(process, number)
+
+    def finish_orders(self) -> None:
+        """After a batch of orders: kill what is to be killed, all of it together."""
+        self._fresh = False
+        for _ in range(_ROUNDS if self._killing else 0):
+            if not self._kill_round():
+                return
+
+    def _kill_round(self) -> bool:
+        """Kill each process of the doomed agents that has not been yet; returns whether there was any."""
+        doomed = [e for a in self._killing if (e := self._table.entries.get(a)) is not None]
+        # The mains before the orphans: who loses its parent while we look at the first is among the second.
+        found = [(e.agent, p) for e in doomed for p in self._around.tree.descendants(e)]
+        self._around.tree.refresh()
+        found += [(e.agent, p) for e in doomed for p in self._around.tree.orphans(e)]
+        new = [(a, p) for a, p in found if (p.pid, p.start) not in self._killing[a]]
+        for agent, process in new:
+            self._killing[agent].add((process.pid, process.start))
+            self._signal(process, signal.SIGKILL)
+        return bool(new)
+
+    def _refresh(self) -> None:
+        if not self._fresh:
+            self._around.tree.refresh()
+            self._fresh = True
+
+    def _signal_main(self, entry: Entry, number: int) -> None:
+        if not entry.adopted:
+            _kill(entry.pid, number)
+        elif entry.agent in self._watched:
+            kernel.send_by_pidfd(self._watched[entry.agent], number)
+        elif (process := self._around.proc.look(entry.pid)) and process.start == entry.start:
+            self._signal(process, number)
+
+    def _signal(self, process: Process, number: int) -> None:
+        if process.parent == self._around.pid:
+            _kill(process.pid, number)  # only we reap it, so the pid is still its own
+            return
+        fd = self._open(process.pid, process.start)
+        if fd >= 0:
+            kernel.send_by_pidfd(fd, number)
+            os.close(fd)
+
+    def _open(self, pid: int, start: int) -> int:
+        """A pidfd of the process that started then; -1: gone. Raises OSError for want of descriptors."""
+        return self._around.spare.see_to(lambda: adoption.open_process(self._around.proc, pid, start))
+
+    # -------------------------------------------------------------------------------------------- the end
+
+    def reaped(self, pid: int, status: int, usage: struct_rusage) -> Entry | None:
+        """Note the end of a child; returns the agent's entry if it was a main process."""
+        entry = self._table.by_pid.get(pid)
+        self._around.tree.reaped(pid)
+        if entry is None:
+            return None
+        if entry.unconfirmed >= 0:
+            self._confirm(entry)  # the pipe is at its end: nobody has it any more
+            if entry.agent not in self._table.entries:
+                return None
+        signalled = os.WIFSIGNALED(status)
+        code = None if signalled else os.WEXITSTATUS(status)
+        number = os.WTERMSIG(status) if signalled else None
+        cpu, memory = usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024
+        self._table.end(entry, (code, number, cpu, memory, time.monotonic()))
+        return entry
+
+    def settle(self, ended: list[Entry], others: set[int]) -> None:
+        """After a batch of exits: find out what they left, and tell. `others`: children, but no agents."""
+        if not ended and not self._table.leaving:
+            return
+        before = [entry for entry in self._table.leaving.values() if not entry.adopted]
+        self._around.tree.refresh(others)
+        for entry in ended:
+            self._tell_end(entry, self._around.tree.orphans(entry))
+        for entry in before:
+            self._recheck(entry, self._around.tree.orphans(entry))
+
+    def _tell_end(self, entry: Entry, left: list[Process]) -> None:
+        assert entry.ended is not None
+        self._table.leave(entry, _names(left))
+        self._tell("ended", entry.agent, *entry.ended, entry.left)
+        if not left:
+            self._killing.pop(entry.agent, None)
+
+    def _recheck(self, entry: Entry, left: list[Process]) -> None:
+        self._table.leave(entry, _names(left))
+        if not left:
+            self._killing.pop(entry.agent, None)
+            self._tell("emptied", entry.agent)
+            self._drop_if_done(entry)
+
+    def acknowledge(self, agent: str) -> None:
+        entry = self._table.entries.get(agent)
+        if entry is not None and entry.ended is not None:
+            entry.acknowledged = True
+            self._drop_if_done(entry)
+
+    def _drop_if_done(self, entry: Entry) -> None:
+        if entry.acknowledged and entry.ended is not None and not entry.left:
+            self._forget(entry)
+
+    def _forget(self, entry: Entry) -> None:
+        self._table.drop(entry)
+        self._killing.pop(entry.agent, None)
+        self._around.tree.forget(entry.agent)
+
+    # -------------------------------------------------------------------------------------------- adoption
+
+    def adopt(self, agent: str, pid: int, start: int, invocation: str) -> None:
+        """Take over an agent of a keeper that was killed."""
+        known = self._table.entries.get(agent)
+        if known is not None:
+            self._answer(known)
+            return
+        entry = Entry(agent, pid, start, invocation)
+        entry.adopted = True
+        if not pid and invocation and (found := self._around.tree.find(invocation)):
+            entry.pid, entry.start = found.pid, found.start
+        self._table.add(entry)
+        self._look_after(entry)
+        if entry.ended is None:
+            self._take_stream(entry)
+            self._tell("spawned", agent, entry.pid, entry.start)
+
+    def _take_stream(self, entry: Entry) -> None:
+        name = entry.agent.partition("#")[0]
+        if name not in self._table.streams:
+            fd = self._around.spare.see_to(lambda: adoption.open_stream(entry.pid))
+            if fd >= 0:
+                self._table.streams[name] = fd
+                self._tell("stream", name)
+
+    def look_again(self) -> bool:
+        """Try again to watch what there was no descriptor for; returns whether there is more to try."""
+        for agent in list(self._unwatched):
+            self._unwatched.discard(agent)
+            if entry := self._table.entries.get(agent):
+                self._look_after(entry)
+        return bool(self._unwatched)
+
+    def _look_after(self, entry: Entry) -> None:
+        """Wait for the end of an adopted agent's main process, then of each that it left, one at a time."""
+        self._stop_watching(entry)
+        try:
+            if entry.ended is None and self._watch(entry, entry.pid, entry.start):
+                return
+            left = [p for p in self._around.tree.members(entry) if p.pid != entry.pid]
+            watched = any(self._watch(entry, p.pid, p.start) for p in left)
+        except OSError as error:
+            if error.errno not in OUT_OF_DESCRIPTORS:
+                raise
+            self._unwatched.add(entry.agent)
+            return
+        self._adopted_changed(entry, left if watched else [])
+
+    def _adopted_changed(self, entry: Entry, left: list[Process]) -> None:
+        if entry.ended is None:
+            lost: Ended = (None, None, 0.0, 0, time.monotonic())
+            self._table.end(entry, lost)
+            self._tell_end(entry, left)
+        else:
+            self._recheck(entry, left)
+
+    def _watch(self, entry: Entry, pid: int, start: int) -> bool:
+        fd = self._open(pid, start) if pid else -1
+        if fd < 0:
+            return False
+        self._watched[entry.agent] = fd
+        self._around.watch.on(fd, lambda: self._look_after(entry))
+        return True
+
+    def _stop_watching(self, entry: Entry) -> None:
+        fd = self._watched.pop(entry.agent, -1)
+        if fd >= 0:
+            self._around.watch.off(fd)
+            os.close(fd)
+
+
+def fork(birth: child.Birth, steps: tuple[child.Step, ...]) -> int:
+    """A new process that takes the steps. No signal reaches it before it is itself."""
+    signals.block()
+    try:
+        pid = os.fork()
+        if pid == 0:
+            child.become(birth, steps)
+        return pid
+    finally:
+        signals.unblock()
+
+
+def _kill(pid: int, number: int) -> None:
+    try:  # noqa: SIM105 (contextlib costs the keeper memory)
+        os.kill(pid, number)
+    except (ProcessLookupError, PermissionError):
+        pass  # a set-uid program of an unprivileged user's, or a race with its end
+
+
+def _names(processes: list[Process]) -> tuple[str, ...]:
+    return tuple(str(process) for process in processes[:_MOST_NAMED])

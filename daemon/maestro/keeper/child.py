@@ -1,0 +1,274 @@
+"""Between fork and exec: what a new process does to itself, step by step, each step named.
+
+The process has one thread and shares nothing but descriptors with the keeper. A step that fails is reported
+through `report`, a close-on-exec pipe, in words that complete "cannot ...".
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import resource
+
+from maestro.keeper import kernel
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import signal
+    from collections.abc import Callable
+    from typing import Any, NoReturn
+
+    Step = tuple[str, Callable[["Birth"], None]]
+else:
+    import _signal as signal
+
+_DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_OPEN_FILES = 1024  # select() and old programs break above it; a unit may ask for more
+_LONGEST_REPORT = 4000  # less than PIPE_BUF: arrives whole
+
+STAGES = {
+    "session": "start a session of its own",
+    "guard": "tie its life to the keeper's",
+    "oom": "set its OOM score",
+    "output": "open its output {stream}",
+    "umask": "set its umask",
+    "groups": "set its groups {groups}",
+    "gid": "become group {gid}",
+    "limits": "set its limit {limit}",
+    "uid": "become user {uid}",
+    "cwd": "change directory to {cwd}",
+    "signals": "reset its signals",
+    "release": "untie its life from the keeper's",
+    "alarm": "set its alarm",
+    "exec": "execute {program}",
+}
+
+
+class Birth:
+    """What a child needs to know beside its recipe."""
+
+    __slots__ = ("keeper", "limit", "not_default", "oom", "output", "recipe", "report")
+
+    def __init__(
+        self,
+        recipe: dict[str, Any],
+        *,
+        keeper: int,
+        not_default: set[int],
+        oom: int | None,
+        output: int = -1,
+        report: int = -1,
+    ) -> None:
+        self.recipe = recipe
+        self.keeper = keeper  # our pid, seen from the child as its parent's
+        self.not_default = not_default  # signals whose disposition the keeper changed, or was started with
+        self.oom = oom  # OOM score to go back to; None: the keeper's is as it was
+        self.output = output  # the stream's descriptor; -1: /dev/null
+        self.report = report  # where a failed step is reported; -1: on stderr
+        self.limit = (0, 0, 0)  # the one that is being set: (RLIMIT_x, soft, hard)
+
+
+def become(birth: Birth, steps: tuple[Step, ...]) -> NoReturn:
+    """Take the steps; the last one is an exec. Never returns."""
+    stage = ""
+    try:
+        for step in steps:
+            stage, act = step
+            act(birth)
+    except BaseException as error:
+        _report(birth, stage, _errno(error))
+    finally:
+        os._exit(127)
+
+
+def describe(stage: str, birth: Birth) -> str:
+    recipe = birth.recipe
+    return STAGES[stage].format(
+        stream=recipe.get("stream") or "/dev/null",
+        groups=" ".join(map(str, recipe.get("groups", ()))),
+        gid=recipe.get("gid"),
+        uid=recipe.get("uid"),
+        cwd=recipe.get("cwd"),
+        program=next(iter(recipe.get("argv", ())), ""),
+        limit=_limit_words(*birth.limit),
+    )
+
+
+def _report(birth: Birth, stage: str, number: int) -> None:
+    words = describe(stage, birth)
+    if birth.report < 0:
+        os.write(2, f"maestrod: cannot {words}: {os.strerror(number)}\n".encode(errors="replace"))
+    else:
+        os.write(birth.report, f"{number} {words}".encode(errors="replace")[:_LONGEST_REPORT])
+
+
+def _errno(error: BaseException) -> int:
+    if isinstance(error, OSError):
+        return error.errno or errno.EIO
+    if isinstance(error, MemoryError):
+        return errno.ENOMEM
+    if isinstance(error, ValueError) and "not allowed" in str(error):
+        return errno.EPERM  # resource.setrlimit has its own way to say so
+    return errno.EINVAL
+
+
+# ------------------------------------------------------------------------------------------------ the steps
+
+
+def _session(_: Birth) -> None:
+    os.setsid()
+
+
+def _guard(birth: Birth) -> None:
+    """A keeper that is killed now must not leave a process behind that is nobody's yet."""
+    kernel.die_with_parent(signal.SIGKILL)
+    if os.getppid() != birth.keeper:
+        os._exit(127)
+
+
+def _oom(birth: Birth) -> None:
+    if birth.oom is not None:
+        kernel.set_oom_score(birth.oom)
+
+
+def _output(birth: Birth) -> None:
+    """/dev/null as stdin; a fresh description of the stream as stdout and stderr.
+
+    Fresh, so that an agent that makes its stdout non-blocking does so for itself only; readable too, so that
+    the agent is a reader of its own and never gets SIGPIPE, whoever dies.
+    """
+    null = os.open("/dev/null", os.O_RDWR)
+    os.dup2(null, 0)
+    out = null
+    if birth.output >= 0:
+        out = os.open(f"/proc/self/fd/{birth.output}", os.O_RDWR)
+        owner = birth.recipe.get("uid")
+        os.fchown(out, os.geteuid() if owner is None else owner, -1)  # so that it may open /dev/stdout again
+    os.dup2(out, 1)
+    os.dup2(out, 2)
+
+
+def _umask(birth: Birth) -> None:
+    os.umask(birth.recipe.get("umask", 0o022))
+
+
+def _groups(birth: Birth) -> None:
+    recipe = birth.recipe
+    if _changes_identity(recipe):
+        os.setgroups(recipe.get("groups", ()))
+
+
+def _gid(birth: Birth) -> None:
+    gid = birth.recipe.get("gid")
+    if gid is not None:
+        os.setresgid(gid, gid, gid)
+
+
+def _uid(birth: Birth) -> None:
+    uid = birth.recipe.get("uid")
+    if uid is not None:
+        os.setresuid(uid, uid, uid)
+
+
+def _changes_identity(recipe: dict[str, Any]) -> bool:
+    """Whether groups are to be set. Who runs Maestro for himself may name himself, and may not set groups."""
+    uid = recipe.get("uid")
+    if os.geteuid() != 0 and uid == os.getuid() and not recipe.get("groups"):
+        return False
+    return uid is not None or recipe.get("gid") is not None or bool(recipe.get("groups"))
+
+
+def _limits(birth: Birth) -> None:
+    """Resource limits; late, for an agent's limit on memory or descriptors binds this very code too."""
+    files = (
+        resource.RLIMIT_NOFILE,
+        min(_OPEN_FILES, hard := resource.getrlimit(resource.RLIMIT_NOFILE)[1]),
+        hard,
+    )
+    limits = birth.recipe.get("rlimits", ())
+    for number, soft, most in limits if any(n == files[0] for n, *_ in limits) else (files, *limits):
+        birth.limit = (number, soft, most)
+        resource.setrlimit(number, (soft, most))
+
+
+def _limit_words(number: int, soft: int, most: int) -> str:
+    names = [
+        name for name in dir(resource) if name.startswith("RLIMIT_") and getattr(resource, name) == number
+    ]
+    return f"{names[0][7:] if names else number} to {soft}:{most}"
+
+
+def _cwd(birth: Birth) -> None:
+    os.chdir(birth.recipe.get("cwd", "/"))
+
+
+def _signals(birth: Birth) -> None:
+    for number in birth.not_default:
+        signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
+
+def _manager_signals(birth: Birth) -> None:
+    """The keeper hears the terminal and tells the manager; hearing it twice would be once too many."""
+    for number in birth.not_default:
+        signal.signal(number, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
+
+def _release(_: Birth) -> None:
+    kernel.die_with_parent(0)
+
+
+def _alarm(_: Birth) -> None:
+    signal.alarm(10)  # outlives the exec: whatever hangs is ended by it
+
+
+def _exec(birth: Birth) -> None:
+    argv, environment = birth.recipe["argv"], birth.recipe["env"]
+    if "/" in argv[0]:
+        os.execve(argv[0], argv, environment)
+    refused: OSError | None = None
+    for directory in environment.get("PATH", _DEFAULT_PATH).split(":"):
+        if not directory.startswith("/"):
+            continue  # it would mean the agent's working directory
+        try:
+            os.execve(f"{directory}/{argv[0]}", argv, environment)
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except PermissionError as error:
+            refused = error  # a later directory may have it all the same
+    raise refused or FileNotFoundError(errno.ENOENT, argv[0])
+
+
+AGENT: tuple[Step, ...] = (
+    ("session", _session),
+    ("guard", _guard),
+    ("oom", _oom),
+    ("output", _output),
+    ("umask", _umask),
+    ("groups", _groups),
+    ("gid", _gid),
+    ("limits", _limits),
+    ("uid", _uid),
+    ("cwd", _cwd),  # as the agent's user: what it may not enter, it is not put into
+    ("signals", _signals),
+    ("release", _release),
+    ("exec", _exec),
+)
+
+MANAGER: tuple[Step, ...] = (
+    ("guard", _guard),  # never released: a manager without its keeper is of no use
+    ("oom", _oom),
+    ("signals", _manager_signals),
+    ("exec", _exec),
+)
+
+SUCCESSOR_ON_TRIAL: tuple[Step, ...] = (
+    ("guard", _guard),
+    ("oom", _oom),
+    ("alarm", _alarm),
+    ("signals", _signals),
+    ("exec", _exec),
+)

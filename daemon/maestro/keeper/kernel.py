@@ -1,0 +1,78 @@
+"""What the kernel offers and the standard library does not, or not in one word."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import resource
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import signal
+else:
+    import _signal as signal
+
+_PR_SET_PDEATHSIG = 1
+_PR_SET_CHILD_SUBREAPER = 36
+_PROTECTED = -1000
+
+_libc = ctypes.CDLL(None)
+
+
+def adopt_orphans() -> None:
+    """Become the parent of every descendant that loses its own."""
+    _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def die_with_parent(number: int) -> None:
+    """Be sent signal `number` when the parent ends; 0: outlive it. A change of user id clears it."""
+    _libc.prctl(_PR_SET_PDEATHSIG, number, 0, 0, 0)
+
+
+def avoid_oom_killer() -> int | None:
+    """Be the last that is killed for want of memory. Returns the old score; None: not allowed."""
+    try:
+        old = int(_score(None) or b"0")
+        _score(b"%d" % _PROTECTED)
+    except OSError:
+        return None
+    return old
+
+
+def set_oom_score(score: int) -> None:
+    _score(b"%d" % score)
+
+
+def _score(new: bytes | None) -> bytes:
+    flags = os.O_RDONLY if new is None else os.O_WRONLY
+    fd = os.open("/proc/self/oom_score_adj", flags | os.O_CLOEXEC)
+    try:
+        return os.read(fd, 16) if new is None else bytes(os.write(fd, new))
+    finally:
+        os.close(fd)
+
+
+def take_all_descriptors() -> None:
+    """Raise the soft limit on descriptors to the hard one; children get theirs set anew."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:  # noqa: SIM105 (contextlib costs the keeper memory)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    except (ValueError, OSError):
+        pass  # the old limit will do
+
+
+def tidy_descriptors() -> None:
+    """Keep 0, 1 and 2 only; and have all three, so that nothing of ours gets their numbers."""
+    os.closerange(3, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
+    fd = os.open("/dev/null", os.O_RDWR)
+    while fd <= 2:
+        os.set_inheritable(fd, True)
+        fd = os.open("/dev/null", os.O_RDWR)
+    os.close(fd)
+
+
+def send_by_pidfd(fd: int, number: int) -> None:
+    try:  # noqa: SIM105 (contextlib costs the keeper memory)
+        signal.pidfd_send_signal(fd, number)
+    except (ProcessLookupError, PermissionError):
+        pass  # it is gone, or became someone whom we may not signal

@@ -1,0 +1,82 @@
+"""One keeper for each run directory; and the last keeper's manager is gone before ours starts."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import select
+
+from maestro.keeper.proc import Proc
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import signal
+else:
+    import _signal as signal
+
+_PATIENCE = 10_000  # milliseconds for a killed manager to leave
+
+
+class Taken(Exception):
+    """Another keeper has the lock."""
+
+
+def take(directory: str) -> int:
+    """Lock `directory` for this process; return the descriptor that holds the lock."""
+    fd = os.open(os.path.join(directory, "keeper.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        owner = _read(fd)[:1] or ["unknown"]
+        os.close(fd)
+        raise Taken(f"another maestrod (pid {owner[0]}) already runs with this root") from None
+    _see_off(_read(fd)[1:])
+    write(fd, None)
+    return fd
+
+
+def write(fd: int, manager: int | None) -> None:
+    """Note our pid and the manager's, for the messages and for the clean-up of whoever comes after us."""
+    words = [str(os.getpid())]
+    if manager is not None and (process := Proc().look(manager)):
+        words += [_boot(), str(manager), str(process.start)]
+    text = "\n".join(words).encode() + b"\n"
+    try:
+        os.pwrite(fd, text, 0)
+        os.ftruncate(fd, len(text))
+    except OSError:
+        pass  # a full disk: the lock itself holds all the same
+
+
+def _read(fd: int) -> list[str]:
+    return os.pread(fd, 256, 0).decode(errors="replace").split()
+
+
+def _boot() -> str:
+    fd = os.open("/proc/sys/kernel/random/boot_id", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return os.read(fd, 64).decode().strip()
+    finally:
+        os.close(fd)
+
+
+def _see_off(manager: list[str]) -> None:
+    """Wait for the manager of a killed keeper: the kernel kills it, but not in the same instant."""
+    if len(manager) != 3 or manager[0] != _boot():
+        return
+    pid, start = int(manager[1]), int(manager[2])
+    try:
+        fd = os.pidfd_open(pid)
+    except OSError:
+        return
+    try:
+        process = Proc().look(pid)
+        if process is not None and process.start == start:
+            signal.pidfd_send_signal(fd, signal.SIGKILL)
+            ended = select.poll()
+            ended.register(fd, select.POLLIN)
+            ended.poll(_PATIENCE)
+    except ProcessLookupError:
+        pass
+    finally:
+        os.close(fd)

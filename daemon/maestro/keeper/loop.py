@@ -1,0 +1,357 @@
+"""Stage 2 of maestrod: the keeper itself. One thread, and one place where it waits."""
+
+from __future__ import annotations
+
+import gc
+import os
+import sys
+import time
+from _socket import AF_UNIX, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_SEQPACKET, socketpair
+
+from maestro.keeper import agents, child, kernel, lock, reexec, respawn, signals, table, tree, wire
+from maestro.keeper.link import Link
+from maestro.keeper.proc import Proc
+from maestro.keeper.respawn import Respawn
+from maestro.keeper.say import error_name, how_it_ended, say
+from maestro.keeper.spare import Spare
+from maestro.keeper.title import set_title
+from maestro.keeper.watch import Watch
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import signal
+    from collections.abc import Callable
+    from typing import Any
+else:
+    import _signal as signal
+
+_ORDERS_AT_ONCE = 64  # before exits and the manager's life get their turn
+_TRY_AGAIN = 0.1  # seconds until what failed for want of memory or descriptors is tried again
+
+
+class Keeper:
+    def __init__(self, setting: reexec.Setting, known: table.Table, manager: Respawn, lock_fd: int) -> None:
+        self.setting = setting
+        self.table = known
+        self.manager = manager
+        self.lock = lock_fd
+        self.link: Link | None = None
+        self.tolds: list[str] = []  # signals that no manager has been told of
+        self.trial = 0  # pid of the successor that is being tried out
+        self._successor_fits = False
+        self.exit_code: int | None = None
+        self.spare = Spare()
+        self.watch = Watch()
+        self.ear = signals.Ear()
+        proc = Proc(see_to=self.spare.see_to)
+        self.tree = tree.Tree(proc, known, os.getpid())
+        self.around = agents.Surroundings(self.watch, proc, self.tree, self.spare, self.tell)
+        self.around.not_default = self.ear.not_default
+        self.agents = agents.Agents(known, self.around)
+        self._short_of_descriptors = False
+        self._orders = self._table_of_orders()
+
+    def _table_of_orders(self) -> dict[str, Callable[..., None]]:
+        return {
+            "hello": self._hello,
+            "spawn": self.agents.spawn,
+            "send": self.agents.send,
+            "adopt": self.agents.adopt,
+            "acknowledge": self.agents.acknowledge,
+            "let_go": self.table.let_go,
+            "release_stream": self.table.release_stream,
+            "reexec": self._try_successor,
+            "retire": self._retire,
+        }
+
+    # -------------------------------------------------------------------------------------------- the loop
+
+    def run(self) -> int:
+        self.watch.on(self.ear.fd, self._hear)
+        self.agents.resume()
+        self._reap()  # what ended while nobody listened
+        while self.exit_code is None:
+            self._start_manager_if_due()
+            for fd in self.watch.wait(self._flush()):
+                _guarded(self.watch.handle, fd)
+            _guarded(self.agents.finish_orders)
+            _guarded(self._see_to_deadlines)
+            if self._successor_fits:
+                self._become_successor()
+        return self.exit_code
+
+    def _flush(self) -> float | None:
+        """Send what is to be said; returns how long there is time to wait."""
+        until = [t for t in (self.manager.due, self.manager.kill_at) if t is not None]
+        if self.link is not None:
+            self.watch.want_room(self.link.fd, self.link.flush())
+            if self.link.short_of_room:
+                until.append(time.monotonic() + _TRY_AGAIN)
+        if self._short_of_descriptors:
+            until.append(time.monotonic() + _TRY_AGAIN)
+        return min(until) - time.monotonic() if until else None
+
+    def _see_to_deadlines(self) -> None:
+        self._short_of_descriptors = self.agents.look_again()
+        if self.manager.kill_at is not None and time.monotonic() >= self.manager.kill_at:
+            say(f"the manager (pid {self.manager.pid}) closed its link and goes on: killing it")
+            self.manager.kill_at = None
+            os.kill(self.manager.pid, signal.SIGKILL)
+
+    def tell(self, *message: object) -> None:
+        if self.link is not None and self.manager.greeted:
+            self.link.tell(*message)
+
+    # ----------------------------------------------------------------------------------------- signals, exits
+
+    def _hear(self) -> None:
+        heard = self.ear.hear()
+        self._take_in(heard)
+        if signal.SIGCHLD in heard:
+            self._reap()
+
+    def _take_in(self, heard: set[int]) -> None:
+        for number in sorted(heard):
+            what = signals.TOLD.get(number)
+            if what is None:
+                continue
+            if self.link is not None and self.manager.greeted:
+                self.tell("told", what)
+            elif what not in self.tolds:
+                self.tolds.append(what)
+
+    def _reap(self) -> None:
+        ended = []
+        while True:
+            try:
+                pid, status, usage = os.wait4(-1, os.WNOHANG)
+            except ChildProcessError:
+                break
+            if pid == 0:
+                break
+            if pid == self.manager.pid:
+                self._manager_ended(status)
+            elif pid == self.trial:
+                self._successor_tried(status)
+            elif entry := self.agents.reaped(pid, status, usage):
+                ended.append(entry)
+        self.agents.settle(ended, {self.manager.pid, self.trial})
+
+    # -------------------------------------------------------------------------------------------- the manager
+
+    def _start_manager_if_due(self) -> None:
+        if self.manager.due is None or time.monotonic() < self.manager.due:
+            return
+        if "terminate" in self.tolds and self.manager.hopeless():
+            say(
+                f"no manager can be started to end the {len(self.table.entries)} agents: leaving them running"
+            )
+            self.exit_code = 1
+            return
+        try:
+            self.spare.see_to(self._start_manager)
+        except OSError as error:
+            say(self.manager.could_not_start(error_name(error), time.monotonic()))
+        except Exception as error:  # not to be tried again at once, and not to end the keeper
+            say(self.manager.could_not_start(repr(error), time.monotonic()))
+
+    def _start_manager(self) -> None:
+        ours, theirs = socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK)
+        try:
+            os.set_inheritable(theirs.fileno(), True)
+            environment = {**os.environ, wire.LINK_VARIABLE: str(theirs.fileno())}
+            pid = agents.fork(self._birth(self.setting.manager, environment), child.MANAGER)
+        except OSError:
+            ours.close()
+            raise
+        finally:
+            theirs.close()
+        self.manager.began(pid, time.monotonic())
+        self._open_link(ours.detach())
+        self.spare.see_to(lambda: lock.write(self.lock, pid))
+
+    def _birth(self, argv: list[str], environment: dict[str, str]) -> child.Birth:
+        around = self.around
+        recipe = {"argv": argv, "env": environment}
+        return child.Birth(recipe, keeper=around.pid, not_default=around.not_default, oom=around.oom)
+
+    def _open_link(self, fd: int) -> None:
+        self.link = Link(fd, self.table)
+        self.watch.on(fd, self._take_orders)
+
+    def _close_link(self) -> None:
+        if self.link is not None:
+            self.watch.off(self.link.fd)
+            self.link.close()
+            self.link = None
+
+    def _manager_ended(self, status: int) -> None:
+        while self._take_orders():
+            pass  # what it said last
+        self._close_link()
+        words = self.manager.ended(status, time.monotonic())
+        if words:
+            say(words)
+        if self.manager.retiring:
+            self.exit_code = respawn.exit_code(status)
+
+    def _retire(self) -> None:
+        self.manager.retiring = True
+
+    # -------------------------------------------------------------------------------------------- orders
+
+    def _take_orders(self) -> bool:
+        """Obey the next few; returns whether there may be more."""
+        for _ in range(_ORDERS_AT_ONCE):
+            if self.link is None:
+                return False
+            try:
+                data, fd, lost = self.link.receive()
+            except BlockingIOError:
+                return False
+            except ConnectionError:
+                data, fd, lost = b"", -1, False
+            if not data:
+                self._close_link()
+                self.manager.link_lost(time.monotonic())
+                return False
+            if lost:
+                say("a descriptor that the manager sent could not be taken: too many open files")
+            _guarded(self._obey, data, fd)
+        return True
+
+    def _obey(self, data: bytes, fd: int) -> None:
+        try:
+            kind, *fields = wire.decode(data, wire.ORDERS)
+        except wire.Malformed as error:
+            say(f"an order was not understood: {error}")
+            kind, fields = "", []
+        if kind == "hold" and fd >= 0:
+            self.table.hold(fields[0], fd)
+            return
+        if fd >= 0:
+            os.close(fd)
+        if kind in self._orders:
+            self._orders[kind](*fields)
+
+    def _hello(self, _version: int) -> None:
+        """Give the table. What was not sent yet is in it."""
+        assert self.link is not None
+        self.manager.said_hello()
+        self.link.queue.clear()
+        for e in self.table.entries.values():
+            self.tell("entry", e.agent, e.pid, e.start, e.ended, e.left, e.invocation)
+        for name in self.table.streams:
+            self.tell("stream", name)
+        for name in self.table.held:
+            self.tell("held", name)
+        self.tell("table_end", self.table.keeper, wire.VERSION)
+        for what in self.tolds:
+            self.tell("told", what)
+        self.tolds.clear()
+
+    # -------------------------------------------------------------------------------------------- re-exec
+
+    def _try_successor(self) -> None:
+        """Have a child import the new code first: one that doesn't start would take all with it."""
+        if self.trial:
+            return
+        argv = reexec.command(self.setting, reexec.ON_TRIAL)
+        try:
+            self.trial = agents.fork(self._birth(argv, dict(os.environ)), child.SUCCESSOR_ON_TRIAL)
+        except OSError as error:
+            say(f"cannot try out the new keeper: {error_name(error)}; going on with the old one")
+
+    def _successor_tried(self, status: int) -> None:
+        self.trial = 0
+        self._successor_fits = status == 0
+        if status != 0:
+            say(f"the new keeper {how_it_ended(status)} when tried out; going on with the old one")
+
+    def _become_successor(self) -> None:
+        self._successor_fits = False
+        self._take_in(self.ear.refuse())
+        self.spare.release()
+        try:
+            reexec.become(self.setting, self._state(), self._descriptors())
+        except OSError as error:
+            say(f"cannot execute the new keeper: {error_name(error)}; going on with the old one")
+        self.spare.refill()
+        signals.unblock()
+        self._reap()  # of the signals that were taken in, SIGCHLD was to be the successor's
+
+    def _state(self) -> dict[str, Any]:
+        return {
+            "table": self.table.state(),
+            "manager": self.manager.state(),
+            "lock": self.lock,
+            "link": self.link.fd if self.link else -1,
+            "queue": self.link.queue if self.link else [],
+            "tolds": self.tolds,
+            "oom": self.around.oom,
+            "not_default": tuple(self.ear.not_default),
+        }
+
+    def _descriptors(self) -> list[int]:
+        return [*self.table.descriptors(), self.lock, *([self.link.fd] if self.link else [])]
+
+    def take_over(self, state: dict[str, Any]) -> None:
+        if state["link"] >= 0:
+            self._open_link(state["link"])
+            assert self.link is not None
+            self.link.queue = state["queue"]
+        self.tolds = state["tolds"]
+        self.around.oom = state["oom"]
+        self.around.not_default |= set(state["not_default"])
+        reexec.take_over(self._descriptors())
+
+
+def _guarded(act: Callable[..., object], *arguments: object) -> None:
+    """A fault in one order costs that order: the keeper goes on, whatever happens."""
+    try:
+        act(*arguments)
+    except Exception as error:
+        frame = error.__traceback__
+        while frame is not None and frame.tb_next is not None:
+            frame = frame.tb_next
+        where = f" ({frame.tb_frame.f_code.co_filename}:{frame.tb_lineno})" if frame else ""
+        say(f"a fault of the keeper's own, please report: {error!r}{where}")
+
+
+def main(argv: list[str]) -> int:
+    setting, state = reexec.parse(sys.executable, argv)
+    if state == reexec.ON_TRIAL:
+        return 0
+    if state == reexec.NEW:
+        kernel.tidy_descriptors()
+    kernel.take_all_descriptors()
+    kernel.adopt_orphans()
+    try:
+        keeper = _begin(setting) if state == reexec.NEW else _resume(setting, int(state))
+    except lock.Taken as taken:
+        say(str(taken))
+        return 1
+    except OSError as error:
+        say(f"cannot start: {error}")
+        return 1
+    set_title("maestrod: keeper")
+    # No cycles are made here that matter; a collection would only dirty pages that children share with us.
+    gc.freeze()
+    gc.disable()
+    return keeper.run()
+
+
+def _begin(setting: reexec.Setting) -> Keeper:
+    lock_fd = lock.take(setting.directory)
+    keeper = Keeper(setting, table.Table(os.urandom(8).hex()), Respawn(setting.first_pause), lock_fd)
+    keeper.around.oom = kernel.avoid_oom_killer()
+    return keeper
+
+
+def _resume(setting: reexec.Setting, fd: int) -> Keeper:
+    state = reexec.load(fd)
+    keeper = Keeper(
+        setting, table.restored(state["table"]), respawn.restored(state["manager"]), state["lock"]
+    )
+    keeper.take_over(state)
+    return keeper

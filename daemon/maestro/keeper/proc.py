@@ -1,0 +1,97 @@
+"""What /proc says about processes. Shared with the manager's end of the link, which asks the same."""
+
+from __future__ import annotations
+
+import os
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import Any
+
+_ENVIRONMENT_READ = 1 << 20  # bytes of a process's environment that are searched
+
+
+class Process:
+    """One line of /proc/PID/stat."""
+
+    __slots__ = ("name", "parent", "pid", "session", "start", "state")
+
+    def __init__(self, pid: int, line: bytes) -> None:
+        before, _, after = line.rpartition(b")")
+        fields = after.split()
+        self.pid = pid
+        self.name = before.partition(b"(")[2].decode(errors="replace")
+        self.state = fields[0].decode()
+        self.parent = int(fields[1])
+        self.session = int(fields[3])
+        self.start = int(fields[19])
+
+    @property
+    def lives(self) -> bool:
+        return self.state not in ("Z", "X")
+
+    def __str__(self) -> str:
+        return f"{self.pid} ({self.name})"
+
+
+class Proc:
+    """Reads /proc. `see_to` lets a read have the keeper's spare descriptors."""
+
+    def __init__(self, root: str = "/proc", see_to: Callable[[Callable[[], Any]], Any] | None = None) -> None:
+        self._root = root
+        self._see_to = see_to or (lambda act: act())
+        self._has_children = os.path.exists(f"{root}/thread-self/children")
+
+    def look(self, pid: int) -> Process | None:
+        line = self._read(f"{pid}/stat")
+        return Process(pid, line) if line else None
+
+    def all(self) -> Iterator[Process]:
+        for name in self._list("."):
+            if name.isdigit() and (process := self.look(int(name))):
+                yield process
+
+    def children(self, pid: int) -> list[int]:
+        if not self._has_children:  # a kernel without CONFIG_PROC_CHILDREN
+            return [process.pid for process in self.all() if process.parent == pid]
+        found: list[int] = []
+        for thread in self._list(f"{pid}/task"):
+            found.extend(map(int, self._read(f"{pid}/task/{thread}/children").split()))
+        return found
+
+    def invocation(self, pid: int) -> str:
+        """INVOCATION_ID in the environment with which `pid` was started."""
+        environment = b"\0" + self._read(f"{pid}/environ", _ENVIRONMENT_READ)
+        return environment.partition(b"\0INVOCATION_ID=")[2].partition(b"\0")[0].decode(errors="replace")
+
+    def _list(self, path: str) -> list[str]:
+        try:
+            return self._see_to(lambda: os.listdir(f"{self._root}/{path}"))  # type: ignore[no-any-return]
+        except OSError:
+            return []
+
+    def _read(self, path: str, limit: int = 1 << 16) -> bytes:
+        """The file's bytes; none where the process is gone or not ours to look at."""
+        try:
+            fd = self._see_to(lambda: os.open(f"{self._root}/{path}", os.O_RDONLY | os.O_CLOEXEC))
+        except OSError:
+            return b""
+        try:
+            return _to_the_end(fd, limit)
+        except OSError:
+            return b""
+        finally:
+            os.close(fd)
+
+
+def _to_the_end(fd: int, limit: int) -> bytes:
+    """procfs hands out a page at a time."""
+    data = os.read(fd, limit)
+    if not data:
+        return data
+    whole = data
+    while data and len(whole) < limit:
+        data = os.read(fd, limit)
+        whole += data
+    return whole

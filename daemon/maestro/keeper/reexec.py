@@ -1,0 +1,87 @@
+"""How the keeper becomes its own successor: same pid, same children, fresh code.
+
+Everything that it knows goes into a memfd, every descriptor that counts loses close-on-exec, and exec does
+the rest.
+"""
+
+from __future__ import annotations
+
+import marshal
+import os
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Any
+
+# The interpreter is isolated (-I) and reads no site packages (-S): the keeper needs neither, and an
+# operator's PYTHONPATH must not be able to break the one process that must not break.
+_CODE = (
+    "import sys; sys.path.insert(0, sys.argv[1]); "
+    "from maestro.keeper.loop import main; sys.exit(main(sys.argv))"
+)
+
+NEW = "new"
+ON_TRIAL = "trial"  # only to see whether the code can be imported
+
+
+class Setting:
+    """How the keeper was started: enough to start it again."""
+
+    __slots__ = ("directory", "first_pause", "manager", "python", "source")
+
+    def __init__(
+        self, python: str, source: str, directory: str, manager: list[str], first_pause: float = 0.2
+    ) -> None:
+        self.python = python
+        self.source = source  # directory that holds the package `maestro`
+        self.directory = directory  # run directory: holds the lock
+        self.manager = manager  # command line
+        self.first_pause = first_pause
+
+
+def command(setting: Setting, state: str = NEW) -> list[str]:
+    """The command line of stage 2. `state`: NEW, ON_TRIAL, or the descriptor to read the state from."""
+    begin = [setting.python, "-I", "-S", "-c", _CODE]
+    return [*begin, setting.source, setting.directory, state, f"{setting.first_pause:g}", *setting.manager]
+
+
+def parse(python: str, argv: list[str]) -> tuple[Setting, str]:
+    """The inverse of `command`, from sys.argv of stage 2."""
+    _, source, directory, state, first_pause, *manager = argv
+    return Setting(python, source, directory, manager, float(first_pause)), state
+
+
+def save(state: dict[str, Any]) -> int:
+    fd = os.memfd_create("maestro-keeper", 0)
+    with open(fd, "wb", closefd=False) as file:
+        file.write(marshal.dumps(state))
+    return fd
+
+
+def load(fd: int) -> dict[str, Any]:
+    with open(fd, "rb") as file:
+        file.seek(0)
+        return marshal.loads(file.read())  # type: ignore[no-any-return]
+
+
+def become(setting: Setting, state: dict[str, Any], descriptors: Iterable[int]) -> None:
+    """Returns only by raising OSError, with all as it was before."""
+    kept = list(descriptors)
+    fd = save(state)
+    try:
+        _inherit(kept, True)
+        os.execv(setting.python, command(setting, str(fd)))
+    finally:
+        _inherit(kept, False)
+        os.close(fd)
+
+
+def _inherit(descriptors: Iterable[int], wanted: bool) -> None:
+    for fd in descriptors:
+        os.set_inheritable(fd, wanted)
+
+
+def take_over(descriptors: Iterable[int]) -> None:
+    """In the successor: nothing of this is for the agents."""
+    _inherit(descriptors, False)

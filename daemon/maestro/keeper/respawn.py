@@ -1,0 +1,85 @@
+"""When a manager is started again. Decides only: the time comes in, words and a time go out."""
+
+from __future__ import annotations
+
+import os
+
+from maestro.keeper.say import how_it_ended
+from maestro.keeper.wire import EXIT_RESTART
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+_LONGEST_PAUSE = 5.0
+_HEALTHY = 10.0  # seconds of life after which the pauses begin anew
+_WORDLESS_LIVES = (
+    3  # managers in a row that never said hello, after which "terminate" is not kept for the next
+)
+_LINK_GRACE = 30.0  # for a manager that has closed its link to end
+
+
+class Respawn:
+    """The manager's life as the keeper sees it."""
+
+    def __init__(self, first_pause: float) -> None:
+        self.first_pause = first_pause
+        self.pause = first_pause
+        self.pid = 0
+        self.started = 0.0
+        self.due: float | None = 0.0  # when the next is to be started; None while one runs
+        self.greeted = False  # it has said hello
+        self.retiring = False
+        self.wordless = 0
+        self.kill_at: float | None = None
+
+    def began(self, pid: int, now: float) -> None:
+        self.pid, self.started, self.due = pid, now, None
+        self.greeted, self.kill_at = False, None
+
+    def said_hello(self) -> None:
+        self.greeted, self.wordless = True, 0
+
+    def link_lost(self, now: float) -> None:
+        self.kill_at = now + _LINK_GRACE
+
+    def ended(self, status: int, now: float) -> str:
+        """Take in that the manager ended; returns what the operator is told, if anything."""
+        lived = now - self.started
+        self.pid, self.kill_at = 0, None
+        self.wordless = 0 if self.greeted else self.wordless + 1
+        if self.retiring:
+            return ""
+        if self.greeted and os.WIFEXITED(status) and os.WEXITSTATUS(status) == EXIT_RESTART:
+            self.due, self.pause = now, self.first_pause
+            return ""
+        return f"the manager {how_it_ended(status)} after {lived:.1f} s; {self._again(lived, now)}"
+
+    def could_not_start(self, why: str, now: float) -> str:
+        return f"cannot start the manager: {why}; {self._again(0.0, now)}"
+
+    def hopeless(self) -> bool:
+        return self.wordless >= _WORDLESS_LIVES
+
+    def _again(self, lived: float, now: float) -> str:
+        if lived >= _HEALTHY:
+            self.pause = self.first_pause
+        words = f"next start in {self.pause:g} s"
+        self.due = now + self.pause
+        self.pause = min(self.pause * 2, _LONGEST_PAUSE)
+        return words
+
+    def state(self) -> dict[str, Any]:
+        return dict(self.__dict__)
+
+
+def restored(state: dict[str, Any]) -> Respawn:
+    respawn = Respawn(state["first_pause"])
+    for name in respawn.__dict__:
+        setattr(respawn, name, state.get(name, getattr(respawn, name)))
+    return respawn
+
+
+def exit_code(status: int) -> int:
+    """What a shell would make of it."""
+    return 128 + os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.waitstatus_to_exitcode(status)

@@ -1,0 +1,67 @@
+"""The signals that the keeper listens to, as bytes in a pipe that its loop reads."""
+
+from __future__ import annotations
+
+import os
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import signal
+else:
+    import _signal as signal
+
+TOLD: dict[int, str] = {  # signal -> what the manager is told
+    signal.SIGTERM: "terminate",
+    signal.SIGINT: "terminate",
+    signal.SIGHUP: "reload",
+    signal.SIGUSR2: "reexec",
+}
+HEARD = (signal.SIGCHLD, *TOLD)
+
+
+class Ear:
+    """Signals arrive as their numbers in a pipe: nothing happens in the middle of anything else."""
+
+    def __init__(self) -> None:
+        self.fd, self._end = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        # What was ignored when we were started (nohup, a shell's background job) is not to reach the agents.
+        self.not_default = _not_default() | set(HEARD)
+        signal.set_wakeup_fd(self._end, warn_on_full_buffer=False)
+        for number in HEARD:
+            signal.signal(number, _leave_it_to_the_pipe)
+        unblock()
+
+    def hear(self) -> set[int]:
+        heard = b""
+        try:
+            while chunk := os.read(self.fd, 4096):
+                heard += chunk
+        except BlockingIOError:
+            pass
+        return set(heard)
+
+    def refuse(self) -> set[int]:
+        """Block all that is heard, and return what had come: what comes later is there for the successor."""
+        block()
+        return self.hear()
+
+
+def block() -> None:
+    """Hold back every signal that the keeper handles.
+
+    Around a fork, above all: until its exec, the child shares the pipe, and a SIGTERM for the agent would be
+    taken for one to the keeper. Held back, it is delivered to the child once the child is itself.
+    """
+    signal.pthread_sigmask(signal.SIG_BLOCK, HEARD)
+
+
+def unblock() -> None:
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
+
+def _leave_it_to_the_pipe(_number: int, _frame: object) -> None:
+    pass
+
+
+def _not_default() -> set[int]:
+    return {n for n in signal.valid_signals() if signal.getsignal(n) not in (signal.SIG_DFL, None)}

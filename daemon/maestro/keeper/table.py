@@ -1,0 +1,141 @@
+"""What the keeper knows: an entry for each agent, the output streams, the descriptors that it holds."""
+
+from __future__ import annotations
+
+import os
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    Ended = tuple[int | None, int | None, float, int, float]  # code, signal, cpu, max_rss, at
+
+
+class Entry:
+    """One agent: from its spawn until its exit is acknowledged and the last of its processes is gone."""
+
+    __slots__ = (
+        "acknowledged",
+        "adopted",
+        "agent",
+        "doomed",
+        "ended",
+        "invocation",
+        "left",
+        "pid",
+        "start",
+        "unconfirmed",
+    )
+
+    def __init__(self, agent: str, pid: int, start: int, invocation: str) -> None:
+        self.agent = agent
+        self.pid = pid  # of the main process; 0 where it was never found
+        self.start = start
+        self.invocation = invocation  # INVOCATION_ID in the agent's environment
+        self.unconfirmed = -1  # pipe on which the child reports a failed step, until its exec
+        self.adopted = False  # not our child: another keeper started it
+        self.ended: Ended | None = None
+        self.left: tuple[str, ...] = ()
+        self.acknowledged = False
+        self.doomed = False  # all of it has been ordered to be killed
+
+
+class Table:
+    """Entries and descriptors, and the indexes to find an entry by."""
+
+    def __init__(self, keeper: str) -> None:
+        self.keeper = keeper
+        self.entries: dict[str, Entry] = {}
+        self.by_pid: dict[int, Entry] = {}  # main processes that run
+        self.by_session: dict[int, str] = {}
+        self.by_invocation: dict[str, str] = {}
+        self.leaving: dict[str, Entry] = {}  # ended, with processes left
+        self.streams: dict[str, int] = {}
+        self.held: dict[str, int] = {}
+
+    def add(self, entry: Entry) -> None:
+        self.entries[entry.agent] = entry
+        if entry.pid:
+            self.by_session[entry.pid] = entry.agent
+            if entry.ended is None:
+                self.by_pid[entry.pid] = entry
+        if entry.invocation:
+            self.by_invocation[entry.invocation] = entry.agent
+        if entry.ended is not None and entry.left:
+            self.leaving[entry.agent] = entry
+
+    def end(self, entry: Entry, ended: Ended) -> None:
+        """Note how the main process ended. What is left is the caller's to find out."""
+        entry.ended = ended
+        if self.by_pid.get(entry.pid) is entry:
+            del self.by_pid[entry.pid]
+
+    def leave(self, entry: Entry, left: tuple[str, ...]) -> None:
+        entry.left = left
+        if left:
+            self.leaving[entry.agent] = entry
+        else:
+            self.leaving.pop(entry.agent, None)
+
+    def drop(self, entry: Entry) -> None:
+        self.entries.pop(entry.agent, None)
+        self.leaving.pop(entry.agent, None)
+        if self.by_pid.get(entry.pid) is entry:
+            del self.by_pid[entry.pid]
+        # A later agent may have got the same pid, or been given the same invocation.
+        if self.by_session.get(entry.pid) == entry.agent:
+            del self.by_session[entry.pid]
+        if self.by_invocation.get(entry.invocation) == entry.agent:
+            del self.by_invocation[entry.invocation]
+
+    def stream(self, name: str) -> tuple[int, bool]:
+        """The pipe of that name, and whether it is new.
+
+        One descriptor, open for reading and writing: while it is open, neither end of the pipe is closed.
+        """
+        if name in self.streams:
+            return self.streams[name], False
+        read, write = os.pipe2(os.O_CLOEXEC)
+        try:
+            self.streams[name] = open_again(f"/proc/self/fd/{read}")
+        finally:
+            os.close(read)
+            os.close(write)
+        return self.streams[name], True
+
+    def hold(self, name: str, fd: int) -> None:
+        self.let_go(name)
+        self.held[name] = fd
+
+    def let_go(self, name: str) -> None:
+        if name in self.held:
+            os.close(self.held.pop(name))
+
+    def release_stream(self, name: str) -> None:
+        if name in self.streams:
+            os.close(self.streams.pop(name))
+
+    def descriptors(self) -> list[int]:
+        unconfirmed = [e.unconfirmed for e in self.entries.values() if e.unconfirmed >= 0]
+        return [*self.streams.values(), *self.held.values(), *unconfirmed]
+
+    def state(self) -> dict[str, Any]:
+        """All of it as plain data, by name: the successor may be of a later version."""
+        entries = [{name: getattr(e, name) for name in Entry.__slots__} for e in self.entries.values()]
+        return {"keeper": self.keeper, "streams": self.streams, "held": self.held, "entries": entries}
+
+
+def restored(state: dict[str, Any]) -> Table:
+    table = Table(state["keeper"])
+    table.streams, table.held = state["streams"], state["held"]
+    for fields in state["entries"]:
+        entry = Entry(fields["agent"], fields["pid"], fields["start"], fields["invocation"])
+        for name in Entry.__slots__:
+            setattr(entry, name, fields.get(name, getattr(entry, name)))
+        table.add(entry)
+    return table
+
+
+def open_again(path: str) -> int:
+    """A fresh description of a pipe, both ends in one."""
+    return os.open(path, os.O_RDWR | os.O_CLOEXEC)

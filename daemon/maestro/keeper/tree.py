@@ -1,0 +1,120 @@
+"""Which processes belong to which agent."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from maestro.keeper.proc import Proc, Process
+    from maestro.keeper.table import Entry, Table
+
+_MOST = 10_000  # processes of one agent that are looked at
+
+
+class Tree:
+    """The processes of each agent: descendants of its main process, and the orphans that came to the keeper.
+
+    `refresh` reads the list of the keeper's own children, which holds every orphan, once; the other questions
+    are answered from that. So a thousand exits at once cost one reading and not a thousand.
+    """
+
+    def __init__(self, proc: Proc, table: Table, keeper: int) -> None:
+        self._proc = proc
+        self._table = table
+        self._keeper = keeper
+        self._owner: dict[int, str] = {}  # orphan that is our child -> agent, or "" for nobody's
+        self._orphans: dict[str, list[int]] = {}
+        self._remembered: dict[int, tuple[int, str]] = {}  # descendant seen once -> (start, agent)
+
+    def refresh(self, ours: Iterable[int] = ()) -> None:
+        """Look for orphans among the keeper's children. `ours` are children that belong to no agent."""
+        mains = self._table.by_pid
+        unknown = [p for p in self._proc.children(self._keeper) if p not in mains and p not in ours]
+        self._orphans = {}
+        for pid in unknown:
+            if pid not in self._owner:
+                self._owner[pid] = self._attribute(pid)
+            if agent := self._owner[pid]:
+                self._orphans.setdefault(agent, []).append(pid)
+
+    def reaped(self, pid: int) -> None:
+        """The pid may be another's from now on."""
+        self._owner.pop(pid, None)
+        self._remembered.pop(pid, None)
+
+    def forget(self, agent: str) -> None:
+        for pid in [p for p, (_, whose) in self._remembered.items() if whose == agent]:
+            del self._remembered[pid]
+
+    def members(self, entry: Entry) -> list[Process]:
+        """The living processes of an agent, main process first."""
+        found = {process.pid: process for process in self.descendants(entry) + self.orphans(entry)}
+        return list(found.values())
+
+    def descendants(self, entry: Entry) -> list[Process]:
+        """The main process and what comes from it, as of now."""
+        return self._descend([entry.pid], entry.agent) if entry.ended is None and entry.pid else []
+
+    def orphans(self, entry: Entry) -> list[Process]:
+        """What lost its parent, as of the last refresh, and what comes from that."""
+        roots = self._orphans.get(entry.agent, [])
+        if entry.adopted:  # its orphans are not our children: they have to be looked for
+            roots = roots + [process.pid for process in self._strangers(entry)]
+        return self._descend(roots, entry.agent) if roots else []
+
+    def find(self, invocation: str) -> Process | None:
+        """The oldest session leader that was started under `invocation`."""
+        leaders = [
+            process
+            for process in self._proc.all()
+            if process.session == process.pid
+            and process.lives
+            and self._proc.invocation(process.pid) == invocation
+        ]
+        return min(leaders, key=lambda process: process.start, default=None)
+
+    def _descend(self, roots: list[int], agent: str) -> list[Process]:
+        seen: dict[int, Process] = {}
+        todo = list(reversed(roots))
+        while todo and len(seen) < _MOST:
+            pid = todo.pop()
+            process = None if pid in seen else self._proc.look(pid)
+            if process is None:
+                continue
+            seen[pid] = process
+            if pid not in self._table.by_pid:
+                self._remembered[pid] = (process.start, agent)
+            todo.extend(child for child in self._proc.children(pid) if child not in seen)
+        return [process for process in seen.values() if process.lives]
+
+    def _attribute(self, pid: int) -> str:
+        """Whose orphan: by its session, by where it was seen before, or by what its environment says.
+
+        The environment comes last: it is the one that the process itself could have written.
+        """
+        process = self._proc.look(pid)
+        if process is None:
+            return ""
+        if agent := self._table.by_session.get(process.session):
+            return agent
+        start, agent = self._remembered.get(pid, (0, ""))
+        if agent and start == process.start:
+            return agent
+        return self._table.by_invocation.get(self._proc.invocation(pid) or "-", "")
+
+    def _strangers(self, entry: Entry) -> list[Process]:
+        """Processes of an adopted agent, wherever they are: by session, or by environment."""
+        return [
+            process
+            for process in self._proc.all()
+            if process.pid != entry.pid and process.lives and self._is_of(process, entry)
+        ]
+
+    def _is_of(self, process: Process, entry: Entry) -> bool:
+        if entry.pid and process.session == entry.pid:
+            return True
+        start, agent = self._remembered.get(process.pid, (0, ""))
+        if agent == entry.agent and start == process.start:
+            return True
+        return bool(entry.invocation) and self._proc.invocation(process.pid) == entry.invocation

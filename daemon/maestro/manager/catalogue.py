@@ -1,0 +1,135 @@
+"""What is loaded: the library of unit files, and the definitions that running agents were started from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import msgspec
+from msgspec import Struct
+
+from maestro.engine.graph import tell_cycle
+from maestro.engine.state import State
+from maestro.engine.world import World
+from maestro.model import names
+from maestro.model.library import Library, load_all
+from maestro.model.load import Loaded, Settings, load_text
+from maestro.model.problem import Problem
+from maestro.model.unit import Unit
+from maestro.ports import Piece, UnitFiles, UnitSources
+
+
+class Definition(Struct, frozen=True):
+    """The file an agent was started from, so that a crash of ours does not change what is in force."""
+
+    file: str
+    path: str
+    text: bytes
+
+
+class Changes(Struct, frozen=True, kw_only=True):
+    """What reading the files again has changed."""
+
+    added: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+
+
+class Catalogue:
+    """Unit names -> units, for the world. One bad file harms only its own unit; a running agent keeps its last good definition."""
+
+    def __init__(self, files: UnitFiles, settings: Settings) -> None:
+        self._files = files
+        self._settings = settings
+        self._sources: UnitSources = UnitSources(files={}, links={})
+        self.library = Library({}, self._sources, settings)
+        self._noted: dict[str, bytes] = {}  # definitions as the store has them
+
+    def load(self, world: World, definitions: Mapping[str, bytes]) -> None:
+        """Read the files, and put their units into the world beside the restored lives."""
+        self._noted = dict(definitions)
+        self._read(world.lives)
+        for unit in self.library.units.values():
+            world.put(unit)
+        for name, life in world.lives.items():
+            if name not in world.units and (life.alive or life.state not in (State.DEAD, State.FAILED)):
+                kept = self._from_definition(name)
+                if kept is not None:
+                    world.put(kept)
+
+    def reload(self, world: World) -> Changes:
+        """Read the files again. What became bad or went away stays in force for as long as something runs of it."""
+        before = dict(world.units)
+        self._read(world.units)
+        now = self.library.units
+        for name, unit in now.items():
+            if before.get(name) != unit:
+                world.put(unit)
+        removed = [name for name in before if name not in now and self._may_go(world, name)]
+        for name in removed:
+            world.remove(name)
+        return Changes(
+            added=tuple(sorted(set(now) - set(before))),
+            changed=tuple(sorted(name for name in now if name in before and before[name] != now[name])),
+            removed=tuple(sorted(removed)),
+        )
+
+    def _read(self, wanted: Iterable[str]) -> None:
+        self._sources = self._files.read()
+        self.library = load_all(self._sources, wanted, self._settings, previous=self.library)
+
+    def _may_go(self, world: World, name: str) -> bool:
+        """Nothing runs of it, and its file is gone: a file that went bad keeps its unit in sight."""
+        return not world.life(name).alive and self.library.get(name) is None
+
+    def resolve(self, name: str) -> Unit | None:
+        loaded = self.library.get(name)
+        return loaded.unit if loaded else None
+
+    def loaded(self, name: str) -> Loaded | None:
+        """What became of the file of a unit; None when there is no file."""
+        return self.library.get(name)
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        return self.library.problems
+
+    def cycle(self, world: World) -> str:
+        """The order of the loaded units, if it runs in a circle, in words."""
+        return tell_cycle(world.graph.cycle())
+
+    # ------------------------------------------------------------------------------ files behind a unit
+
+    def piece(self, name: str) -> tuple[str, Piece] | None:
+        """File name and content that a unit was loaded from."""
+        return _piece(name, self._sources)
+
+    def is_changed(self, name: str) -> bool:
+        """Whether the file on disk is another than the one in force."""
+        mine, now = self.piece(name), _piece(name, self._files.read())
+        return mine is not None and (now is None or now[1].text != mine[1].text)
+
+    def definition(self, name: str) -> bytes | None:
+        """What the store must learn before an agent of this unit starts; None when it knows."""
+        found = self.piece(name)
+        if found is None:
+            return None
+        body = msgspec.msgpack.encode(Definition(found[0], found[1].path, found[1].text))
+        if self._noted.get(name) == body:
+            return None
+        self._noted[name] = body
+        return body
+
+    def _from_definition(self, name: str) -> Unit | None:
+        body = self._noted.get(name)
+        if body is None:
+            return None
+        kept = msgspec.msgpack.decode(body, type=Definition)
+        return load_text(names.split(name).file, kept.text, kept.path, self._settings).unit
+
+
+def _piece(name: str, sources: UnitSources) -> tuple[str, Piece] | None:
+    unit = names.split(name)
+    for candidate in (unit, unit.template):
+        if candidate is not None and candidate.file in sources.files:
+            return candidate.file, sources.files[candidate.file]
+    return None

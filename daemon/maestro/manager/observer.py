@@ -1,0 +1,79 @@
+"""Watches the event stream for the rest of the house: plugins, the hints they give, and the lines in the terminal."""
+
+from __future__ import annotations
+
+import logging
+
+from msgspec import Struct
+
+from maestro import hooks
+from maestro.manager import tasks
+from maestro.manager.happened import Told
+from maestro.manager.loop import Manager
+from maestro.manager.plugins import Plugins
+from maestro.ports import Logs
+
+_log = logging.getLogger("maestro.events")
+_ENDS = frozenset({"restart-scheduled", "gave-up", "failed", "completed"})
+_QUIET = frozenset({"job", "started"})  # told to subscribers, too much for a terminal
+_LAST_LINES = 20
+
+
+class Observer:
+    """Listens to committed events."""
+
+    def __init__(self, manager: Manager, logs: Logs, plugins: Plugins) -> None:
+        self.hints: dict[str, str] = {}
+        self._manager, self._logs, self._plugins = manager, logs, plugins
+        manager.hub.listen(self.hear)
+
+    def hear(self, told: Told) -> None:
+        what = told.what
+        if what.kind not in _QUIET:
+            _log.info(
+                "%s: %s", what.unit, what.words if what.kind in what.words else f"{what.kind}: {what.words}"
+            )
+        if what.kind == "ready":
+            self.hints.pop(what.unit, None)
+        ended = what.kind in _ENDS
+        lines = (
+            tuple(line.text for line in self._logs.tail(what.unit, _LAST_LINES))
+            if ended and self._plugins.listens
+            else ()
+        )
+        if self._plugins.listens:
+            self._plugins.notice(lambda section: self._notice(told, section, lines))
+        if ended and what.kind != "completed":
+            tasks.spawn(self._explain(told, lines), f"explain the end of {what.unit}")
+
+    def _notice(self, told: Told, section: str | None, lines: tuple[str, ...]) -> hooks.EventNotice:
+        what, unit = told.what, self._manager.world.units.get(told.what.unit)
+        own: Struct | None = unit.plugins.get(section) if unit and section else None
+        return hooks.EventNotice(
+            seq=told.seq,
+            time=told.time,
+            unit=what.unit,
+            kind=what.kind,
+            words=what.words,
+            state=what.state,
+            agent=what.agent,
+            section=own,
+            log=lines,
+        )
+
+    async def _explain(self, told: Told, lines: tuple[str, ...]) -> None:
+        """Ask the plugins what the end may mean; `status` shows it."""
+        name = told.what.unit
+        unit, life = self._manager.world.units.get(name), self._manager.world.life(name)
+        if unit is None or unit.agent is None or life.ended is None:
+            return
+        end = hooks.EndNotice(
+            unit=name,
+            command=tuple(unit.agent.exec),
+            code=life.ended.code,
+            signal=life.ended.signal,
+            log=lines,
+        )
+        hint = await self._plugins.first("maestro_explain_end", end=end)
+        if isinstance(hint, str) and hint:
+            self.hints[name] = hint

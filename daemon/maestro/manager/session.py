@@ -1,0 +1,158 @@
+"""One manager from its first to its last moment: serving, and the three ways to end."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from msgspec import Struct
+
+from maestro.engine.events import Asked, Tick
+from maestro.engine.state import ALIVE
+from maestro.manager import tasks
+from maestro.manager.carrier import Carrier
+from maestro.manager.catalogue import Catalogue
+from maestro.manager.loop import Manager
+from maestro.manager.plugins import Plugins
+from maestro.ports import Keeper, Logs, Store
+
+_log = logging.getLogger("maestro")
+
+
+class Server(Protocol):
+    def serve(self) -> None: ...
+    def close(self) -> None: ...
+
+
+class Ear(Protocol):
+    def drain(self) -> None: ...
+    def close(self) -> None: ...
+
+
+class Closing(Struct, frozen=True):
+    """What is closed at the end, in this order."""
+
+    logs: Logs
+    plugins: Plugins
+    store: Store
+
+
+class Session:
+    """Runs until it is told to end; returns the manager's exit status."""
+
+    def __init__(
+        self,
+        manager: Manager,
+        carrier: Carrier,
+        keeper: Keeper,
+        closing: Closing,
+        restart_code: int,
+    ) -> None:
+        self.manager, self.carrier, self.keeper, self._closing = manager, carrier, keeper, closing
+        self.server: Server | None = None
+        self.notify: Ear | None = None
+        self.begin_with: Asked | None = None
+        self.open_trouble = ""
+        self.on_reload: Callable[[], None] = lambda: None
+        self._restart_code = restart_code
+        self._over: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self._ending = False
+        carrier.on_told = self.told
+        carrier.on_lost = self._keeper_lost
+
+    async def run(self) -> int:
+        committer = tasks.spawn(self.manager.run(), "committer")
+        self._closing.plugins.begin()
+        if self.notify is not None:
+            self.notify.drain()  # what agents said while nobody listened comes before any timer
+        if self.begin_with is not None:
+            self.manager.feed(self.begin_with)
+        self.manager.feed(Tick())
+        if self.server is not None:
+            self.server.serve()
+        waited: set[asyncio.Future[Any]] = {committer, self._over}
+        done, _ = await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
+        if committer in done:
+            committer.result()  # raises what went wrong: a bug of ours; the keeper starts the next manager
+        status = self._over.result()
+        await self._close(committer)
+        return status
+
+    async def _close(self, committer: asyncio.Task[None]) -> None:
+        if self.server is not None:
+            self.server.close()
+        if self.notify is not None:
+            self.notify.close()
+        committer.cancel()
+        self._closing.logs.close()
+        self._closing.plugins.close()
+        await self._closing.store.close()
+
+    # ------------------------------------------------------------------------------ ends
+
+    def told(self, what: str) -> None:
+        """The keeper got a signal for us."""
+        if what == "terminate" and self._ending:
+            _log.warning("told again to end: killing what is still there")
+            self.carrier.kill_all()
+        else:
+            self.end({"terminate": "shutdown", "reload": "reload", "reexec": "reexec"}.get(what, what))
+
+    def end(self, how: str) -> None:
+        """`shutdown` stops every agent first, in order; `leave` lets them run on; `reexec` makes room for new code."""
+        if how == "reload":
+            self.on_reload()
+        elif not self._ending:
+            self._ending = True
+            tasks.spawn(self._end(how), how)
+
+    async def _end(self, how: str) -> None:
+        if how == "shutdown":
+            await self._stop_all()
+            self.manager.note_fact("session", "closed")
+        await self.manager.settle()
+        if how == "reexec":
+            self.keeper.reexec()
+        else:
+            self.keeper.retire()
+        if not self._over.done():
+            self._over.set_result(self._restart_code if how == "reexec" else 0)
+
+    async def _stop_all(self) -> None:
+        world = self.manager.world
+        names = tuple(name for name in world.units if world.life(name).goal == "up")
+        _log.info("stopping %d units", len(names))
+        self.manager.feed(Asked("stop", names))
+        while any(life.state in ALIVE for life in world.lives.values()):
+            changed = asyncio.Event()
+            stop = self.manager.hub.listen(lambda told, changed=changed: changed.set())  # type: ignore[misc]
+            try:
+                await changed.wait()
+            finally:
+                stop()
+
+    def _keeper_lost(self) -> None:
+        """Without its keeper a manager can do nothing and must not stay: the next keeper brings its own."""
+        _log.error("the keeper is gone: ending, so that the next one finds the field clear")
+        if not self._over.done():
+            self._over.set_result(1)
+
+    # ------------------------------------------------------------------------------ what an operator should know
+
+    def notices(self, catalogue: Catalogue) -> list[str]:
+        found = [self.open_trouble] if self.open_trouble else []
+        if self.manager.store_trouble:
+            found.append(
+                f"the store cannot be written: {self.manager.store_trouble}; states are kept in memory"
+            )
+        bad = sorted({problem.path for problem in catalogue.problems})
+        if bad:
+            found.append(
+                f"{len(bad)} unit file{'s do' if len(bad) > 1 else ' does'} not load: maestroctl status shows why"
+            )
+        cycle = catalogue.cycle(self.manager.world)
+        if cycle:
+            found.append(f"the order of units runs in a circle: {cycle}")
+        return found + list(self._closing.plugins.notices)

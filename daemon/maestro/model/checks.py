@@ -1,0 +1,195 @@
+"""What must hold between options. Each check looks at a unit and yields what it finds."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from msgspec import Struct
+
+from maestro.model import names
+from maestro.model.unit import Unit
+
+_PROBES = ("exec", "http", "tcp", "unix", "log")
+_TIMES = (
+    "agent.start_timeout",
+    "agent.watchdog",
+    "agent.restart.cooldown",
+    "health.readiness.timeout",
+    "health.readiness.interval",
+)
+_PAUSES = (
+    "agent.watchdog",
+    "agent.restart.delay",
+    "health.readiness.initial_delay",
+    "health.readiness.interval",
+)
+
+
+class Finding(Struct, frozen=True):
+    """A contradiction: the option to mend, and the others that are part of it."""
+
+    option: str
+    message: str
+    hint: str = ""
+    others: tuple[str, ...] = ()
+
+
+Check = Callable[[Unit], Iterator[Finding]]
+
+
+def exec_given(unit: Unit) -> Iterator[Finding]:
+    if unit.agent is not None and not unit.agent.exec:
+        word = "empty" if "agent.exec" in unit.origins else "missing"
+        yield Finding("agent.exec", word, "write the command, such as [/usr/bin/python3, agent.py]")
+
+
+def readiness_is_one(unit: Unit) -> Iterator[Finding]:
+    probe = unit.health.readiness
+    if probe is None:
+        return
+    given = [name for name in _PROBES if getattr(probe, name) is not None]
+    others = tuple(f"health.readiness.{name}" for name in _PROBES)
+    if not given:
+        hint = f"write one of {', '.join(_PROBES)}"
+        yield Finding("health.readiness", "asks nothing", hint, others)
+    elif len(given) > 1:
+        yield Finding("health.readiness", f"has both {' and '.join(given)}", "keep one", others)
+
+
+def readiness_can_be_asked(unit: Unit) -> Iterator[Finding]:
+    probe = unit.health.readiness
+    if probe is None:
+        return
+    if probe.exec is not None and not probe.exec:
+        yield Finding("health.readiness.exec", "empty", "write the command")
+    if probe.tcp is not None and not _is_address(probe.tcp):
+        yield Finding(
+            "health.readiness.tcp",
+            f"{probe.tcp!r} is not HOST:PORT",
+            "write it as 127.0.0.1:8080 or [::1]:8080",
+        )
+    if probe.unix is not None and not probe.unix.startswith(("/", "@")):
+        hint = "write a path that begins with /, or @NAME for an abstract socket"
+        yield Finding("health.readiness.unix", f"{probe.unix!r} is not a socket's path", hint)
+
+
+def _is_address(text: str) -> bool:
+    match = re.fullmatch(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):([0-9]{1,5})", text)
+    return match is not None and 0 < int(match[1]) < 65536
+
+
+def oneshot_restarts(unit: Unit) -> Iterator[Finding]:
+    agent = unit.agent
+    if agent is not None and agent.type == "oneshot" and agent.restart.policy in ("always", "on-success"):
+        message = f"a oneshot that ended well is done: it may not be restarted with {agent.restart.policy}"
+        yield Finding("agent.restart.policy", message, "write on-failure, or another type", ("agent.type",))
+
+
+def watchdog_is_fed(unit: Unit) -> Iterator[Finding]:
+    if unit.agent is not None and unit.agent.watchdog is not None and unit.agent.type != "notify":
+        message = f"only agents of type notify send WATCHDOG=1; this one is {unit.agent.type}"
+        yield Finding("agent.watchdog", message, "write type: notify, or leave watchdog out", ("agent.type",))
+
+
+def delays_grow(unit: Unit) -> Iterator[Finding]:
+    if unit.agent is None or unit.agent.restart.max_delay >= unit.agent.restart.delay:
+        return
+    rule = unit.agent.restart
+    at = "agent.restart.max_delay" if "agent.restart.max_delay" in unit.origins else "agent.restart.delay"
+    message = f"max_delay ({rule.max_delay}) is shorter than delay ({rule.delay})"
+    yield Finding(at, message, "raise max_delay", ("agent.restart.delay", "agent.restart.max_delay"))
+
+
+def nothing_follows_kill(unit: Unit) -> Iterator[Finding]:
+    if unit.agent is None:
+        return
+    if any(step.signal == "KILL" for step in unit.agent.stop.sequence[:-1]):
+        yield Finding("agent.stop.sequence", "nothing can follow KILL", "make KILL the last step")
+
+
+def reload_can_be_caught(unit: Unit) -> Iterator[Finding]:
+    if unit.agent is not None and unit.agent.reload_signal in ("KILL", "STOP"):
+        message = f"{unit.agent.reload_signal} cannot be caught by a program"
+        yield Finding("agent.reload_signal", message, "HUP is usual")
+
+
+def paths_are_absolute(unit: Unit) -> Iterator[Finding]:
+    if unit.agent is None:
+        return
+    where = unit.agent.working_directory
+    if where != "~" and not where.startswith("/"):
+        yield Finding("agent.working_directory", f"{where!r} is not absolute", "begin it with /, or write ~")
+    for place, file in enumerate(unit.agent.environment_file):
+        if not file.removeprefix("-").startswith("/"):
+            option = f"agent.environment_file[{place}]"
+            yield Finding(
+                option,
+                f"{file!r} is not absolute",
+                "begin it with /, or with -/",
+                ("agent.environment_file",),
+            )
+
+
+def timeouts_leave_time(unit: Unit) -> Iterator[Finding]:
+    for option, value in _times(unit, *_TIMES):
+        if value <= 0:
+            yield Finding(
+                option, "must be more than 0", "write infinity for no limit" if "timeout" in option else ""
+            )
+
+
+def pauses_end(unit: Unit) -> Iterator[Finding]:
+    for option, value in _times(unit, *_PAUSES):
+        if math.isinf(value):
+            yield Finding(option, "must have an end", "leave it out, or write a time")
+
+
+def _times(unit: Unit, *options: str) -> Iterator[tuple[str, float]]:
+    """The options that are set, with their values."""
+    for option in options:
+        value: Any = unit
+        for name in option.split("."):
+            value = getattr(value, name, None)
+        if value is not None:
+            yield option, value
+
+
+def names_others(unit: Unit) -> Iterator[Finding]:
+    for option in ("requires", "wants", "before", "after"):
+        for reference in getattr(unit.unit, option):
+            if reference == unit.name:
+                yield Finding(f"unit.{option}", f"{unit.name} names itself", "leave it out")
+
+
+def installs_into_targets(unit: Unit) -> Iterator[Finding]:
+    for option in ("wanted_by", "required_by"):
+        for reference in getattr(unit.install, option):
+            if names.split(reference).kind != "target":
+                yield Finding(f"install.{option}", f"{reference} is not a target", "default.target is usual")
+    if unit.install.default_instance is not None and names.split(unit.name).instance is None:
+        yield Finding("install.default_instance", "only a template has instances", "leave it out")
+
+
+CHECKS: tuple[Check, ...] = (
+    exec_given,
+    readiness_is_one,
+    readiness_can_be_asked,
+    oneshot_restarts,
+    watchdog_is_fed,
+    delays_grow,
+    nothing_follows_kill,
+    reload_can_be_caught,
+    paths_are_absolute,
+    timeouts_leave_time,
+    pauses_end,
+    names_others,
+    installs_into_targets,
+)
+
+
+def findings(unit: Unit) -> Iterator[Finding]:
+    for check in CHECKS:
+        yield from check(unit)

@@ -1,0 +1,248 @@
+"""A Service that is nothing but views, and a server of it in a thread; for the tests of control and cli."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import threading
+from collections.abc import AsyncIterator, Callable, Coroutine
+from pathlib import Path
+from typing import Any, TypeVar
+
+from maestro.control import protocol as p
+from maestro.control.connection import Limits
+from maestro.control.roles import Account, Accounts, Caller, Group
+from maestro.control.server import ControlServer, Whose
+from maestro.control.service import refused
+
+T = TypeVar("T")
+NOW = 1_795_255_501.0
+
+
+def unit(name: str, **fields: Any) -> p.UnitView:
+    given = {"state": "active", "fine": "running", "goal": "up", "since": NOW - 300, "pid": 4711, **fields}
+    return p.UnitView(name=name, kind="target" if name.endswith(".target") else "agent", **given)
+
+
+class FakeService:
+    """Answers what it is given; remembers what it was asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[Caller, p.Request]] = []
+        self.units: dict[str, p.UnitView] = {"researcher": unit("researcher", description="Reads papers")}
+        self.hold = asyncio.Event()  # verbs and streams go on when it is set
+        self.closed = 0  # iterators that were closed
+        self.events_to_send = 0
+        self.text = "x"
+
+    def _note(self, caller: Caller, request: p.Request) -> None:
+        self.asked.append((caller, request))
+
+    async def hello(self, caller: Caller, request: p.Hello) -> p.HelloView:
+        self._note(caller, request)
+        return p.HelloView(
+            version="0.1.0", protocol=1, role=caller.role.name.lower(), root="/", pid=1, started=NOW - 60
+        )
+
+    def _job(self, unit: str, verb: str, state: str, words: str) -> p.JobView:
+        return p.JobView(id=12, unit=unit, verb=verb, state=state, words=words)
+
+    async def verb(self, caller: Caller, request: p.Verb) -> AsyncIterator[p.VerbView]:
+        self._note(caller, request)
+        verb = type(request).__name__.lower()
+        errors = {name: _missing(name) for name in request.units if name not in self.units}
+        names = [name for name in request.units if name in self.units]
+        running = tuple(self._job(name, verb, "running", "waits for vectordb") for name in names)
+        yield p.VerbView(jobs=running, errors=errors)
+        if not request.wait:
+            return
+        await self.hold.wait()
+        done = tuple(self._job(name, verb, "done", "ready as pid 4711") for name in names)
+        yield p.VerbView(jobs=done, errors=errors)
+
+    async def enable(self, caller: Caller, request: p.Enable) -> AsyncIterator[p.VerbView]:
+        self._note(caller, request)
+        yield p.VerbView(changes=("linked researcher into default.target",))
+
+    async def disable(self, caller: Caller, request: p.Disable) -> AsyncIterator[p.VerbView]:
+        self._note(caller, request)
+        yield p.VerbView(changes=("unlinked researcher from default.target",))
+
+    async def kill(self, caller: Caller, request: p.Kill) -> p.VerbView:
+        self._note(caller, request)
+        return p.VerbView()
+
+    async def status(self, caller: Caller, request: p.Status) -> p.StatusView:
+        self._note(caller, request)
+        if request.units == ("bug",):
+            raise ZeroDivisionError("by design")
+        names = request.units or tuple(self.units)
+        errors = {name: _missing(name) for name in names if name not in self.units}
+        units = tuple(self.units[name] for name in names if name in self.units)
+        return p.StatusView(units=units, errors=errors, now=NOW)
+
+    async def show(self, caller: Caller, request: p.Show) -> tuple[p.ShowView, ...]:
+        self._note(caller, request)
+        options = {"unit.description": "Reads papers", "agent.exec": ["sleep", "1"]}
+        return (p.ShowView(name=request.units[0], options=options, origins={"agent.exec": "/u/r.yaml:3:5"}),)
+
+    async def cat(self, caller: Caller, request: p.Cat) -> tuple[p.CatView, ...]:
+        self._note(caller, request)
+        return (p.CatView(name=request.units[0], pieces=(("/u/r.yaml", "agent:\n  exec: [sleep]\n"),)),)
+
+    async def logs(self, caller: Caller, request: p.Logs) -> AsyncIterator[p.LineView]:
+        self._note(caller, request)
+        try:
+            for name in request.units:
+                start = request.cursors.get(name, 0)
+                yield p.LineView(unit=name, time=0, text="", cursor=start, mark=True)
+                for number in range(start, 20):
+                    yield p.LineView(unit=name, time=NOW, text=f"{self.text} {number}", cursor=number + 1)
+                    if number == 9 and not self.hold.is_set():
+                        await self.hold.wait()
+        finally:
+            self.closed += 1
+
+    async def events(self, caller: Caller, request: p.Events) -> AsyncIterator[p.EventView]:
+        self._note(caller, request)
+        after = 100 if request.cursor is None else request.cursor
+        try:
+            yield p.EventView(seq=after, time=NOW, unit="", kind="mark", words="")
+            for seq in range(after + 1, 101 + self.events_to_send):
+                yield p.EventView(seq=seq, time=NOW, unit="researcher", kind="ready", words=self.text)
+            if request.follow:
+                await self.hold.wait()
+        finally:
+            self.closed += 1
+
+    async def audit(self, caller: Caller, request: p.Audit) -> tuple[p.AuditView, ...]:
+        self._note(caller, request)
+        entry = p.AuditView(
+            seq=1, time=NOW, uid=0, pid=7, who="root", action="start researcher", result="done", hash="ab12"
+        )
+        return (entry,)
+
+    async def daemon_reload(self, caller: Caller, request: p.DaemonReload) -> p.ReloadView:
+        self._note(caller, request)
+        return p.ReloadView(units=1, added=("researcher",))
+
+    async def daemon_reexec(self, caller: Caller, request: p.DaemonReexec) -> dict[str, Any]:
+        self._note(caller, request)
+        return {"version": "0.1.0"}
+
+    async def shutdown(self, caller: Caller, request: p.Shutdown) -> dict[str, Any]:
+        self._note(caller, request)
+        return {"stopped": 1}
+
+
+def _missing(name: str) -> p.ErrorView:
+    return p.ErrorView(
+        code="no-such-unit", message=f"there is no unit {name}", hint="did you mean researcher?"
+    )
+
+
+class FakeAccounts:
+    """root, alice (in maestro by membership), bob (in maestro-read by primary group), eve (in none)."""
+
+    users = {  # noqa: RUF012
+        0: Account("root", 0),
+        1001: Account("alice", 1001),
+        1002: Account("bob", 801),
+        1003: Account("eve", 1003),
+    }
+    groups = {"maestro": Group(800, ("alice",)), "maestro-read": Group(801)}  # noqa: RUF012
+
+    def user(self, uid: int) -> Account | None:
+        return self.users.get(uid)
+
+    def group(self, name: str) -> Group | None:
+        return self.groups.get(name)
+
+
+class Served:
+    """A loop in a thread, a listening socket as the keeper holds it, and servers of it that come and go."""
+
+    def __init__(self, root: Path, factory: Callable[[], asyncio.AbstractEventLoop] | None = None) -> None:
+        self.root = root
+        self.path = str(root / "run/maestro/control.sock")
+        os.makedirs(os.path.dirname(self.path), exist_ok=True)
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.bind(self.path)
+        self.sock.listen(4096)
+        self.agents: dict[int, str] = {}
+        self.server: ControlServer
+        self._runner = asyncio.Runner(loop_factory=factory)
+        self.loop = self._runner.get_loop()
+        ready = threading.Event()
+        self._thread = threading.Thread(target=self._run, args=(ready,))
+        self._thread.start()
+        ready.wait()
+        self.service = self.on_loop(FakeService)
+
+    def _run(self, ready: threading.Event) -> None:
+        asyncio.set_event_loop(self.loop)
+        self.loop.call_soon(ready.set)
+        self.loop.run_forever()
+
+    def on_loop(self, do: Callable[[], T]) -> T:
+        """Call something on the loop, and wait for it."""
+
+        async def run() -> T:
+            return do()
+
+        return self.wait(run())
+
+    def wait(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(10)
+
+    def start(
+        self, *, limits: Limits | None = None, whose: Whose | None = None, accounts: Accounts | None = None
+    ) -> Served:
+        """A manager comes to life."""
+
+        def begin() -> ControlServer:
+            server = ControlServer(
+                self.service,
+                whose or self.agents.get,
+                self.sock.dup(),
+                accounts=accounts or FakeAccounts(),
+                limits=limits,
+            )
+            server.serve()
+            return server
+
+        self.server = self.on_loop(begin)
+        return self
+
+    def die(self) -> None:
+        """The manager dies: its connections end at once, the listening socket lives on."""
+
+        async def end() -> None:
+            self.server.close()
+            for connection in tuple(self.server._open):
+                connection._transport.abort()
+            self.server._sock.close()
+            await asyncio.sleep(0)
+
+        self.wait(end())
+
+    def hold(self, held: bool) -> None:
+        self.loop.call_soon_threadsafe(self.service.hold.clear if held else self.service.hold.set)
+
+    def close(self) -> None:
+        self.die()
+        self.on_loop(self.service.hold.set)
+        self.wait(_no_tasks())
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self._thread.join()
+        self._runner.close()
+        self.sock.close()
+
+
+async def _no_tasks() -> None:
+    """Every task of the server ends by itself when its connections have ended."""
+    mine = asyncio.current_task()
+    tasks = [task for task in asyncio.all_tasks() if task is not mine]
+    if tasks:
+        await asyncio.wait(tasks, timeout=5)

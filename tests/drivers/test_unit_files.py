@@ -1,0 +1,288 @@
+"""Unit files as they are found: what is refused and why, links, and what is kept from one reading to the next."""
+
+from __future__ import annotations
+
+import os
+import socket
+import stat
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from maestro.drivers.unit_files import LARGEST, UnitDirectories
+from maestro.model.library import load_all
+from maestro.ports import UnitFiles
+
+ROOT = os.geteuid() == 0
+AGENT = "agent: {exec: [a, '%i']}\n"
+
+
+class Disk:
+    """Two directories of unit files."""
+
+    def __init__(self, base: Path) -> None:
+        self.etc, self.lib = base / "etc", base / "lib"
+        for directory in (base, self.etc, self.lib):
+            directory.mkdir(exist_ok=True)
+            directory.chmod(0o755)
+        self.units = UnitDirectories([str(self.etc), str(self.lib)], os.geteuid())
+
+    def write(self, path: str, text: str = AGENT, mode: int = 0o644) -> Path:
+        file = self.etc.parent / path
+        file.write_text(text)
+        file.chmod(mode)
+        return file
+
+    def refused(self, name: str) -> str:
+        piece = self.units.read().files[name]
+        assert piece.text == b""
+        return piece.refused
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Disk]:
+    before = os.umask(0o022)
+    yield Disk(tmp_path / "units")
+    os.umask(before)
+
+
+def test_it_is_the_port(disk: Disk) -> None:
+    port: UnitFiles = disk.units
+    assert port.read().directories == (str(disk.etc), str(disk.lib))
+
+
+def test_the_first_directory_counts(disk: Disk) -> None:
+    disk.write("etc/a.agent.yaml", "first")
+    disk.write("lib/a.agent.yaml", "second")
+    disk.write("lib/b.target.yaml", "third")
+    disk.write("lib/.hidden.agent.yaml")
+    disk.write("lib/README")
+    disk.write("lib/a.agent.yaml~")
+    files = disk.units.read().files
+    assert {name: piece.text for name, piece in files.items()} == {
+        "a.agent.yaml": b"first",
+        "b.target.yaml": b"third",
+    }
+    assert files["a.agent.yaml"].path == str(disk.etc / "a.agent.yaml")
+
+
+def test_no_directories_is_no_units(tmp_path: Path) -> None:
+    assert UnitDirectories([str(tmp_path / "none")], 0).read().files == {}
+
+
+def test_what_is_no_file(disk: Disk) -> None:
+    (disk.etc / "d.agent.yaml").mkdir()
+    os.mkfifo(disk.etc / "f.agent.yaml")
+    (disk.etc / "l.agent.yaml").symlink_to("nowhere")
+    (disk.etc / "o.agent.yaml").symlink_to("o.agent.yaml")
+    (disk.etc / "n.agent.yaml").symlink_to("/dev/null")
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(disk.etc / "s.agent.yaml"))
+        assert disk.refused("d.agent.yaml") == "is a directory, not a file"
+        assert disk.refused("f.agent.yaml") == "is a named pipe, not a file"
+        assert disk.refused("l.agent.yaml") == "is a link to nowhere, which does not exist"
+        assert disk.refused("o.agent.yaml") == "cannot be read: too many levels of symbolic links"
+        assert disk.refused("n.agent.yaml") == "is a device, not a file"
+        assert disk.refused("s.agent.yaml") == "is a socket, not a file"
+
+
+def test_a_link_to_a_file_is_read(disk: Disk) -> None:
+    target = disk.write("elsewhere", "text")
+    (disk.etc / "a.agent.yaml").symlink_to(target)
+    assert disk.units.read().files["a.agent.yaml"].text == b"text"
+    target.parent.chmod(0o777)
+    assert "is writable by group" in disk.refused("a.agent.yaml")
+
+
+def test_large_files(disk: Disk) -> None:
+    disk.write("etc/ok.agent.yaml", "x" * LARGEST)
+    file = disk.write("etc/a.agent.yaml", "")
+    os.truncate(file, 1 << 40)
+    assert len(disk.units.read().files["ok.agent.yaml"].text) == LARGEST
+    assert disk.refused("a.agent.yaml") == "has 1,099,511,627,776 bytes: 1,048,576 are allowed"
+
+
+@pytest.mark.parametrize(
+    ("mode", "said"),
+    [
+        (0o664, "is writable by group: chmod g-w {}"),
+        (0o646, "is writable by all: chmod o-w {}"),
+        (0o600, ""),
+        (0o444, ""),
+    ],
+)
+def test_who_may_write(disk: Disk, mode: int, said: str) -> None:
+    file = disk.write("etc/a.agent.yaml", mode=mode)
+    piece = disk.units.read().files["a.agent.yaml"]
+    assert piece.refused == said.format(file)
+    file.chmod(0o644)
+    assert disk.units.read().files["a.agent.yaml"].refused == ""
+
+
+def test_a_directory_that_others_may_write(disk: Disk) -> None:
+    disk.write("etc/a.agent.yaml")
+    disk.write("lib/b.agent.yaml")
+    disk.etc.chmod(0o775)
+    assert (
+        disk.refused("a.agent.yaml") == f"its directory {disk.etc} is writable by group: chmod g-w {disk.etc}"
+    )
+    assert disk.units.read().files["b.agent.yaml"].refused == ""
+    disk.etc.chmod(0o755)
+    assert disk.units.read().files["a.agent.yaml"].refused == ""
+
+
+@pytest.mark.skipif(not ROOT, reason="only root can give files away")
+def test_a_strangers_file(disk: Disk) -> None:
+    file = disk.write("etc/a.agent.yaml")
+    os.chown(file, 1234, 0)
+    assert disk.refused("a.agent.yaml") == "belongs to user 1234: chown it to root"
+    mine = UnitDirectories([str(disk.etc)], 1234)
+    assert mine.read().files["a.agent.yaml"].refused == ""
+
+
+def as_nobody(directory: Path) -> str:
+    """What a user without rights is told about a.agent.yaml."""
+    ours, theirs = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            os.setgroups([])
+            os.setgid(65534)
+            os.setuid(65534)
+            os.write(
+                theirs, UnitDirectories([str(directory)], 65534).read().files["a.agent.yaml"].refused.encode()
+            )
+        finally:
+            os._exit(0)
+    os.close(theirs)
+    with os.fdopen(ours) as said:
+        text = said.read()
+    os.waitpid(child, 0)
+    return text
+
+
+@pytest.mark.skipif(not ROOT, reason="root reads everything; only root can become someone else to see this")
+def test_an_unreadable_file() -> None:
+    with tempfile.TemporaryDirectory() as base:
+        disk = Disk(Path(base))
+        disk.write("etc/a.agent.yaml", mode=0o600)
+        assert as_nobody(disk.etc) == "cannot be read: permission denied"
+
+
+def test_an_unreadable_directory_is_told(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_text("")
+    (piece,) = UnitDirectories([str(file)], os.geteuid()).read().files.values()
+    assert piece.refused == "cannot be read: not a directory"
+
+
+def test_drop_ins_are_for_later(disk: Disk) -> None:
+    (disk.etc / "a.agent.yaml.d").mkdir()
+    assert disk.refused("a.agent.yaml.d") == "drop-ins are not supported yet by this version"
+
+
+def test_links(disk: Disk) -> None:
+    for base in (disk.etc, disk.lib):
+        (base / "default.target.wants").mkdir()
+    (disk.etc / "x.target.requires").mkdir()
+    (disk.etc / "default.target.wants/worker@eu.agent.yaml").symlink_to("../worker@.agent.yaml")
+    (disk.etc / "default.target.wants/odd name.agent.yaml").symlink_to("x")
+    (disk.etc / "default.target.wants/w@.agent.yaml").symlink_to("x")
+    (disk.lib / "default.target.wants/db.agent.yaml").symlink_to("nowhere")
+    (disk.lib / "default.target.wants/worker@eu.agent.yaml").symlink_to("x")
+    (disk.etc / "x.target.requires/db.agent.yaml").symlink_to("../db.agent.yaml")
+    (disk.etc / "y.target.wants").write_text("")
+    sources = disk.units.read()
+    assert sources.links == {"default.target": ("worker@eu", "db")}
+    assert sources.requirements == {"x.target": ("db",)}
+    assert "contains ' '" in sources.files["default.target.wants/odd name.agent.yaml"].refused
+    assert "template" in sources.files["default.target.wants/w@.agent.yaml"].refused
+    assert sources.files[str(disk.etc / "y.target.wants")].refused == "is not a directory"
+    (disk.etc / "default.target.wants").chmod(0o777)
+    sources = disk.units.read()
+    assert sources.links == {"default.target": ("db", "worker@eu")}
+    assert "is writable by group" in sources.files[str(disk.etc / "default.target.wants")].refused
+
+
+def settle(file: Path) -> None:
+    """A change so recent that it may repeat within a tick of the clock is not kept; wait until it is older."""
+    while True:
+        old = file.stat().st_ctime_ns
+        probe = file.with_name(".probe")
+        probe.write_text("")
+        if probe.stat().st_ctime_ns - old > 150_000_000:
+            return
+
+
+def test_what_did_not_change_is_not_read_again(disk: Disk, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = disk.write("etc/a.agent.yaml", "one")
+    settle(file)
+    before = disk.units.read().files["a.agent.yaml"]
+    opened: list[str] = []
+    real = os.open
+    monkeypatch.setattr(os, "open", lambda path, *rest: opened.append(str(path)) or real(path, *rest))
+    assert disk.units.read().files["a.agent.yaml"] is before
+    assert opened == []
+    file.write_text("two")  # as long as before
+    assert disk.units.read().files["a.agent.yaml"].text == b"two"
+    new = disk.write("etc/.new", "six")
+    new.rename(file)
+    assert disk.units.read().files["a.agent.yaml"].text == b"six"
+    file.unlink()
+    assert disk.units.read().files == {}
+
+
+def test_fast_changes_are_seen(disk: Disk) -> None:
+    for number in range(200):
+        disk.write("etc/a.agent.yaml", f"{number:03}")
+        assert disk.units.read().files["a.agent.yaml"].text == f"{number:03}".encode()
+
+
+def test_enable_and_disable(disk: Disk) -> None:
+    disk.write("lib/w@.agent.yaml")
+    disk.write("etc/db.agent.yaml")
+    os.umask(0o000)
+    link = disk.etc / "default.target.wants/w@eu.agent.yaml"
+    assert disk.units.enable("w@eu", ["default.target"]) == [f"created {link} -> {disk.lib}/w@.agent.yaml"]
+    assert disk.units.enable("w@eu", ["default.target"]) == []
+    assert os.readlink(link) == f"{disk.lib}/w@.agent.yaml"
+    assert stat.S_IMODE(link.parent.stat().st_mode) == 0o755
+    other = disk.etc / "x.target.requires/db.agent.yaml"
+    assert disk.units.enable("db.agent", [], ["x.target"]) == [f"created {other} -> {disk.etc}/db.agent.yaml"]
+    assert (disk.units.enabled("w@eu"), disk.units.enabled("db"), disk.units.enabled("w@us")) == (
+        ["default.target"],
+        ["x.target"],
+        [],
+    )
+    library = load_all(disk.units.read())
+    assert library.units["default.target"].unit.wants == ("w@eu",)
+    made = library.get("w@eu")
+    assert made is not None
+    assert made.unit is not None
+    assert disk.units.disable("w@eu") == [f"removed {link}"]
+    assert disk.units.disable("w@eu") == []
+    assert disk.units.enabled("w@eu") == []
+    assert not link.parent.exists()
+    assert other.is_symlink()
+
+
+def test_a_link_that_points_elsewhere_is_replaced(disk: Disk) -> None:
+    disk.write("etc/db.agent.yaml")
+    link = disk.etc / "default.target.wants/db.agent.yaml"
+    link.parent.mkdir()
+    link.symlink_to("/nowhere")
+    assert len(disk.units.enable("db", ["default.target"])) == 1
+    assert os.readlink(link) == f"{disk.etc}/db.agent.yaml"
+    assert [entry.name for entry in link.parent.iterdir()] == ["db.agent.yaml"]
+    link.unlink()
+    link.write_text("a file of the operator's")
+    with pytest.raises(FileExistsError):
+        disk.units.enable("db", ["default.target"])
+
+
+def test_nothing_to_enable(disk: Disk) -> None:
+    with pytest.raises(FileNotFoundError, match=r"no file for w@1: w@1.agent.yaml or w@.agent.yaml"):
+        disk.units.enable("w@1", ["default.target"])
+    assert list(disk.etc.iterdir()) == []

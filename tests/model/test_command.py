@@ -1,0 +1,116 @@
+"""Command lines as systemd.service(5) describes them."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from maestro.model.command import CommandLine, expand, split_words
+from maestro.model.plain import Given, Mark, Mistake
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", []),
+        ("  /bin/echo  one\ttwo ", ["/bin/echo", "one", "two"]),
+        ("echo 'a b' \"c d\"", ["echo", "a b", "c d"]),
+        ('echo ""', ["echo", ""]),
+        ("echo a'b c'd", ["echo", "ab cd"]),
+        ('echo "it\'s" \'say "so"\'', ["echo", "it's", 'say "so"']),
+        (r"echo \x41\102\u00e9\U0001F600", ["echo", "ABé😀"]),
+        (r"echo \xc3\xa9", ["echo", "é"]),
+        (r"echo a\sb \n \t \\ \" \'", ["echo", "a b", "\n", "\t", "\\", '"', "'"]),
+        (r"echo '\'' \;", ["echo", "'", ";"]),
+        ("echo a;b", ["echo", "a;b"]),
+        ("echo ';'", ["echo", ";"]),
+        ("echo > /dev/null | cat && $HOME", ["echo", ">", "/dev/null", "|", "cat", "&&", "$HOME"]),
+        ("echo\nsecond", ["echo", "second"]),
+    ],
+)
+def test_split(text: str, words: list[str]) -> None:
+    assert split_words(text) == words
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("echo 'a", "never closed"),
+        ('echo "a', "never closed"),
+        ("echo a\\", "ends in"),
+        (r"echo \q", "no escape"),
+        (r"echo \x4", "no escape"),
+        (r"echo \x00", "no character"),
+        (r"echo \ud800", "no character"),
+        (r"echo \777", "no character"),
+        (r"echo \xff", "UTF-8"),
+        ("echo ; rm", "stands alone"),
+    ],
+)
+def test_refused(text: str, said: str) -> None:
+    with pytest.raises(Mistake, match=said):
+        split_words(text)
+
+
+@given(st.text())
+def test_any_text_gives_words_or_a_mistake(text: str) -> None:
+    try:
+        words = split_words(text)
+    except Mistake:
+        return
+    assert all(isinstance(word, str) for word in words)
+
+
+@given(st.lists(st.text(st.characters(exclude_categories=["Cs"])), min_size=1))
+def test_quoted_words_come_back(words: list[str]) -> None:
+    quoted = " ".join('"' + word.replace("\\", "\\\\").replace('"', '\\"') + '"' for word in words)
+    assert split_words(quoted) == words
+
+
+def test_a_list_is_taken_as_it_is() -> None:
+    marks = {(2,): Mark(1, 1, 1, 1, "0x1F")}
+    assert CommandLine.read(Given(["a b", "$x ;", 31, True], marks=marks)) == ("a b", "$x ;", "0x1F", "true")
+
+
+@pytest.mark.parametrize(
+    ("plain", "said", "at"),
+    [
+        (5, "expected a command", ()),
+        (None, "expected a command", ()),
+        (["a", ["b"]], "found a list", (1,)),
+        (["a", None], "found nothing", (1,)),
+        (["", "a"], "name is empty", (0,)),
+        (["a", "b\0"], "NUL", (1,)),
+        (["-/bin/false"], "prefixes are not supported", (0,)),
+        ("@/bin/sh sh", "prefixes are not supported", ()),
+        (["a", "x" * (1 << 17)], "128 KiB", (1,)),
+    ],
+)
+def test_wrong_commands(plain: object, said: str, at: tuple[int, ...]) -> None:
+    with pytest.raises(Mistake, match=said) as caught:
+        CommandLine.read(Given(plain))
+    assert caught.value.faults[0].at == at
+
+
+def test_specifiers_do_not_split_words() -> None:
+    given = Given("echo %i", lambda text: text.replace("%i", "a b 'c"))
+    assert CommandLine.read(given) == ("echo", "a b 'c")
+
+
+@pytest.mark.parametrize(
+    ("words", "expanded"),
+    [
+        (["a", "$ONE"], ("a", "x")),
+        (["a", "$TWO"], ("a", "x", "y z")),
+        (["a", "${TWO}"], ("a", " x  y")),
+        (["a", "-${ONE}-${NONE}-"], ("a", "-x--")),
+        (["a", "$NONE"], ("a",)),
+        (["a", "$$ONE", "$$"], ("a", "$ONE", "$")),
+        (["a", "b$ONE", "$", "${", "${1}"], ("a", "b$ONE", "$", "${", "${1}")),
+        (["${ONE}", "$ONE"], ("${ONE}", "x")),
+    ],
+)
+def test_variables(words: list[str], expanded: tuple[str, ...]) -> None:
+    found = expand(words, {"ONE": "x", "TWO": " x  y"})
+    assert found == (expanded if expanded != ("a", "x", "y z") else ("a", "x", "y"))

@@ -1,0 +1,209 @@
+"""A real maestrod in a folder of its own, for tests with real processes. Leaves nothing behind."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from maestro.control.client import Client
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+def until(question: Callable[[], Any], within: float = 20.0, what: str = "") -> Any:
+    """Ask until the answer is yes, or fail the test. Between two questions the processor is given away, no longer than 10 ms."""
+    deadline = time.monotonic() + within
+    while not (answer := question()):
+        if time.monotonic() > deadline:
+            pytest.fail(f"not within {within} s: {what or question}")
+        select.select([], [], [], 0.01)
+    return answer
+
+
+class Daemon:
+    """maestrod with `--root` in a folder. `units` are written as plain data."""
+
+    def __init__(self, root: Path, environ: dict[str, str] | None = None) -> None:
+        self.root = root
+        self.units = root / "etc/maestro/units"
+        self.units.mkdir(parents=True, mode=0o755)
+        self.output = root / "maestrod.out"
+        self.process: subprocess.Popen[bytes] | None = None
+        self._environ = environ or {}
+        self._seen: set[int] = set()
+
+    # ------------------------------------------------------------------------------ units
+
+    def unit(self, name: str, **sections: Any) -> Path:
+        """Write a unit file: `daemon.unit("web", agent={"exec": [...]})`, or `name="x.target"`."""
+        file = name if name.endswith(".target") else f"{name}.agent"
+        path = self.units / f"{file}.yaml"
+        path.write_text(yaml.safe_dump(sections, sort_keys=False), encoding="utf-8")
+        path.chmod(0o644)
+        return path
+
+    # ------------------------------------------------------------------------------ life
+
+    def start(self) -> Daemon:
+        with self.output.open("ab") as output:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "maestro.keeper", "--root", str(self.root)],
+                env={**os.environ, **self._environ, "PYTHONPATH": f"{REPOSITORY}/daemon:{REPOSITORY}/plugins"},
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
+        self.call("hello")
+        return self
+
+    @property
+    def keeper(self) -> int:
+        assert self.process is not None
+        return self.process.pid
+
+    def manager(self) -> int | None:
+        """The manager's pid: the keeper's child of that name."""
+        for pid in children(self.keeper):
+            if cmdline(pid).startswith("maestrod: manager"):
+                return pid
+        return None
+
+    def kill_manager(self) -> int:
+        """SIGKILL to the manager; returns the pid it had."""
+        pid: int = until(self.manager, what="a manager")
+        os.kill(pid, signal.SIGKILL)
+        return pid
+
+    def kill_keeper(self) -> None:
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait(20)
+
+    def stop(self, within: float = 60.0) -> int:
+        """SIGTERM, and wait: every agent is stopped in order."""
+        assert self.process is not None
+        self.process.terminate()
+        return self.process.wait(within)
+
+    def clean(self) -> None:
+        """End whatever is left, by pid: the daemon, and every agent it ever told us of."""
+        if self.process is not None and self.process.poll() is None:
+            with contextlib.suppress(Exception):
+                self._note(self.call("status"))
+            self.process.terminate()
+            try:
+                self.process.wait(20)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait(20)
+        for pid in self.agents_of_this_root():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+    def agents_of_this_root(self) -> list[int]:
+        """Processes that carry this daemon's control socket in their environment: its agents, and nobody else's."""
+        mark = f"MAESTRO_CONTROL={self.root}/run/maestro/control.sock".encode()
+        found = []
+        for entry in os.listdir("/proc"):
+            if entry.isdigit():
+                with contextlib.suppress(OSError):
+                    if mark in Path(f"/proc/{entry}/environ").read_bytes().split(b"\0"):
+                        found.append(int(entry))
+        return found
+
+    def _note(self, status: dict[str, Any]) -> None:
+        self._seen.update(unit["pid"] for unit in status["units"] if unit["pid"])
+
+    # ------------------------------------------------------------------------------ talking
+
+    @property
+    def client(self) -> Client:
+        return Client(str(self.root / "run/maestro/control.sock"))
+
+    def call(self, do: str, **fields: Any) -> dict[str, Any]:
+        deadline = time.monotonic() + 20
+        while not (self.root / "run/maestro/control.sock").exists():
+            if time.monotonic() > deadline or (self.process and self.process.poll() is not None):
+                pytest.fail(f"maestrod did not come up:\n{self.output.read_text()}")
+            select.select([], [], [], 0.01)
+        answer: dict[str, Any] = self.client.call(do, fields)
+        return answer
+
+    def ctl(self, *arguments: str, check: bool = False) -> subprocess.CompletedProcess[str]:
+        """maestroctl, as a user would run it."""
+        return subprocess.run(
+            [sys.executable, "-m", "maestro.cli", "--root", str(self.root), *arguments],
+            env={**os.environ, "PYTHONPATH": f"{REPOSITORY}/daemon:{REPOSITORY}/plugins", "NO_COLOR": "1"},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=check,
+        )
+
+    def status(self, name: str) -> dict[str, Any]:
+        unit: dict[str, Any] = self.call("status", units=[name])["units"][0]
+        return unit
+
+    def wait_state(self, name: str, *states: str, within: float = 20.0) -> dict[str, Any]:
+        """The status of a unit once its coarse (or fine) state is one of these."""
+        def there() -> dict[str, Any] | None:
+            unit = self.status(name)
+            return unit if unit["state"] in states or unit["fine"] in states else None
+
+        try:
+            return until(there, within)  # type: ignore[no-any-return]
+        except pytest.fail.Exception:
+            pytest.fail(f"{name} is not {states} within {within} s:\n{json.dumps(self.status(name), indent=1)}\n{self.said()}")
+
+    def log(self, name: str) -> bytes:
+        """All that was ever written to a unit's log and is still kept."""
+        folder = self.root / "var/log/maestro" / name
+        return b"".join(path.read_bytes() for path in sorted(folder.glob("*.log")))
+
+    def said(self) -> str:
+        return self.output.read_text(errors="replace")[-8000:]
+
+
+def children(pid: int) -> list[int]:
+    try:
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except OSError:
+        return []
+
+
+def cmdline(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+    except OSError:
+        return ""
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process runs: a zombie does not."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state != "Z"
+
+
+@contextlib.contextmanager
+def daemon_in(root: Path, **environ: str) -> Iterator[Daemon]:
+    daemon = Daemon(root, environ)
+    try:
+        yield daemon
+    finally:
+        daemon.clean()
