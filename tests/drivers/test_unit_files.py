@@ -222,7 +222,12 @@ def test_what_did_not_change_is_not_read_again(disk: Disk, monkeypatch: pytest.M
     before = disk.units.read().files["a.agent.yaml"]
     opened: list[str] = []
     real = os.open
-    monkeypatch.setattr(os, "open", lambda path, *rest: opened.append(str(path)) or real(path, *rest))
+
+    def counted(path: str, flags: int) -> int:
+        opened.append(path)
+        return real(path, flags)
+
+    monkeypatch.setattr(os, "open", counted)
     assert disk.units.read().files["a.agent.yaml"] is before
     assert opened == []
     file.write_text("two")  # as long as before

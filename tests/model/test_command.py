@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from maestro.model.command import CommandLine, expand, split_words
-from maestro.model.plain import Given, Mark, Mistake
+from maestro.model.plain import Given, Mark, Mistake, Path
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_quoted_words_come_back(words: list[str]) -> None:
 
 
 def test_a_list_is_taken_as_it_is() -> None:
-    marks = {(2,): Mark(1, 1, 1, 1, "0x1F")}
+    marks: dict[Path, Mark] = {(2,): Mark(1, 1, 1, 1, "0x1F")}
     assert CommandLine.read(Given(["a b", "$x ;", 31, True], marks=marks)) == ("a b", "$x ;", "0x1F", "true")
 
 

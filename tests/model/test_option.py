@@ -43,8 +43,8 @@ def test_a_required_option_must_be_given() -> None:
 
 def test_defaults_are_the_declared_ones() -> None:
     assert AgentSection().restart.delay == Seconds(1)
-    assert AgentSection(start_timeout=Seconds(5)).start_timeout == 5
-    assert [step.wait for step in AgentSection().stop.sequence] == [30, 10]
+    assert AgentSection(start_timeout=Seconds(5)).start_timeout == Seconds(5)
+    assert [step.wait for step in AgentSection().stop.sequence] == [Seconds(30), Seconds(10)]
 
 
 def test_sections() -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from maestro.model.plain import Given, Mark, Mistake
+from maestro.model.plain import Given, Mark, Mistake, Path
 from maestro.model.values import (
     EnvironmentMap,
     Pattern,
@@ -125,7 +125,7 @@ def test_references_have_full_names() -> None:
 
 
 def test_variables_are_passed_as_written() -> None:
-    marks = {("PORT",): Mark(1, 1, 1, 1, "08080"), ("V",): Mark(1, 1, 1, 1, "1.10")}
+    marks: dict[Path, Mark] = {("PORT",): Mark(1, 1, 1, 1, "08080"), ("V",): Mark(1, 1, 1, 1, "1.10")}
     found = EnvironmentMap.read(Given({"PORT": 8080, "V": 1.1, "ON": True, "T": "x"}, marks=marks))
     assert dict(found) == {"PORT": "08080", "V": "1.10", "ON": "true", "T": "x"}
     assert found == EnvironmentMap(dict(found))
@@ -158,10 +158,13 @@ def test_no_patterns(text: str) -> None:
 
 @given(st.text(max_size=50))
 def test_any_text_is_a_pattern_or_a_mistake(text: str) -> None:
+    said = "fine"
     try:
         Pattern(text)
     except Mistake as mistake:
-        assert str(mistake)
+        said = str(mistake)
+    assert said
+    assert said.isprintable()
 
 
 def test_urls() -> None:
@@ -221,6 +224,9 @@ def test_anything_is_read_or_refused(kind: type[Value], plain: object) -> None:
     try:
         value = kind.read(Given(plain))
     except Mistake as mistake:
-        assert str(mistake)
-        return
-    assert kind.read(Given(value.show())) == value
+        said = str(mistake)
+    else:
+        said = "fine"
+        assert kind.read(Given(value.show())) == value
+    assert said
+    assert said.isprintable()

@@ -42,7 +42,6 @@ class Daemon:
         self.output = root / "maestrod.out"
         self.process: subprocess.Popen[bytes] | None = None
         self._environ = environ or {}
-        self._seen: set[int] = set()
 
     # ------------------------------------------------------------------------------ units
 
@@ -101,8 +100,6 @@ class Daemon:
     def clean(self) -> None:
         """End whatever is left, by pid: the daemon, and every agent it ever told us of."""
         if self.process is not None and self.process.poll() is None:
-            with contextlib.suppress(Exception):
-                self._note(self.call("status"))
             self.process.terminate()
             try:
                 self.process.wait(20)
@@ -124,9 +121,6 @@ class Daemon:
                         found.append(int(entry))
         return found
 
-    def _note(self, status: dict[str, Any]) -> None:
-        self._seen.update(unit["pid"] for unit in status["units"] if unit["pid"])
-
     # ------------------------------------------------------------------------------ talking
 
     @property
@@ -139,8 +133,9 @@ class Daemon:
             if time.monotonic() > deadline or (self.process and self.process.poll() is not None):
                 pytest.fail(f"maestrod did not come up:\n{self.output.read_text()}")
             select.select([], [], [], 0.01)
-        answer: dict[str, Any] = self.client.call(do, fields)
-        return answer
+        with contextlib.closing(self.client) as client:
+            answer: dict[str, Any] = client.call(do, fields)
+            return answer
 
     def ctl(self, *arguments: str, check: bool = False) -> subprocess.CompletedProcess[str]:
         """maestroctl, as a user would run it."""

@@ -51,6 +51,12 @@ class Client:
         self._sock: Socket | None = None
         self._frames: Frames = replies()
 
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
     # --------------------------------------------------------------------------------- asking
 
     def call(

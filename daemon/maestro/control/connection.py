@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast, cast
 
 import msgspec
 from msgspec import Struct
@@ -85,12 +85,11 @@ class Connection(asyncio.Protocol):
     # --------------------------------------------------------------------------------- the transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's are of no class of asyncio's
         self._made = True
-        transport.set_write_buffer_limits(high=self._limits.room)
+        self._transport.set_write_buffer_limits(high=self._limits.room)
         if self._unwanted:
-            transport.abort()
+            self._transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_timers()
@@ -199,8 +198,8 @@ class Connection(asyncio.Protocol):
                 )
             route, request = read(message, self.caller.unit)
             self._permit(route, request, self.caller)
-        except Refused as refusal:
-            self._write(_frame(name, "error", refusal.error))
+        except Exception as error:
+            self._refuse(name, error)
             return
         caller = msgspec.structs.replace(self.caller, request_id=name)
         task = spawn(self._serve(caller, route, request), name=f"control: {route.do} for uid {caller.uid}")
@@ -210,18 +209,21 @@ class Connection(asyncio.Protocol):
         name = caller.request_id
         try:
             await self._answer(caller, route, request)
-        except Refused as refusal:
-            self._write(_frame(name, "error", refusal.error))
-        except Exception:
-            self._counters.faults += 1
-            _log.exception("%s of uid %d failed: this is a bug in maestrod", route.do, caller.uid)
-            message = f"{route.do} failed inside maestrod; the daemon goes on"
-            error = ErrorView(
-                code="internal", message=message, hint="its log has the traceback; please report it"
-            )
-            self._write(_frame(name, "error", error))
+        except Exception as error:
+            self._refuse(name, error)
         finally:
             self._flight.pop(name, None)
+
+    def _refuse(self, name: str, error: Exception) -> None:
+        """Answer with an error. What is not a refusal is a bug, and harms nobody else."""
+        if isinstance(error, Refused):
+            view = error.error
+        else:
+            self._counters.faults += 1
+            _log.error("a request of uid %d failed: a bug in maestrod", self.caller.uid, exc_info=error)
+            hint = "its log has the traceback; please report it"
+            view = ErrorView(code="internal", message="the request failed inside maestrod", hint=hint)
+        self._write(_frame(name, "error", view))
 
     async def _answer(self, caller: Caller, route: Route, request: Request) -> None:
         name, method = caller.request_id, getattr(self._service, route.method)

@@ -36,7 +36,7 @@ Name = Annotated[str, Meta(min_length=1, max_length=255)]  # of a unit, or a glo
 Names = Annotated[tuple[Name, ...], Meta(max_length=MAX_UNITS)]
 OneOrMore = Annotated[tuple[Name, ...], Meta(min_length=1, max_length=MAX_UNITS)]
 Count = Annotated[int, Meta(ge=0, le=1_000_000)]
-Place = Annotated[int, Meta(ge=0, lt=1 << 63)]  # a cursor; sqlite and files know no greater number
+Place = Annotated[int, Meta(ge=0, le=(1 << 63) - 1)]  # a cursor; sqlite and files know no greater number
 
 # ------------------------------------------------------------------------------------------- requests
 

@@ -11,7 +11,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-_LONGEST_PAUSE = 5.0
+_LONGEST_PAUSE = 25  # times the first: from 0.2 s to 5 s
 _HEALTHY = 10.0  # seconds of life after which the pauses begin anew
 _WORDLESS_LIVES = (
     3  # managers in a row that never said hello, after which "terminate" is not kept for the next
@@ -66,7 +66,7 @@ class Respawn:
             self.pause = self.first_pause
         words = f"next start in {self.pause:g} s"
         self.due = now + self.pause
-        self.pause = min(self.pause * 2, _LONGEST_PAUSE)
+        self.pause = min(self.pause * 2, self.first_pause * _LONGEST_PAUSE)
         return words
 
     def state(self) -> dict[str, Any]:

@@ -27,7 +27,7 @@ class Watch:
             self._epoll.modify(fd, select.EPOLLIN | (select.EPOLLOUT if wanted else 0))
 
     def off(self, fd: int) -> None:
-        """To be called before the descriptor is closed: where a child holds it, epoll would go on about it."""
+        """To be called before the descriptor is closed: where a child holds it, epoll would go on."""
         if self._handlers.pop(fd, None) is not None:
             self._epoll.unregister(fd)
 

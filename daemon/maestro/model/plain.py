@@ -95,4 +95,9 @@ def kind_of(value: Plain) -> str:
 def shorten(text: str, limit: int = 60) -> str:
     """Quoted for a message; control characters as escapes, long text cut."""
     cut = text if len(text) <= limit else text[: limit - 1] + "…"
-    return "'" + "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in cut) + "'"
+    return f"'{printable(cut)}'"
+
+
+def printable(text: str) -> str:
+    """Control characters as escapes."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

@@ -25,6 +25,8 @@ class Plan(Struct, frozen=True):
 
     options: Mapping[str, Option]
     sections: Mapping[str, Section]
+    required: tuple[Option, ...]
+    required_sections: tuple[Section, ...]
 
     def names(self) -> tuple[str, ...]:
         return (*self.options, *self.sections)
@@ -32,7 +34,13 @@ class Plan(Struct, frozen=True):
 
 @cache
 def plan(section: type[Struct]) -> Plan:
-    return Plan({o.name: o for o in describe(section)}, {s.name: s for s in subsections(section)})
+    options, inner = describe(section), subsections(section)
+    return Plan(
+        {o.name: o for o in options},
+        {s.name: s for s in inner},
+        tuple(o for o in options if o.required),
+        tuple(s for s in inner if s.required),
+    )
 
 
 class Reading:
@@ -88,18 +96,14 @@ class Reading:
     def _made(
         self, section: type[Struct], inside: Plan, values: dict[str, Any], data: Plain, at: Path
     ) -> Struct | None:
-        missing = [
-            option for option in inside.options.values() if option.required and option.name not in values
-        ]
+        missing = [option for option in inside.required if option.name not in values]
         for option in missing:
             if option.name not in data:
                 self.blame((*at, option.name), "missing", f"it must be given: {option.doc}")
-        for inner in inside.sections.values():
-            if inner.required and inner.name not in values:
+        for inner in inside.required_sections:
+            if inner.name not in data:
                 values[inner.name] = self.section(inner.type, None, (*at, inner.name))
-        if missing or any(
-            values.get(inner.name, self) is None for inner in inside.sections.values() if inner.required
-        ):
+        if missing or any(values.get(inner.name) is None for inner in inside.required_sections):
             return None
         return section(**values)
 
@@ -134,7 +138,7 @@ def dotted(at: Path) -> str:
         if isinstance(step, int):
             shown += f"[{step}]"
         else:
-            word = step if re.fullmatch(r"[\w-]+", step) else shorten(step)
+            word = step if step.isidentifier() or re.fullmatch(r"[\w-]+", step) else shorten(step)
             shown += f".{word}" if shown else word
     return shown
 

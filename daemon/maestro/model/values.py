@@ -14,7 +14,7 @@ from typing import ClassVar, Protocol, Self, runtime_checkable
 
 from maestro.model import names
 from maestro.model.command import CommandLine as CommandLine
-from maestro.model.plain import Fault, Given, Mistake, Plain, is_scalar, kind_of, many, shorten
+from maestro.model.plain import Fault, Given, Mistake, Plain, is_scalar, kind_of, many, printable, shorten
 from maestro.model.status import ExitStatusSet as ExitStatusSet
 from maestro.model.status import SignalName as SignalName
 from maestro.model.timespan import Seconds as Seconds
@@ -311,7 +311,7 @@ class Pattern(Word):
                 warnings.simplefilter("error")  # "possible nested set": what it means may change with Python
                 re.compile(text)
         except (re.error, OverflowError, RecursionError, Warning) as error:
-            raise Mistake(f"{shorten(text)} is not a regular expression: {error}") from None
+            raise Mistake(f"{shorten(text)} is not a regular expression: {printable(str(error))}") from None
         return super().__new__(cls, text)
 
 

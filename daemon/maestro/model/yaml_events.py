@@ -30,6 +30,7 @@ _CORE = re.compile(
     r"|(?P<real>[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?)"
     r"|(?P<infinite>[-+]?\.(?:inf|Inf|INF))|(?P<nan>\.(?:nan|NaN|NAN))"
 )
+_BEGINNINGS = frozenset("~nNtTfF0123456789+-.")  # of all but texts; most values are texts
 # Line breaks to libyaml but to no editor are refused too: after one, every line number would be off.
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")
 MOST_PROBLEMS = 100
@@ -79,6 +80,8 @@ def _place(before: str) -> tuple[int, int]:
 
 def core_value(text: str) -> Plain:
     """What a plain scalar means in the core schema."""
+    if text and text[0] not in _BEGINNINGS:
+        return text
     match = _CORE.fullmatch(text)
     if match is None or match.lastgroup is None:
         return text
@@ -144,7 +147,9 @@ class _Builder:
         loader = _Loader(self._text)
         try:
             while (event := loader.get_event()) is not None:
-                self._take(event)
+                takes = _TAKES.get(type(event))
+                if takes is not None:
+                    takes(self, event)
         except _Stop:
             return Parsed(None, self._marks, tuple(self._problems), broken=True)
         except yaml.YAMLError as error:
@@ -154,19 +159,10 @@ class _Builder:
             loader.dispose()
         return Parsed(self._root, self._marks, tuple(self._problems))
 
-    def _take(self, event: Any) -> None:
-        if isinstance(event, yaml.ScalarEvent):
-            self._scalar(event)
-        elif isinstance(event, yaml.CollectionStartEvent):
-            self._begin(event)
-        elif isinstance(event, yaml.CollectionEndEvent):
-            self._end()
-        elif isinstance(event, yaml.AliasEvent):
-            self._alias(event)
-        elif isinstance(event, yaml.DocumentStartEvent):
-            self._documents += 1
-            if self._documents > 1:
-                self._stop(event, "a second document begins here", "keep one document in a file")
+    def _document(self, event: Any) -> None:
+        self._documents += 1
+        if self._documents > 1:
+            self._stop(event, "a second document begins here", "keep one document in a file")
 
     def _scalar(self, event: Any) -> None:
         top = self._stack[-1] if self._stack else None
@@ -237,7 +233,7 @@ class _Builder:
         path = self._put(event, value)
         self._stack.append(_Open(value, path, event.anchor, self._nodes - 1))
 
-    def _end(self) -> None:
+    def _end(self, event: Any) -> None:
         done = self._stack.pop()
         if done.anchor:
             # Known only now, so nothing can contain itself.
@@ -334,3 +330,14 @@ class _Builder:
     @cached_property
     def _lines(self) -> list[str]:
         return re.split("\r\n|\r|\n", self._text)
+
+
+_TAKES: Mapping[type, Callable[[_Builder, Any], None]] = {
+    yaml.ScalarEvent: _Builder._scalar,
+    yaml.MappingStartEvent: _Builder._begin,
+    yaml.SequenceStartEvent: _Builder._begin,
+    yaml.MappingEndEvent: _Builder._end,
+    yaml.SequenceEndEvent: _Builder._end,
+    yaml.AliasEvent: _Builder._alias,
+    yaml.DocumentStartEvent: _Builder._document,
+}

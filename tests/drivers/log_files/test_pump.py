@@ -91,14 +91,15 @@ def test_a_successor_goes_on_where_the_files_end(rig: Any) -> None:
 def test_close_and_drop_empty_the_pipe(rig: Any) -> None:
     into = rig.take("a")
     os.write(into, b"last words\n")
+    rig.logs.note("a", "gone")
     rig.logs.drop("a")
     rig.settled()
-    assert rig.kept("a") == b"last words\n"
+    assert rig.kept("a") == b"last words\n-- maestro: gone --\n"
     into = rig.take("a")
     os.write(into, b"more\n")
     rig.logs.close()
-    assert rig.kept("a") == b"last words\nmore\n"
-    assert rig.logs.mark("a").size == 16
+    assert rig.kept("a") == b"last words\n-- maestro: gone --\nmore\n"
+    assert rig.logs.mark("a").size == 36
 
 
 def test_a_second_pipe_follows_the_first(rig: Any) -> None:

@@ -35,8 +35,8 @@ loop = asyncio.new_event_loop()
 logs = LogFiles(directory + "/logs", loop, time.time_ns)
 both, into = pipe()
 logs.take("a", both, LogLimits(rate_burst=0))
-for number in range(50_000):  # 3 MB, on a disk of 1 MB: never blocks for ever
-    os.write(into, b"%08d %s\\n" % (number, b"x" * 50))
+for begin in range(0, 50_000, 25):  # 3 MB, on a disk of 1 MB: never blocks for ever
+    os.write(into, b"".join(b"%08d %s\\n" % (number, b"x" * 50) for number in range(begin, begin + 25)))
 until(lambda: logs.mark("a").unwritable)
 assert logs.mark("a").unwritable == "no space left on device", logs.mark("a")
 assert logs.mark("a").dropped_lines > 10_000
@@ -53,7 +53,8 @@ mark = logs.mark("a")
 assert sum(int(match[1]) for match in told) == mark.dropped_lines
 assert sum(int(match[2]) for match in told) == mark.dropped_bytes
 kept = [line for line in lines if re.fullmatch(r"\\d{8} x{50}", line)]
-halves = [line for line in lines if line not in set(kept) and not line.startswith("-- ") and line != "the end"]
+whole = set(kept)
+halves = [line for line in lines if line not in whole and not line.startswith("-- ") and line != "the end"]
 assert len(halves) <= 1, halves  # the line at which the disk was full: it stands alone
 assert len(kept) + mark.dropped_lines == 50_000
 assert kept == sorted(set(kept))
@@ -112,11 +113,13 @@ def test_a_place_where_nothing_can_be_made(rig: Any) -> None:
     assert rig.logs.mark("a").unwritable in ("not a directory", "file exists")
     rig.logs.note("a", "written late")
     rig.directory.unlink()
-    rig.until(lambda: rig.logs.tail("a", 1) and "late" in rig.logs.tail("a", 1)[0].text)
+    rig.until(lambda: (rig.directory / "a").exists() and b"late" in rig.kept("a"))
+    rig.logs.drop("a")
+    rig.settled()
     texts = rig.texts("a")
     told = [re.match(r"-- maestro: (\d+) lines \(\d+ bytes\) dropped: ", text) for text in texts]
     dropped = sum(int(match[1]) for match in told if match)
-    assert dropped == rig.logs.mark("a").dropped_lines
+    assert 0 < dropped < 200
     assert dropped + sum(text.startswith("z") for text in texts) == 200
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import heapq
+import itertools
 import logging
 import os
 import select
@@ -13,16 +14,16 @@ import time
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
 
-from maestro.drivers.log_files.flow import SMALL, Flow
+from maestro.drivers.log_files.flow import Flow
 from maestro.drivers.log_files.index import Pens
 from maestro.drivers.log_files.stream import MOST_NOTES, Stream
 from maestro.drivers.log_files.watch import Watch
 from maestro.ports import LogLimits
 
 NOTE_WAIT = 0.2  # seconds that a note waits for a line to end before it cuts it
-LULL = (
-    0.0003  # seconds between two rounds while they find only crumbs: a third of the CPU time, and soon enough
-)
+CRUMB = 8192  # bytes
+# Seconds between two rounds while they find only crumbs: a fraction of the CPU time, and soon enough.
+LULL = 0.0003
 CLOSING = 1.0  # seconds that close() spends on what is still in the pipes
 
 _log = logging.getLogger("maestro.logs")
@@ -40,6 +41,7 @@ class Pump:
         self._wishes: SimpleQueue[Callable[[], None]] = SimpleQueue()
         self._streams: dict[int, Stream] = {}
         self._dues: list[tuple[float, int, Stream]] = []
+        self._serial = itertools.count()
         self._moved = 0  # bytes, ever
         self._last_round = 0.0  # monotonic
         self._ended = False
@@ -80,14 +82,14 @@ class Pump:
             if stream.due == due:
                 stream.due = float("inf")
                 self._turn(stream, 0)
-        if now - self._last_round < 2 * LULL and 0 < self._moved - before < SMALL * len(ready):
+        if now - self._last_round < 2 * LULL and 0 < self._moved - before < CRUMB * len(ready):
             self._lull()
         self._last_round = now
 
     def _lull(self) -> None:
         """Let crumbs gather: a line at a time costs a wake-up for each. A wish ends it."""
         with contextlib.suppress(Empty):
-            self._wishes.get(timeout=LULL)()
+            self._do(self._wishes.get(timeout=LULL))
 
     def _pause(self) -> float:
         return max(self._dues[0][0] - time.monotonic(), 0) if self._dues else -1
@@ -96,7 +98,13 @@ class Pump:
         with contextlib.suppress(BlockingIOError):
             os.eventfd_read(self._bell)
         while not self._wishes.empty() and not self._ended:
-            self._wishes.get()()
+            self._do(self._wishes.get())
+
+    def _do(self, wish: Callable[[], None]) -> None:
+        try:
+            wish()
+        except Exception:
+            _log.exception("fault in the log pump: one order was not carried out")
 
     def _turn(self, stream: Stream, events: int) -> None:
         """One stream's failure, foreseen or not, is its own."""
@@ -110,7 +118,7 @@ class Pump:
         if stream.tape.end != before:
             self._moved += stream.tape.end - before
             self._tell(stream)
-        elif events & select.EPOLLHUP and not stream.trouble:
+        elif events & select.EPOLLHUP and not stream.quiet:
             self._unregister(stream)  # all writers are gone, and it is empty
         self._arm(stream, now)
         if stream.pipe < 0:  # written once in a while: hold nothing open
@@ -124,10 +132,9 @@ class Pump:
             self._epoll.modify(stream.pipe, wanted)
             stream.polled = wanted
         due = stream.next_due(now)
-        if due != stream.due:
+        if due < stream.due:  # to look too early does no harm
             stream.due = due
-            if due != float("inf"):
-                heapq.heappush(self._dues, (due, id(stream), stream))
+            heapq.heappush(self._dues, (due, next(self._serial), stream))
 
     def _tell(self, stream: Stream) -> None:
         if stream.watches:
@@ -181,6 +188,8 @@ class Pump:
         stream.times.reset(stream.tape)
 
     def note(self, stream: Stream, line: bytes) -> None:
+        if stream.pipe >= 0 and not stream.trouble:
+            self._turn(stream, 0)  # what was written before the note comes before it
         if not stream.notes:
             stream.notes_until = time.monotonic() + NOTE_WAIT
         if len(stream.notes) < MOST_NOTES:
@@ -225,6 +234,8 @@ class Pump:
                 self._flow.drain(stream, now, last=False)
             os.close(stream.pipe)
             stream.tape.close()
+        self._streams.clear()
+        self._dues.clear()
         self._pens.close()
         self._flow.close()
         self._epoll.close()

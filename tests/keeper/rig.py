@@ -1,0 +1,225 @@
+"""A real keeper with a stand-in for its manager, which hands the link over to the test."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import resource
+import select
+import signal
+import socket
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from maestro.keeper import reexec, wire
+from maestro.keeper.proc import Proc
+
+DAEMON = Path(__file__).resolve().parents[2] / "daemon"
+PATIENCE = 15.0
+
+# Connects to the test, passes the link on, and ends with the code that the test sends it.
+_STAND_IN = """
+import os, socket, sys
+test = socket.socket(socket.AF_UNIX)
+test.connect(sys.argv[1])
+socket.send_fds(test, [str(os.getpid()).encode()], [int(os.environ["MAESTRO_KEEPER_FD"])])
+os._exit(int(test.recv(10) or b"0"))
+"""
+
+
+def until(question: Callable[[], Any], what: str) -> Any:
+    """Ask until the answer is yes, or fail. Gives the processor away between two questions."""
+    deadline = time.monotonic() + PATIENCE
+    while not (answer := question()):
+        if time.monotonic() > deadline:
+            pytest.fail(f"not within {PATIENCE} s: {what}")
+        select.select([], [], [], 0.005)
+    return answer
+
+
+class Manager:
+    """The manager's end of the link, in the test's hands."""
+
+    def __init__(self, pid: int, link: int, control: socket.socket) -> None:
+        self.pid = pid
+        self._link = socket.socket(fileno=link)
+        self._link.setblocking(True)
+        self._control = control
+        self._unread: list[wire.Message] = []
+        self.fds: dict[tuple[str, str], int] = {}  # ("stream", name) -> descriptor
+
+    def order(self, *message: object, fd: int = -1) -> None:
+        wire.send(self._link, wire.encode(message), fd)
+
+    def spawn(self, agent: str, *argv: str, **recipe: Any) -> None:
+        recipe["env"] = {"PATH": os.environ["PATH"], **recipe.get("env", {})}
+        self.order("spawn", agent, {"argv": argv, "cwd": "/", **recipe})
+
+    def hello(self) -> dict[str, wire.Message]:
+        """agent -> entry; descriptors are in `fds`."""
+        self.order("hello", wire.VERSION)
+        entries = {}
+        while (message := self.next())[0] != "table_end":
+            if message[0] == "entry":
+                entries[message[1]] = message
+        self.keeper_id = message[1]
+        return entries
+
+    def next(self, patience: float = PATIENCE) -> wire.Message:
+        if not select.select([self._link], [], [], patience)[0]:
+            pytest.fail(f"no news within {patience} s")
+        data, fd, lost = wire.receive(self._link)
+        assert data, "the keeper closed the link"
+        assert not lost
+        message = wire.decode(data, wire.NEWS)
+        if fd >= 0:
+            self.fds[message[0], message[1]] = fd
+        return message
+
+    def news(self, kind: str, of: str) -> wire.Message:
+        """The next message of that kind about that agent; others are kept for later."""
+        for message in self._unread:
+            if message[:2] == (kind, of):
+                self._unread.remove(message)
+                return message
+        while (message := self.next())[:2] != (kind, of):
+            self._unread.append(message)
+        return message
+
+    def nothing_unread(self) -> bool:
+        return not self._unread and not select.select([self._link], [], [], 0)[0]
+
+    def read(self, stream: str, size: int = 65536) -> bytes:
+        """What is in the pipe; waits for the first byte."""
+        fd = self.fds["stream", stream]
+        assert select.select([fd], [], [], PATIENCE)[0], "nothing was written"
+        return os.read(fd, size)
+
+    def end(self, code: int) -> None:
+        self._control.sendall(str(code).encode())
+        self.close()
+
+    def kill(self) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.pid, signal.SIGKILL)
+        self.close()
+
+    def close(self) -> None:
+        self._link.close()
+        self._control.close()
+        while self.fds:
+            os.close(self.fds.popitem()[1])
+
+
+class Rig:
+    """Keepers in one run directory, one after the other."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.source = DAEMON
+        self.token = uuid.uuid4().hex  # in the environment of all that is started: nothing is left behind
+        self.errors = directory / "stderr"
+        self.keeper: subprocess.Popen[bytes] | None = None
+        self.managers: list[Manager] = []
+        self._door = socket.socket(socket.AF_UNIX)
+        self._door.bind(str(directory / "door"))
+        self._door.listen(16)
+        self._door.settimeout(PATIENCE)
+
+    def setting(self) -> reexec.Setting:
+        manager = [sys.executable, "-I", "-S", "-c", _STAND_IN, str(self.directory / "door")]
+        return reexec.Setting(sys.executable, str(self.source), str(self.directory), manager, 0.01)
+
+    def start(self, files: int = 0, fds: tuple[int, ...] = ()) -> Manager:
+        """A keeper and its first manager. `files`: its limit on open files."""
+
+        def limit() -> None:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
+
+        with self.errors.open("ab") as errors:
+            self.keeper = subprocess.Popen(
+                reexec.command(self.setting()),
+                env={**os.environ, "MAESTRO_TEST": self.token},
+                stderr=errors,
+                preexec_fn=limit if files else None,
+                pass_fds=fds,
+                restore_signals=False,
+            )
+        return self.manager()
+
+    def manager(self) -> Manager:
+        """The next manager that the keeper starts."""
+        control, _ = self._door.accept()
+        data, fds, _, _ = socket.recv_fds(control, 32, 1)
+        manager = Manager(int(data), fds[0], control)
+        self.managers.append(manager)
+        return manager
+
+    @property
+    def pid(self) -> int:
+        assert self.keeper is not None
+        return self.keeper.pid
+
+    def kill(self) -> None:
+        """SIGKILL to the keeper; returns when it and its manager are gone."""
+        assert self.keeper is not None
+        self.keeper.kill()
+        self.keeper.wait(PATIENCE)
+        for manager in self.managers:
+            manager.close()
+        self.managers.clear()
+
+    def wait(self) -> int:
+        assert self.keeper is not None
+        return self.keeper.wait(PATIENCE)
+
+    def environment(self, **more: str) -> dict[str, str]:
+        return {"MAESTRO_TEST": self.token, **more}
+
+    def said(self) -> str:
+        return self.errors.read_text()
+
+    def close(self) -> None:
+        if self.keeper is not None:
+            self.keeper.kill()
+            self.keeper.wait()
+        for manager in self.managers:
+            manager.close()
+        self._door.close()
+        until(lambda: not self._kill_the_rest(), "the last process is gone")
+
+    def _kill_the_rest(self) -> bool:
+        needle = b"MAESTRO_TEST=" + self.token.encode()
+        found = [p.pid for p in Proc().all() if p.lives and needle in environment_of(p.pid)]
+        for pid in found:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        return bool(found)
+
+
+def environment_of(pid: int) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/environ").read_bytes()
+    except OSError:
+        return b""
+
+
+@contextlib.contextmanager
+def rig_in(directory: Path) -> Iterator[Rig]:
+    rig = Rig(directory)
+    try:
+        yield rig
+    finally:
+        rig.close()
+
+
+def is_alive(pid: int) -> bool:
+    process = Proc().look(pid)
+    return process is not None and process.lives
