@@ -21,6 +21,7 @@ from maestro import paths
 from maestro.control.desk import Desk, Office
 from maestro.control.server import ControlServer
 from maestro.drivers import processes
+from maestro.drivers.crashes import CrashFile
 from maestro.drivers.keeper_link import EXIT_RESTART, LINK_VARIABLE, KeeperLink, set_title
 from maestro.drivers.log_files import LogFiles
 from maestro.drivers.notify_socket import NotifySocket, parse
@@ -44,6 +45,7 @@ from maestro.paths import Paths
 from maestro.ports import Saved, Table
 
 _log = logging.getLogger("maestro")
+_LIVED_LONG_ENOUGH = 60.0  # seconds after which earlier crashes no longer count
 _BACKLOG = 4096  # clients that may wait while a manager starts
 
 
@@ -119,12 +121,14 @@ async def _assemble(where: Paths, link: KeeperLink, environ: Mapping[str, str]) 
         uid=os.geteuid(),
     )
     carrier = Carrier(manager, link, logs, house, catalogue)
-    manager.employ(carrier.carry)
+    crashes = CrashFile(os.path.join(where.state, "crashes"))
+    manager.employ(carrier.carry, functools.partial(_die, crashes))
     _restore(manager, catalogue, saved)
     table = await link.hello(carrier)
     observer = Observer(manager, logs, plugins)
     session = Session(manager, carrier, link, Closing(logs, plugins, store), EXIT_RESTART)
     session.open_trouble = trouble or ""
+    loop.call_later(_LIVED_LONG_ENOUGH, crashes.forgive)
     office = Office(
         manager=manager,
         catalogue=catalogue,
@@ -142,6 +146,7 @@ async def _assemble(where: Paths, link: KeeperLink, environ: Mapping[str, str]) 
         end=session.end,
         notices=functools.partial(session.notices, catalogue),
     )
+    _set_aside(manager, crashes)
     _take_up(manager, carrier, logs, table, saved, session)
     session.notify = NotifySocket(
         _held(table, link, "notify", where.notify, socket.SOCK_DGRAM),
@@ -152,6 +157,23 @@ async def _assemble(where: Paths, link: KeeperLink, environ: Mapping[str, str]) 
         Desk(office), link.whose, _held(table, link, "control", where.control, socket.SOCK_STREAM)
     )
     return session
+
+
+def _die(crashes: CrashFile, unit: str) -> None:
+    """End at once: the world may be half-made, and the next manager starts from what was committed."""
+    crashes.blame(unit)
+    logging.shutdown()
+    os._exit(70)
+
+
+def _set_aside(manager: Manager, crashes: CrashFile) -> None:
+    unit = crashes.repeated()
+    if unit:
+        _log.error("%s: set aside after two crashes of the manager over it", unit)
+        manager.world.set_aside(
+            unit, "set aside: Maestro crashed twice over it, a bug of ours; `maestroctl start` tries again"
+        )
+        crashes.forgive()
 
 
 def _specifiers(environ: Mapping[str, str]) -> Specifiers:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from contextlib import contextmanager
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -144,9 +145,8 @@ class Desk:
                     hint=hint,
                 )
                 continue
-            changes += self._files(
-                lambda files, n=name, u=unit: files.enable(n, u.install.wanted_by, u.install.required_by)
-            )
+            with _told():
+                changes += self._o.files.enable(name, unit.install.wanted_by, unit.install.required_by)
         async for view in self._after_links(
             caller, "enable", names, errors, changes, "start" if request.now else ""
         ):
@@ -154,19 +154,14 @@ class Desk:
 
     async def disable(self, caller: Caller, request: p.Disable) -> AsyncIterator[p.VerbView]:
         names, errors = self._match(request.units)
-        changes = [change for name in names for change in self._files(lambda files, n=name: files.disable(n))]  # type: ignore[misc]
+        changes: list[str] = []
+        for name in names:
+            with _told():
+                changes += self._o.files.disable(name)
         async for view in self._after_links(
             caller, "disable", names, errors, changes, "stop" if request.now else ""
         ):
             yield view
-
-    def _files(self, act: Callable[[UnitFiles], list[str]]) -> list[str]:
-        try:
-            return act(self._o.files)
-        except OSError as error:
-            raise refused(
-                "cannot-write", f"cannot change links: {error.strerror}: {error.filename}"
-            ) from error
 
     async def _after_links(
         self,
@@ -378,6 +373,18 @@ class Desk:
             "result": result[:4096],
         }
         self._o.manager.note_audit(json.dumps(record, ensure_ascii=False).encode())
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """What keeps links from being changed, said to the caller."""
+    try:
+        yield
+    except OSError as error:
+        where = f": {error.filename}" if error.filename else ""
+        raise refused("cannot-write", f"cannot change links: {error.strerror or error}{where}") from error
+    except ValueError as mistake:
+        raise refused("bad-request", str(mistake)) from mistake
 
 
 def _who(caller: Caller) -> str:

@@ -59,6 +59,7 @@ class World:
         self._rings: list[
             tuple[float, str, str]
         ] = []  # heap of (when, unit, timer); a stale one is dropped when it comes up
+        self.at_work = ""  # the unit that was moved last: who is named when something impossible happens
         self._now = 0.0
         self._chance = 0.0
 
@@ -249,6 +250,13 @@ class World:
 
     # ---------------------------------------------------------------------------------- how lives change
 
+    def set_aside(self, name: str, why: str) -> None:
+        """Take a unit out of the game that brought the manager down twice; what runs of it is killed."""
+        life = self.life(name)
+        if life.alive:
+            self._step.deeds.append(Send(life.agent, "KILL", True))
+        self._set(name, Life(spawns=life.spawns, agent=life.agent, state=State.FAILED, since=self._now, cause=why))
+
     def _set(self, name: str, life: Life) -> None:
         """The only way a life changes: so that its timers are wound, and the change is committed."""
         before = self.life(name).timers
@@ -278,6 +286,7 @@ class World:
 
     def apply(self, name: str, moment: Input, words: str = "") -> None:
         """Put one input to one unit, through the table."""
+        self.at_work = name
         before = self.life(name)
         outcome = machine.step(Scene(self.units[name], before, self._now, self._chance, words), moment)
         self._set(name, outcome.life)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from maestro.engine import events
 from maestro.engine.events import Deed, Ended
-from maestro.engine.state import State
+from maestro.engine.state import ALIVE, State
 from maestro.engine.words import signal_name
 from maestro.manager import probes, recipe
 from maestro.manager.catalogue import Catalogue
@@ -142,8 +142,9 @@ class Carrier:
             self._command_ended(ended.agent, good=ended.code == 0)
             return
         self._manager.feed(ended)
-        if self._world.owner(ended.agent) is None:
-            self._keeper.acknowledge(ended.agent)  # of a past agent: nobody waits for it
+        name = self._world.owner(ended.agent)
+        if name is None or self._world.life(name).state not in ALIVE:
+            self._keeper.acknowledge(ended.agent)  # of a past agent, or one set aside: nobody waits for it
 
     def emptied(self, agent: str) -> None:
         self._manager.feed(events.Emptied(agent))

@@ -38,6 +38,7 @@ class Manager:
         self._store = store
         self._chance = chance
         self._carry: Callable[[Deed], None] = lambda deed: None
+        self._doom: Callable[[str], None] = lambda unit: None
         self._batch = Batch()
         self._deeds: list[Deed] = []
         self._told: list[Told] = []
@@ -48,9 +49,12 @@ class Manager:
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at: float | None = None
 
-    def employ(self, carry: Callable[[Deed], None]) -> None:
-        """Name who carries deeds out. Apart from the constructor, because he feeds events back."""
-        self._carry = carry
+    def employ(self, carry: Callable[[Deed], None], doom: Callable[[str], None]) -> None:
+        """Name who carries deeds out, and who ends this process when a bug of ours has left the world half-made.
+
+        Apart from the constructor, because the first feeds events back.
+        """
+        self._carry, self._doom = carry, doom
 
     def restore(self, lives: dict[str, Life], jobs: list[Job], last_job: int) -> None:
         """Go on from what an earlier manager had committed."""
@@ -64,7 +68,12 @@ class Manager:
 
     def feed(self, event: Event) -> Step:
         """Take in one event. Never awaits."""
-        step = self.world.feed(event, self.clock.now(), self._chance())
+        try:
+            step = self.world.feed(event, self.clock.now(), self._chance())
+        except Exception:
+            _log.exception("a bug of Maestro's, at %s, by %r", self.world.at_work, event)
+            self._doom(self.world.at_work)
+            raise
         for name in step.lives:
             life = self.world.lives.get(name)
             self._batch.lives[name] = None if life is None else _encode(life)

@@ -10,7 +10,7 @@ from maestro.drivers.log_files.pipes import Scratch, nearly_full, waiting
 from maestro.drivers.log_files.stream import Loss, Stream
 
 TURN = 1 << 20  # bytes that one stream may move before others have their turn
-SMALL = 4096  # bytes; after a piece this small the pipe is most likely empty
+SMALL = 4096  # bytes
 OVERHANG = 1 << 20  # bytes by which a segment may exceed max_size so that a line ends in it
 OVERRUN = 1 << 16  # bytes by which the rate limit may be exceeded so that a line ends
 RETRY = 1.0  # seconds
@@ -61,6 +61,8 @@ class Flow:
     # ------------------------------------------------------------------------------------------ keeping
 
     def _pour(self, stream: Stream, now: float) -> None:
+        if stream.hitch and now >= stream.rotate_at and stream.tape.at_boundary():
+            _rotate(stream, now)
         held = stream.pipe >= 0 and self._held(stream, now)
         if stream.lost and (stream.notes or not held):
             self._tell(stream, now)
@@ -74,8 +76,8 @@ class Flow:
             moved = stream.tape.end - before
             if stream.notes:
                 self._write_notes(stream, now)
-            elif 0 < moved < SMALL and budget == TURN:
-                return
+            elif 0 < moved < SMALL and waiting(stream.pipe) < SMALL:
+                return  # a writer of single lines would keep us here for the whole turn
             budget -= max(moved, 1)
 
     def _step(self, stream: Stream, now: float) -> bool:

@@ -71,6 +71,8 @@ class Stream:
     def next_due(self, now: float) -> float:
         """When something must be done though epoll is silent."""
         due = self.retry_at if self.trouble else self.notes_until if self.notes else float("inf")
+        if self.hitch:
+            due = min(due, max(self.rotate_at, now + GLANCE))
         if self.window.over:
             due = min(due, self.window.ends(self.limits))
         # A writer that blocks in the midst of a large write wakes nobody when the pipe was not empty before.
