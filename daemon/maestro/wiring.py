@@ -127,6 +127,7 @@ async def _assemble(where: Paths, link: KeeperLink, environ: Mapping[str, str]) 
     table = await link.hello(carrier)
     observer = Observer(manager, logs, plugins)
     session = Session(manager, carrier, link, Closing(logs, plugins, store), EXIT_RESTART)
+    session.on_reload = lambda: _log.info("units read again: %s", carrier.reread())
     session.open_trouble = trouble or ""
     loop.call_later(_LIVED_LONG_ENOUGH, crashes.forgive)
     office = Office(

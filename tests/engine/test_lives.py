@@ -455,3 +455,30 @@ def test_lives_survive_encoding() -> None:
 def test_the_jitter_option_is_a_percentage() -> None:
     rule = RestartSection(jitter=Percentage("50%"), delay=Seconds(10))
     assert policy.pause(rule, 1, 0.5) == pytest.approx(12.5)
+
+
+def test_an_agent_that_no_store_knows_is_kept_not_doubled() -> None:
+    from maestro.engine.events import Looked
+
+    theatre = Theatre([unit()])
+    theatre.ask("start", "web")
+    theatre.run(until=1)
+    theatre.world.restore({}, [])  # the store was lost
+    theatre.feed(Looked({"web#1": (100, 100)}, {}, False))
+    life = theatre.life("web")
+    assert (life.state, life.agent, life.spawns) == (State.RUNNING, "web#1", 1)
+    theatre.ask("start", "web")
+    theatre.ask("restart", "web")
+    theatre.run(until=2)
+    assert theatre.life("web").agent == "web#2"
+    assert theatre.two_at_once == []
+
+
+def test_a_stray_second_copy_is_killed() -> None:
+    from maestro.engine.events import Looked, Send
+
+    theatre = Theatre([unit()])
+    theatre.ask("start", "web")
+    theatre.run(until=1)
+    step = theatre.feed(Looked({"web#1": (100, 100), "web#0": (99, 99)}, {}, False))
+    assert Send("web#0", "KILL", True) in step.deeds

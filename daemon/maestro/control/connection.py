@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
-from typing import Any, NamedTuple, cast, cast
+from typing import Any, NamedTuple, cast
 
 import msgspec
 from msgspec import Struct

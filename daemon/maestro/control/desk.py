@@ -172,7 +172,7 @@ class Desk:
         changes: list[str],
         then: str,
     ) -> AsyncIterator[p.VerbView]:
-        self._o.catalogue.reload(self._world)
+        self._o.carrier.reread()
         good = tuple(name for name in names if name not in errors)
         jobs: list[Job] = []
         if then and good:
@@ -301,16 +301,9 @@ class Desk:
     # ------------------------------------------------------------------------------ the daemon itself
 
     async def daemon_reload(self, caller: Caller, request: p.DaemonReload) -> p.ReloadView:
-        changes = self._o.catalogue.reload(self._world)
-        self._audit(
-            caller,
-            "daemon-reload",
-            f"{len(changes.added)} added, {len(changes.changed)} changed, {len(changes.removed)} removed",
-        )
-        for name in (*changes.added, *changes.changed):
-            self._o.logs.relimit(name, self._o.carrier.limits(name))
-        self._world.stir_all()
-        self._o.manager.feed(Asked("start", ()))
+        changes = self._o.carrier.reread()
+        counts = f"{len(changes.added)} added, {len(changes.changed)} changed, {len(changes.removed)} removed"
+        self._audit(caller, "daemon-reload", counts)
         return p.ReloadView(
             units=len(self._world.units),
             added=changes.added,

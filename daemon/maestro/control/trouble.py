@@ -24,7 +24,7 @@ def not_running(path: str, root: str) -> CallError:
     where = f" with root {root}" if root else ""
     lacks = "nobody listens at" if os.path.lexists(path) else "no socket at"
     message = f"maestrod is not running{where} ({lacks} {path})"
-    return CallError("not-running", message, "start it with bin/maestrod or systemctl start maestrod")
+    return CallError("no-daemon", message, "start it with bin/maestrod or systemctl start maestrod")
 
 
 def no_answer(seconds: float) -> CallError:

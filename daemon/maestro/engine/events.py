@@ -61,6 +61,10 @@ class Tick(Struct, frozen=True):
     """Time has passed: timers that are due ring."""
 
 
+class Reread(Struct, frozen=True):
+    """Unit files were read again: what held units back may have changed."""
+
+
 class Looked(Struct, frozen=True):
     """What the keeper's table says to a new manager, agent by agent: running with its pid, or ended."""
 
@@ -69,7 +73,8 @@ class Looked(Struct, frozen=True):
     fresh: bool  # the keeper itself is new: what it does not know may run all the same
 
 
-Event = Asked | Spawned | CannotSpawn | Ended | Emptied | Notified | ProbeAnswered | Tick | Looked
+AboutAgent = Spawned | CannotSpawn | Ended | Emptied | Notified | ProbeAnswered
+Event = Asked | AboutAgent | Tick | Reread | Looked
 
 # ------------------------------------------------------------------------------------------- what is asked
 

@@ -1,7 +1,8 @@
 """The life of one unit, as a table.
 
-A row reads: in this state, on this input, if the guard holds, go to that state and act. The first row that fits wins. `IGNORED`
-lists the pairs that may happen and need no answer; every other pair is `Impossible`. The table is proved complete by a test, and drawn into the manual.
+A row reads: in this state, on this input, if the guard holds, go to that state and act. The first row that
+fits wins. `IGNORED` lists the pairs that may happen and need no answer; every other pair is `Impossible`.
+The table is proved complete by a test, and drawn into the manual.
 """
 
 from __future__ import annotations

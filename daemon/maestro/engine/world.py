@@ -1,8 +1,9 @@
 """All units: an event goes in, deeds and news come out.
 
-The order of work is always the same. An event changes one life through the table, or some goals. Then every unit that might care is
-asked what it wants now (`_urge`): to go up, if nothing holds it back; to come down, if what depends on it is down. That repeats until all is still.
-Nothing here waits, draws, or reads a clock, so the same events give the same world.
+The order of work is always the same. An event changes one life through the table, or some goals. Then every
+unit that might care is asked what it wants now (`_urge`): to go up, if nothing holds it back; to come down,
+if what depends on it is down. That repeats until all is still. Nothing here waits, draws, or reads a clock,
+so the same events give the same world.
 """
 
 from __future__ import annotations
@@ -10,24 +11,25 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable
 from heapq import heappop, heappush
+from typing import assert_never
 
 from msgspec.structs import replace
 
-from maestro.engine import blockers, machine, policy, verbs
+from maestro.engine import adopt, blockers, machine, policy, verbs
 from maestro.engine.events import (
-    Adopt,
+    AboutAgent,
     Asked,
     CannotSpawn,
+    Deed,
     Emptied,
     Ended,
     Event,
     Happening,
     Looked,
     Notified,
-    Probe,
     ProbeAnswered,
+    Reread,
     Send,
-    Spawn,
     Spawned,
     Tick,
     Unprobe,
@@ -60,7 +62,7 @@ class World:
             tuple[float, str, str]
         ] = []  # heap of (when, unit, timer); a stale one is dropped when it comes up
         self.at_work = ""  # the unit that was moved last: who is named when something impossible happens
-        self._now = 0.0
+        self.now = 0.0
         self._chance = 0.0
 
     # ---------------------------------------------------------------------------------- what is known
@@ -90,7 +92,7 @@ class World:
     def restore(self, lives: dict[str, Life], jobs: Iterable[Job]) -> None:
         """Go on from what an earlier manager had committed."""
         for name, life in lives.items():
-            self._set(name, life)
+            self.set_life(name, life)
         self.jobs = {job.id: job for job in jobs}
         self._pending = {job.unit: job.id for job in self.jobs.values()}
 
@@ -107,44 +109,53 @@ class World:
 
     def feed(self, event: Event, now: float, chance: float) -> Step:
         """Take in one event at time `now`, with a number drawn from [0, 1). Returns what follows from it."""
-        self._step, self._now, self._chance = Step(), now, chance
+        self._step, self.now, self._chance = Step(), now, chance
         match event:
             case Asked():
                 verbs.take(self, event)
-            case Spawned():
-                self._of(event.agent, Input.SPAWNED, pid=event.pid, start=event.start)
-            case CannotSpawn():
-                self._of(event.agent, Input.CANNOT_SPAWN, event.why, result=Result.RESOURCES)
-            case Ended():
-                self._ended(event)
-            case Emptied():
-                self._emptied(event.agent)
-            case Notified():
-                self._notified(event)
-            case ProbeAnswered():
-                self._ready(event.agent, "probe")
             case Tick():
                 self._ring()
+            case Reread():
+                self._todo.extend(self.units)
             case Looked():
-                self._look(event)
+                adopt.take_up(self, event)
+            case _:
+                self._hear(event)
         self.settle()
         return self._step
 
     # ---------------------------------------------------------------------------------- events
+
+    def _hear(self, event: AboutAgent) -> None:
+        match event:
+            case Spawned():
+                self.put_to(event.agent, Input.SPAWNED, pid=event.pid, start=event.start)
+            case CannotSpawn():
+                self.put_to(event.agent, Input.CANNOT_SPAWN, event.why, result=Result.RESOURCES)
+            case Ended():
+                self.ended(event)
+            case Emptied():
+                self.emptied(event.agent)
+            case Notified():
+                self._notified(event)
+            case ProbeAnswered():
+                self._ready(event.agent, "probe")
+            case _:
+                assert_never(event)
 
     def owner(self, agent: str) -> str | None:
         """The unit whose current agent that is; None for one that is past."""
         name = agent.rpartition("#")[0]
         return name if name in self.units and self.life(name).agent == agent else None
 
-    def _of(self, agent: str, moment: Input, words: str = "", **facts: object) -> None:
+    def put_to(self, agent: str, moment: Input, words: str = "", **facts: object) -> None:
         """Put an input to the unit of an agent; what comes for a past agent is late and means nothing."""
         name = self.owner(agent)
         if name is not None and self.life(name).state in ALIVE:
             self._change(name, **facts)
             self.apply(name, moment, words)
 
-    def _ended(self, event: Ended) -> None:
+    def ended(self, event: Ended) -> None:
         name = self.owner(event.agent)
         if name is None or not self.life(name).alive or self.life(name).ended is not None:
             return
@@ -154,7 +165,7 @@ class World:
         gone = not event.left or agent.stop.kill_mode == "process"
         self.apply(name, Input.GONE if gone else Input.ENDED)
 
-    def _emptied(self, agent: str) -> None:
+    def emptied(self, agent: str) -> None:
         name = self.owner(agent)
         if name is not None and self.life(name).alive and self.life(name).ended is not None:
             self.apply(name, Input.GONE)
@@ -177,7 +188,7 @@ class World:
         if event.fields.get("READY") == "1":
             self._ready(event.agent, "notify")
         if event.fields.get("STOPPING") == "1":
-            self._of(event.agent, Input.STOP_SAID)
+            self.put_to(event.agent, Input.STOP_SAID)
 
     def _extend(self, name: str, seconds: float) -> None:
         """Push the running start or stop time-out out; a stop at most to `drain_max` after it began."""
@@ -186,7 +197,7 @@ class World:
         timers = dict(life.timers)
         for timer in ("start", "stop"):
             if timer in timers:
-                at = self._now + seconds
+                at = self.now + seconds
                 if timer == "stop":
                     at = min(at, life.stop_began + agent.stop.drain_max)
                 timers[timer] = max(timers[timer], at)
@@ -195,69 +206,40 @@ class World:
     def _rewind(self, name: str) -> None:
         agent, life = self.units[name].agent, self.life(name)
         if agent and agent.watchdog and "watchdog" in life.timers:
-            self._change(name, timers={**life.timers, "watchdog": self._now + agent.watchdog})
+            self._change(name, timers={**life.timers, "watchdog": self.now + agent.watchdog})
 
     def _ready(self, agent: str, what: str) -> None:
         name = self.owner(agent)
         if name is None or what not in self.life(name).awaits:
             return
         awaits = tuple(one for one in self.life(name).awaits if one != what)
-        self._of(agent, Input.READY, awaits=awaits)
+        self.put_to(agent, Input.READY, awaits=awaits)
 
     def _ring(self) -> None:
-        while (at := self.next_ring()) is not None and at <= self._now:
+        while (at := self.next_ring()) is not None and at <= self.now:
             _, name, timer = heappop(self._rings)
             timers = {key: when for key, when in self.life(name).timers.items() if key != timer}
             self._change(name, timers=timers)
             self.apply(name, machine.RINGS[timer])
 
-    def _look(self, seen: Looked) -> None:
-        """Compare what was committed with what the keeper has, agent by agent, and take up every thread again."""
-        for name in sorted(self.lives):
-            life = self.life(name)
-            if not life.alive or name not in self.units:
-                continue
-            if life.agent in seen.ended:
-                self._ended(seen.ended[life.agent])
-            elif life.agent in seen.running:
-                self._resume(name, life, *seen.running[life.agent])
-            elif seen.fresh:
-                self._step.deeds.append(Adopt(life.agent, life.pid, life.start))
-            elif life.state is State.SPAWNING or (
-                life.state is State.STOPPING and not life.pid and life.ended is None
-            ):
-                self._step.deeds.append(
-                    Spawn(name, life.agent)
-                )  # the intent was committed, the deed may not have left
-            elif life.ended is not None:
-                self._emptied(life.agent)
-            else:
-                self._ended(Ended(agent=life.agent, at=self._now))
-        self._todo.extend(self.lives)
-
-    def _resume(self, name: str, life: Life, pid: int, start: int) -> None:
-        if life.state is State.SPAWNING:
-            self._of(life.agent, Input.SPAWNED, pid=pid, start=start)
-        agent = self.units[name].agent
-        assert agent is not None
-        if "probe" in self.life(name).awaits:
-            self._step.deeds.append(Probe(name, life.agent))
-        if life.state is State.STOPPING:  # the signal may not have left; a second TERM does no harm
-            step = agent.stop.sequence[min(life.step, len(agent.stop.sequence) - 1)]
-            self._step.deeds.append(
-                Send(life.agent, str(step.signal), agent.stop.kill_mode == "control-group")
-            )
-
     # ---------------------------------------------------------------------------------- how lives change
+
+    def do(self, deed: Deed) -> None:
+        self._step.deeds.append(deed)
+
+    def say(self, happening: Happening) -> None:
+        self._step.news.append(happening)
 
     def set_aside(self, name: str, why: str) -> None:
         """Take a unit out of the game that brought the manager down twice; what runs of it is killed."""
         life = self.life(name)
         if life.alive:
             self._step.deeds.append(Send(life.agent, "KILL", True))
-        self._set(name, Life(spawns=life.spawns, agent=life.agent, state=State.FAILED, since=self._now, cause=why))
+        self.set_life(
+            name, Life(spawns=life.spawns, agent=life.agent, state=State.FAILED, since=self.now, cause=why)
+        )
 
-    def _set(self, name: str, life: Life) -> None:
+    def set_life(self, name: str, life: Life) -> None:
         """The only way a life changes: so that its timers are wound, and the change is committed."""
         before = self.life(name).timers
         for timer, at in life.timers.items():
@@ -267,7 +249,7 @@ class World:
         self._step.lives.add(name)
 
     def _change(self, name: str, **facts: object) -> None:
-        self._set(name, replace(self.life(name), **facts))
+        self.set_life(name, replace(self.life(name), **facts))
 
     def set_goal(self, name: str, goal: Goal, *, bounce: bool = False) -> None:
         life = self.life(name)
@@ -280,16 +262,12 @@ class World:
         self._todo.append(name)
         self._todo.extend(self.graph.neighbours(name))
 
-    def stir_all(self) -> None:
-        """Ask every unit anew: what holds them back may have changed with their files."""
-        self._todo.extend(self.units)
-
     def apply(self, name: str, moment: Input, words: str = "") -> None:
         """Put one input to one unit, through the table."""
         self.at_work = name
         before = self.life(name)
-        outcome = machine.step(Scene(self.units[name], before, self._now, self._chance, words), moment)
-        self._set(name, outcome.life)
+        outcome = machine.step(Scene(self.units[name], before, self.now, self._chance, words), moment)
+        self.set_life(name, outcome.life)
         self._step.deeds.extend(outcome.deeds)
         if "probe" in before.awaits and "probe" not in outcome.life.awaits:
             self._step.deeds.append(Unprobe(before.agent))
@@ -330,7 +308,7 @@ class World:
             life, blocked_by=tuple(one.unit for one in held), hopeless=hopeless, cause=blockers.tell(held)
         )
         if now != life:
-            self._set(name, now)
+            self.set_life(name, now)
             self._step.news.append(Happening(unit=name, kind="waiting", words=now.cause, state="waiting"))
             if now.hopeless != life.hopeless or now.cause != life.cause:
                 self.stir(name)
@@ -345,7 +323,7 @@ class World:
 
     def open_job(self, name: str, verb: str, request: str) -> Job:
         self.last_job += 1
-        job = Job(id=self.last_job, unit=name, verb=verb, request=request, created=self._now)
+        job = Job(id=self.last_job, unit=name, verb=verb, request=request, created=self.now)
         self.jobs[job.id] = job
         self._pending[name] = job.id
         self._step.jobs.append(job)

@@ -13,7 +13,7 @@ from maestro.engine.events import Deed, Ended
 from maestro.engine.state import ALIVE, State
 from maestro.engine.words import signal_name
 from maestro.manager import probes, recipe
-from maestro.manager.catalogue import Catalogue
+from maestro.manager.catalogue import Catalogue, Changes
 from maestro.manager.loop import Manager
 from maestro.manager.recipe import CannotPrepare, House
 from maestro.model.status import signal_number
@@ -180,6 +180,14 @@ class Carrier:
             rate_interval=float(section.rate_limit_interval),
             rate_burst=int(section.rate_limit_burst),
         )
+
+    def reread(self) -> Changes:
+        """Read the unit files again, and let what changed take effect where it can at once."""
+        changes = self._catalogue.reload(self._world)
+        for name in (*changes.added, *changes.changed):
+            self._logs.relimit(name, self.limits(name))
+        self._manager.feed(events.Reread())
+        return changes
 
     def kill_all(self) -> None:
         """The operator lost patience: SIGKILL to every agent."""

@@ -1,0 +1,85 @@
+"""After the manager died: what was committed, compared with what the keeper has, agent by agent, so that every thread is taken up again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from maestro.engine.events import Adopt, Ended, Happening, Looked, Probe, Send, Spawn
+from maestro.engine.machine import Input
+from maestro.engine.state import Goal, Life, State
+
+if TYPE_CHECKING:
+    from maestro.engine.world import World
+
+
+def take_up(world: World, seen: Looked) -> None:
+    """Every agent ends up known: running, ended with its true status, looked for, or killed as one too many."""
+    for name in sorted(world.lives):
+        life = world.life(name)
+        if life.alive and name in world.units:
+            _compare(world, name, life, seen)
+    for agent, process in sorted(seen.running.items()):
+        if world.owner(agent) is None or not world.life(agent.rpartition("#")[0]).alive:
+            _stray(world, agent, *process)
+    for name in world.units:
+        world.stir(name)
+
+
+def _compare(world: World, name: str, life: Life, seen: Looked) -> None:
+    if life.agent in seen.ended:
+        world.ended(seen.ended[life.agent])
+    elif life.agent in seen.running:
+        _resume(world, name, life, *seen.running[life.agent])
+    elif seen.fresh:
+        world.do(Adopt(life.agent, life.pid, life.start))
+    elif life.state is State.SPAWNING or (
+        life.state is State.STOPPING and not life.pid and life.ended is None
+    ):
+        world.do(Spawn(name, life.agent))  # the intent was committed, the deed may not have left
+    elif life.ended is not None:
+        world.emptied(life.agent)
+    else:
+        world.ended(Ended(agent=life.agent, at=world.now))
+
+
+def _resume(world: World, name: str, life: Life, pid: int, start: int) -> None:
+    if life.state is State.SPAWNING:
+        world.put_to(life.agent, Input.SPAWNED, pid=pid, start=start)
+    agent = world.units[name].agent
+    assert agent is not None
+    if "probe" in world.life(name).awaits:
+        world.do(Probe(name, life.agent))
+    if life.state is State.STOPPING:  # the signal may not have left; a second TERM does no harm
+        step = agent.stop.sequence[min(life.step, len(agent.stop.sequence) - 1)]
+        world.do(Send(life.agent, str(step.signal), agent.stop.kill_mode == "control-group"))
+
+
+def _stray(world: World, agent: str, pid: int, start: int) -> None:
+    """An agent that runs and was never committed, or no longer is: the disk was full, or the store was lost."""
+    name, _, number = agent.rpartition("#")
+    life = world.life(name)
+    if life.alive or name not in world.units or world.units[name].agent is None:
+        world.say(
+            Happening(
+                unit=name,
+                kind="stray",
+                words=f"killing {agent} (pid {pid}): it is not ours to keep",
+                agent=agent,
+            )
+        )
+        world.do(Send(agent, "KILL", True))
+        return
+    found = Life(
+        state=State.RUNNING,
+        goal=Goal.UP,
+        agent=agent,
+        pid=pid,
+        start=start,
+        spawns=max(life.spawns, int(number) if number.isdigit() else 0),
+        ready_at=world.now,
+        since=world.now,
+        completed=True,
+        cause=f"found running as pid {pid}; its history is lost",
+    )
+    world.set_life(name, found)
+    world.say(Happening(unit=name, kind="found", words=found.cause, agent=agent, state=found.coarse.value))
