@@ -171,7 +171,7 @@ class Served:
         self.sock.bind(self.path)
         self.sock.listen(4096)
         self.agents: dict[int, str] = {}
-        self.server: ControlServer
+        self.server: ControlServer | None = None
         self._runner = asyncio.Runner(loop_factory=factory)
         self.loop = self._runner.get_loop()
         ready = threading.Event()
@@ -221,7 +221,8 @@ class Served:
         async def end() -> None:
             self.server.close()
             for connection in tuple(self.server._open):
-                connection._transport.abort()
+                if connection._made:
+                    connection._transport.abort()
             self.server._sock.close()
             await asyncio.sleep(0)
 

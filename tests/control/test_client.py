@@ -150,7 +150,7 @@ def test_no_socket_means_not_running(root: Path) -> None:
     path = root / "control.sock"
     with Client(str(path), str(root)) as client, pytest.raises(CallError) as caught:
         client.call("hello")
-    assert caught.value.code == "not-running"
+    assert caught.value.code == "no-daemon"
     assert caught.value.message == f"maestrod is not running with root {root} (no socket at {path})"
     assert caught.value.hint == "start it with bin/maestrod or systemctl start maestrod"
 
@@ -162,7 +162,7 @@ def test_a_socket_without_a_listener_means_not_running(root: Path, monkeypatch: 
         left.bind(path)
     with Client(path) as client, pytest.raises(CallError, match="nobody listens at") as caught:
         client.call("hello")
-    assert caught.value.code == "not-running"
+    assert caught.value.code == "no-daemon"
 
 
 def test_a_daemon_that_never_answers_is_given_up(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -56,7 +56,8 @@ class Manager:
         self.fds: dict[tuple[str, str], int] = {}  # ("stream", name) -> descriptor
 
     def order(self, *message: object, fd: int = -1) -> None:
-        wire.send(self._link, wire.encode(message), fd)
+        plain = tuple(int(field) if isinstance(field, signal.Signals) else field for field in message)
+        wire.send(self._link, wire.encode(plain), fd)
 
     def spawn(self, agent: str, *argv: str, **recipe: Any) -> None:
         recipe["env"] = {"PATH": os.environ["PATH"], **recipe.get("env", {})}

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import select
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -18,6 +20,7 @@ import pytest
 import yaml
 
 from maestro.control.client import Client
+from maestro.keeper import reexec
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -41,6 +44,8 @@ class Daemon:
         self.units.mkdir(parents=True, mode=0o755)
         self.output = root / "maestrod.out"
         self.process: subprocess.Popen[bytes] | None = None
+        self.first_pause = 0.02  # before a manager that died is replaced; 0.2 s outside of tests
+        self.prefix: tuple[str, ...] = ()  # a command that executes the keeper: `prlimit …`, `unshare …`
         self._environ = environ or {}
 
     # ------------------------------------------------------------------------------ units
@@ -56,10 +61,21 @@ class Daemon:
     # ------------------------------------------------------------------------------ life
 
     def start(self) -> Daemon:
+        """Start the keeper as `maestrod --root` would, and wait for the manager."""
+        run = self.root / "run/maestro"
+        run.mkdir(parents=True, exist_ok=True)
+        manager = [sys.executable, "-m", "maestro.wiring"]
+        source = f"{REPOSITORY}/daemon"
+        setting = reexec.Setting(sys.executable, source, str(run), manager, self.first_pause)
         with self.output.open("ab") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "maestro.keeper", "--root", str(self.root)],
-                env={**os.environ, **self._environ, "PYTHONPATH": f"{REPOSITORY}/daemon:{REPOSITORY}/plugins"},
+                [*self.prefix, *reexec.command(setting)],
+                env={
+                    **os.environ,
+                    **self._environ,
+                    "MAESTRO_ROOT": str(self.root),
+                    "PYTHONPATH": f"{source}:{REPOSITORY}/plugins",
+                },
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
@@ -106,9 +122,21 @@ class Daemon:
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait(20)
-        for pid in self.agents_of_this_root():
+        until(self._sweep, what="the last process of this root is gone")
+
+    def _sweep(self) -> bool:
+        """Kill what is left; true when that was nothing."""
+        left = {*self.agents_of_this_root(), *self.named_after_this_root()}
+        for pid in left:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
+        return not left
+
+    def named_after_this_root(self) -> list[int]:
+        """Processes with the path of this root in their command line: also those that have emptied their environment."""
+        mark = str(self.root)
+        pids = [int(entry) for entry in os.listdir("/proc") if entry.isdigit()]
+        return [pid for pid in pids if pid != os.getpid() and mark in cmdline(pid)]
 
     def agents_of_this_root(self) -> list[int]:
         """Processes that carry this daemon's control socket in their environment: its agents, and nobody else's."""
@@ -120,6 +148,12 @@ class Daemon:
                     if mark in Path(f"/proc/{entry}/environ").read_bytes().split(b"\0"):
                         found.append(int(entry))
         return found
+
+    def reboot(self) -> None:
+        """While the daemon is stopped: let its store believe that the host was started anew."""
+        with contextlib.closing(sqlite3.connect(self.root / "var/lib/maestro/state.db")) as store:
+            store.execute("UPDATE fact SET value = 'another' WHERE name = 'boot'")
+            store.commit()
 
     # ------------------------------------------------------------------------------ talking
 
@@ -167,6 +201,22 @@ class Daemon:
         """All that was ever written to a unit's log and is still kept."""
         folder = self.root / "var/log/maestro" / name
         return b"".join(path.read_bytes() for path in sorted(folder.glob("*.log")))
+
+    def events(self, after: int = 0) -> list[dict[str, Any]]:
+        """All events after that number which are committed now."""
+        with contextlib.closing(self.client) as client:
+            return list(client.stream("events", {"cursor": after, "follow": False}))
+
+    def invocation(self, agent: str) -> str:
+        """The INVOCATION_ID of an agent id."""
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        return hashlib.sha256(f"{boot}:{self.root}/var/lib/maestro\n{agent}".encode()).hexdigest()[:32]
+
+    def new_manager(self, dead: int, within: float = 20.0) -> int:
+        """Wait for the manager that follows the dead one; its pid."""
+        return until(  # type: ignore[no-any-return]
+            lambda: (pid := self.manager()) not in (None, dead) and pid, within, "the next manager"
+        )
 
     def said(self) -> str:
         return self.output.read_text(errors="replace")[-8000:]

@@ -238,6 +238,10 @@ def _image(pid: int) -> bytes:
     return Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[45]
 
 
+def renewed(rig: Rig, before: bytes) -> None:
+    until(lambda: _image(rig.pid) != before, "the keeper is another")
+
+
 def test_the_keeper_is_renewed_under_load_and_no_status_is_lost(rig: Rig) -> None:
     manager = rig.start()
     manager.hello()
@@ -251,7 +255,7 @@ def test_the_keeper_is_renewed_under_load_and_no_status_is_lost(rig: Rig) -> Non
         if n % 50 == 20:
             before = _image(rig.pid)
             manager.order("reexec")
-            until(lambda before=before: _image(rig.pid) != before, "the keeper is another")
+            renewed(rig, before)
     assert {agent: manager.news("ended", agent)[2] for agent in wanted} == wanted
     assert len(manager.hello()) == 200
     assert manager.keeper_id == keeper_id
@@ -278,7 +282,7 @@ def test_a_successor_that_does_not_start_is_not_become(rig: Rig, folder: Path) -
     assert _image(rig.pid) == before
     table.write_text(text)
     manager.order("reexec")
-    until(lambda: _image(rig.pid) != before, "the keeper is another")
+    renewed(rig, before)
     assert list(manager.hello()) == ["a#1"]
 
 
@@ -296,7 +300,7 @@ def test_processes_left_before_a_renewal_are_known_after_it(rig: Rig) -> None:
     assert manager.news("ended", "a#1")[-1]
     before = _image(rig.pid)
     manager.order("reexec")
-    until(lambda: _image(rig.pid) != before, "the keeper is another")
+    renewed(rig, before)
     manager.order("send", "a#1", signal.SIGKILL, True)
     manager.news("emptied", "a#1")
 
@@ -330,5 +334,5 @@ def test_without_descriptors_a_spawn_fails_in_words_and_the_keeper_lives(rig: Ri
     assert manager.news("ended", "again#1")[2] == 0
     before = _image(rig.pid)
     manager.order("reexec")
-    until(lambda: _image(rig.pid) != before, "the keeper is another")
+    renewed(rig, before)
     assert len(manager.hello()) == started + 1

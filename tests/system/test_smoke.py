@@ -19,6 +19,7 @@ def test_an_agent_is_started_restarted_and_stopped(daemon: Daemon) -> None:
     daemon.start()
     assert daemon.call("start", units=["hello"])["jobs"][0]["state"] == "done"
     first = daemon.wait_state("hello", "active")["pid"]
+    until(lambda: daemon.log("hello") == b"up\n")
     os.kill(first, signal.SIGKILL)
     second = until(lambda: (pid := daemon.status("hello")["pid"]) not in (0, first) and pid)
     assert daemon.status("hello")["restarts"] == 1

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from typing import Any
 
     from maestro.keeper.proc import Proc, Process
-    from maestro.keeper.spare import Spare
     from maestro.keeper.table import Ended, Table
     from maestro.keeper.tree import Tree
     from maestro.keeper.watch import Watch
@@ -31,17 +30,16 @@ _ROUNDS = 16  # of looking for new processes at one kill; what escapes is killed
 class Surroundings:
     """What Agents needs from the rest of the keeper."""
 
-    __slots__ = ("not_default", "oom", "pid", "proc", "spare", "tell", "tree", "watch")
+    __slots__ = ("nest", "proc", "tell", "tree", "watch")
 
-    def __init__(self, watch: Watch, proc: Proc, tree: Tree, spare: Spare, tell: Callable[..., None]) -> None:
+    def __init__(
+        self, watch: Watch, proc: Proc, tree: Tree, nest: child.Nest, tell: Callable[..., None]
+    ) -> None:
         self.watch = watch
         self.proc = proc
         self.tree = tree
-        self.spare = spare
+        self.nest = nest
         self.tell = tell
-        self.pid = os.getpid()
-        self.not_default: set[int] = set()
-        self.oom: int | None = None
 
 
 class Agents:
@@ -97,16 +95,7 @@ class Agents:
         return fd
 
     def _fork(self, recipe: dict[str, Any], output: int, report: int) -> int:
-        around = self._around
-        birth = child.Birth(
-            recipe,
-            keeper=around.pid,
-            not_default=around.not_default,
-            oom=around.oom,
-            output=output,
-            report=report,
-        )
-        return fork(birth, child.AGENT)
+        return fork(child.Birth(recipe, self._around.nest, output, report), child.AGENT)
 
     def _born(self, agent: str, pid: int, recipe: dict[str, Any], report: int) -> None:
         process = self._around.proc.look(pid)
@@ -148,6 +137,8 @@ class Agents:
         entry = self._table.entries.get(agent)
         if entry is None or not 0 < number < signal.NSIG:
             return
+        if entry.ended is not None and not entry.left:
+            return  # its pid may be another's by now
         if not tree:
             if entry.ended is None:
                 self._signal_main(entry, number)
@@ -195,7 +186,7 @@ class Agents:
             self._signal(process, number)
 
     def _signal(self, process: Process, number: int) -> None:
-        if process.parent == self._around.pid:
+        if process.parent == self._around.nest.keeper:
             _kill(process.pid, number)  # only we reap it, so the pid is still its own
             return
         fd = self._open(process.pid, process.start)
@@ -205,7 +196,7 @@ class Agents:
 
     def _open(self, pid: int, start: int) -> int:
         """A pidfd of the process that started then; -1: gone. Raises OSError for want of descriptors."""
-        return self._around.spare.see_to(lambda: adoption.open_process(self._around.proc, pid, start))
+        return self._around.nest.spare.see_to(lambda: adoption.open_process(self._around.proc, pid, start))
 
     # -------------------------------------------------------------------------------------------- the end
 
@@ -278,6 +269,9 @@ class Agents:
         entry.adopted = True
         if not pid and invocation and (found := self._around.tree.find(invocation)):
             entry.pid, entry.start = found.pid, found.start
+        process = self._around.proc.look(entry.pid)
+        if entry.pid in self._table.by_pid or (process is not None and process.start != entry.start):
+            entry.pid = 0  # by now it is another's
         self._table.add(entry)
         self._look_after(entry)
         if entry.ended is None:
@@ -287,7 +281,7 @@ class Agents:
     def _take_stream(self, entry: Entry) -> None:
         name = entry.agent.partition("#")[0]
         if name not in self._table.streams:
-            fd = self._around.spare.see_to(lambda: adoption.open_stream(entry.pid))
+            fd = self._around.nest.spare.see_to(lambda: adoption.open_stream(entry.pid))
             if fd >= 0:
                 self._table.streams[name] = fd
                 self._tell("stream", name)

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, NoReturn
 
+    from maestro.keeper.spare import Spare
+
     Step = tuple[str, Callable[["Birth"], None]]
 else:
     import _signal as signal
@@ -44,25 +46,26 @@ STAGES = {
 }
 
 
-class Birth:
-    """What a child needs to know beside its recipe."""
+class Nest:
+    """What every child needs to know of the keeper."""
 
-    __slots__ = ("keeper", "limit", "not_default", "oom", "output", "recipe", "report")
+    __slots__ = ("keeper", "not_default", "oom", "spare")
 
-    def __init__(
-        self,
-        recipe: dict[str, Any],
-        *,
-        keeper: int,
-        not_default: set[int],
-        oom: int | None,
-        output: int = -1,
-        report: int = -1,
-    ) -> None:
-        self.recipe = recipe
-        self.keeper = keeper  # our pid, seen from the child as its parent's
+    def __init__(self, spare: Spare, not_default: set[int]) -> None:
+        self.keeper = os.getpid()  # seen from the child: its parent
+        self.spare = spare
         self.not_default = not_default  # signals whose disposition the keeper changed, or was started with
-        self.oom = oom  # OOM score to go back to; None: the keeper's is as it was
+        self.oom: int | None = None  # OOM score to go back to; None: the keeper's is as it was
+
+
+class Birth:
+    """One child: what it is to become, and how it tells that it cannot."""
+
+    __slots__ = ("limit", "nest", "output", "recipe", "report")
+
+    def __init__(self, recipe: dict[str, Any], nest: Nest, output: int = -1, report: int = -1) -> None:
+        self.recipe = recipe
+        self.nest = nest
         self.output = output  # the stream's descriptor; -1: /dev/null
         self.report = report  # where a failed step is reported; -1: on stderr
         self.limit = (0, 0, 0)  # the one that is being set: (RLIMIT_x, soft, hard)
@@ -122,13 +125,13 @@ def _session(_: Birth) -> None:
 def _guard(birth: Birth) -> None:
     """A keeper that is killed now must not leave a process behind that is nobody's yet."""
     kernel.die_with_parent(signal.SIGKILL)
-    if os.getppid() != birth.keeper:
+    if os.getppid() != birth.nest.keeper:
         os._exit(127)
 
 
 def _oom(birth: Birth) -> None:
-    if birth.oom is not None:
-        kernel.set_oom_score(birth.oom)
+    if birth.nest.oom is not None:
+        kernel.set_oom_score(birth.nest.oom)
 
 
 def _output(birth: Birth) -> None:
@@ -137,11 +140,11 @@ def _output(birth: Birth) -> None:
     Fresh, so that an agent that makes its stdout non-blocking does so for itself only; readable too, so that
     the agent is a reader of its own and never gets SIGPIPE, whoever dies.
     """
-    null = os.open("/dev/null", os.O_RDWR)
+    null = birth.nest.spare.see_to(lambda: os.open("/dev/null", os.O_RDWR))
     os.dup2(null, 0)
     out = null
     if birth.output >= 0:
-        out = os.open(f"/proc/self/fd/{birth.output}", os.O_RDWR)
+        out = birth.nest.spare.see_to(lambda: os.open(f"/proc/self/fd/{birth.output}", os.O_RDWR))
         owner = birth.recipe.get("uid")
         os.fchown(out, os.geteuid() if owner is None else owner, -1)  # so that it may open /dev/stdout again
     os.dup2(out, 1)
@@ -203,14 +206,14 @@ def _cwd(birth: Birth) -> None:
 
 
 def _signals(birth: Birth) -> None:
-    for number in birth.not_default:
+    for number in birth.nest.not_default:
         signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
 def _manager_signals(birth: Birth) -> None:
     """The keeper hears the terminal and tells the manager; hearing it twice would be once too many."""
-    for number in birth.not_default:
+    for number in birth.nest.not_default:
         signal.signal(number, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)

@@ -45,9 +45,9 @@ class Keeper:
         self.ear = signals.Ear()
         proc = Proc(see_to=self.spare.see_to)
         self.tree = tree.Tree(proc, known, os.getpid())
-        self.around = agents.Surroundings(self.watch, proc, self.tree, self.spare, self.tell)
-        self.around.not_default = self.ear.not_default
-        self.agents = agents.Agents(known, self.around)
+        self.nest = child.Nest(self.spare, self.ear.not_default)
+        around = agents.Surroundings(self.watch, proc, self.tree, self.nest, self.tell)
+        self.agents = agents.Agents(known, around)
         self._short_of_descriptors = False
         self._orders = self._table_of_orders()
 
@@ -171,9 +171,8 @@ class Keeper:
         self.spare.see_to(lambda: lock.write(self.lock, pid))
 
     def _birth(self, argv: list[str], environment: dict[str, str]) -> child.Birth:
-        around = self.around
         recipe = {"argv": argv, "env": environment}
-        return child.Birth(recipe, keeper=around.pid, not_default=around.not_default, oom=around.oom)
+        return child.Birth(recipe, self.nest)
 
     def _open_link(self, fd: int) -> None:
         self.link = Link(fd, self.table)
@@ -288,7 +287,7 @@ class Keeper:
             "link": self.link.fd if self.link else -1,
             "queue": self.link.queue if self.link else [],
             "tolds": self.tolds,
-            "oom": self.around.oom,
+            "oom": self.nest.oom,
             "not_default": tuple(self.ear.not_default),
         }
 
@@ -301,8 +300,8 @@ class Keeper:
             assert self.link is not None
             self.link.queue = state["queue"]
         self.tolds = state["tolds"]
-        self.around.oom = state["oom"]
-        self.around.not_default |= set(state["not_default"])
+        self.nest.oom = state["oom"]
+        self.nest.not_default |= set(state["not_default"])
         reexec.take_over(self._descriptors())
 
 
@@ -344,7 +343,7 @@ def main(argv: list[str]) -> int:
 def _begin(setting: reexec.Setting) -> Keeper:
     lock_fd = lock.take(setting.directory)
     keeper = Keeper(setting, table.Table(os.urandom(8).hex()), Respawn(setting.first_pause), lock_fd)
-    keeper.around.oom = kernel.avoid_oom_killer()
+    keeper.nest.oom = kernel.avoid_oom_killer()
     return keeper
 
 

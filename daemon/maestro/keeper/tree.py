@@ -105,14 +105,17 @@ class Tree:
 
     def _strangers(self, entry: Entry) -> list[Process]:
         """Processes of an adopted agent, wherever they are: by session, or by environment."""
+        leader = self._proc.look(entry.pid) if entry.pid else None
+        # A session keeps its number while it has members: unless its leader lives, it is the old one.
+        session = entry.pid if leader is None or leader.start == entry.start else 0
         return [
             process
             for process in self._proc.all()
-            if process.pid != entry.pid and process.lives and self._is_of(process, entry)
+            if process.pid != entry.pid and process.lives and self._is_of(process, entry, session)
         ]
 
-    def _is_of(self, process: Process, entry: Entry) -> bool:
-        if entry.pid and process.session == entry.pid:
+    def _is_of(self, process: Process, entry: Entry, session: int) -> bool:
+        if session and process.session == session:
             return True
         start, agent = self._remembered.get(process.pid, (0, ""))
         if agent == entry.agent and start == process.start:

@@ -1,8 +1,8 @@
 """The messages between keeper and manager: one table for each direction, and how a message crosses the link.
 
 The link is a SOCK_SEQPACKET socket pair, so a message arrives whole or not at all. A message is a tuple
-`(kind, field, ...)` in marshal's encoding, with at most one descriptor beside it. marshal is no format to
-take from a stranger; here both ends are the same program, one the child of the other.
+`(kind, field, ...)` in marshal's encoding behind a mark and its length, with at most one descriptor beside it.
+marshal is no format to take from a stranger; here both ends are the same program, one the child of the other.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ EXIT_RESTART = 75  # a manager that ends with this is started again at once: it 
 # A socket's send buffer is 208 KiB unless the administrator raised it; a longer message could never be sent.
 LIMIT = 180 * 1024
 
+_MARK = b"mstr"
 _OR_NONE = type(None)
 
 # kind -> (field, type). Every order may be repeated: it carries the agent id.
@@ -81,7 +82,8 @@ class Malformed(ValueError):
 
 
 def encode(message: Message) -> bytes:
-    data = marshal.dumps(message)
+    body = marshal.dumps(message)
+    data = _MARK + len(body).to_bytes(4, "big") + body
     if len(data) > LIMIT:
         raise TooLong(
             f"a message of {len(data) // 1024} KiB is too long for the keeper's link ({LIMIT // 1024} KiB)"
@@ -90,11 +92,11 @@ def encode(message: Message) -> bytes:
 
 
 def decode(data: bytes, table: dict[str, tuple[tuple[str, Any], ...]]) -> Message:
-    # Every message is a tuple; refusing all else keeps marshal from building code objects out of garbage.
-    if not data or data[0] & 0x7F not in b"()":
-        raise Malformed("not a tuple")
+    # Not for marshal to find out: of garbage it makes code objects and lists of a thousand million.
+    if data[:4] != _MARK or int.from_bytes(data[4:8], "big") != len(data) - 8:
+        raise Malformed("no message, or a part of one")
     try:
-        message = marshal.loads(data)
+        message = marshal.loads(data[8:])
     except (ValueError, EOFError, TypeError, MemoryError, OverflowError) as error:
         raise Malformed(str(error)) from None
     _check(message, table)
