@@ -75,6 +75,10 @@ class UnitDirectories:
         )
         return UnitSources(files=files, links=wants, requirements=requires, directories=self._directories)
 
+    def draft(self, path: str) -> Piece:
+        """One file from anywhere, by the same rules but for those on its directory: it is not installed yet."""
+        return self._piece(path, "", {})
+
     def _read_links(
         self,
         entry: os.DirEntry[str],
