@@ -213,6 +213,7 @@ def _take_up(
             continue
         if entry.ended is not None:
             ended[entry.agent] = entry.ended
+            carrier.settle_past(entry.agent)
         else:
             running[entry.agent] = (entry.pid, entry.start)
     fresh_keeper = saved.facts.get("keeper") != table.keeper

@@ -7,7 +7,6 @@ from tempfile import TemporaryDirectory
 
 import pytest
 import uvloop
-
 from tests.control.fake import Served
 
 

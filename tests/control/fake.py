@@ -8,13 +8,12 @@ import socket
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from maestro.control import protocol as p
 from maestro.control.connection import Limits
 from maestro.control.roles import Account, Accounts, Caller, Group
 from maestro.control.server import ControlServer, Whose
-from maestro.control.service import refused
 
 T = TypeVar("T")
 NOW = 1_795_255_501.0
@@ -145,13 +144,13 @@ def _missing(name: str) -> p.ErrorView:
 class FakeAccounts:
     """root, alice (in maestro by membership), bob (in maestro-read by primary group), eve (in none)."""
 
-    users = {  # noqa: RUF012
+    users: ClassVar[dict[int, Account]] = {
         0: Account("root", 0),
         1001: Account("alice", 1001),
         1002: Account("bob", 801),
         1003: Account("eve", 1003),
     }
-    groups = {"maestro": Group(800, ("alice",)), "maestro-read": Group(801)}  # noqa: RUF012
+    groups: ClassVar[dict[str, Group]] = {"maestro": Group(800, ("alice",)), "maestro-read": Group(801)}
 
     def user(self, uid: int) -> Account | None:
         return self.users.get(uid)
@@ -171,7 +170,7 @@ class Served:
         self.sock.bind(self.path)
         self.sock.listen(4096)
         self.agents: dict[int, str] = {}
-        self.server: ControlServer | None = None
+        self.running: ControlServer | None = None
         self._runner = asyncio.Runner(loop_factory=factory)
         self.loop = self._runner.get_loop()
         ready = threading.Event()
@@ -212,18 +211,27 @@ class Served:
             server.serve()
             return server
 
-        self.server = self.on_loop(begin)
+        self.running = self.on_loop(begin)
         return self
+
+    @property
+    def server(self) -> ControlServer:
+        assert self.running is not None
+        return self.running
 
     def die(self) -> None:
         """The manager dies: its connections end at once, the listening socket lives on."""
 
+        server, self.running = self.running, None
+
         async def end() -> None:
-            self.server.close()
-            for connection in tuple(self.server._open):
+            if server is None:
+                return
+            server.close()
+            for connection in tuple(server._open):
                 if connection._made:
                     connection._transport.abort()
-            self.server._sock.close()
+            server._sock.close()
             await asyncio.sleep(0)
 
         self.wait(end())

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.control.fake import Served
 
 from maestro.control import client as client_module
 from maestro.control.client import CallError, Client
 from maestro.control.protocol import Start
-from tests.control.fake import Served
 
 
 @pytest.fixture
@@ -91,13 +91,14 @@ def test_events_resume_after_the_last_that_was_seen(served: Served, client: Clie
 
 def test_events_resume_from_the_mark_when_none_was_seen(served: Served, client: Client) -> None:
     served.start()
-    die = threading.Timer(0.2, lambda: (served.die(), _go_on(served)))
+    die = threading.Timer(0.2, _die_and_go_on, (served,))
     die.start()
     assert [event["seq"] for event in client.stream("events")] == [101, 102]
     die.join()
 
 
-def _go_on(served: Served) -> None:
+def _die_and_go_on(served: Served) -> None:
+    served.die()
     served.service.events_to_send = 2
     served.start()
     served.hold(False)

@@ -47,8 +47,9 @@ def until(question: Callable[[], Any], what: str) -> Any:
 class Manager:
     """The manager's end of the link, in the test's hands."""
 
-    def __init__(self, pid: int, link: int, control: socket.socket) -> None:
+    def __init__(self, pid: int, link: int, control: socket.socket, token: str) -> None:
         self.pid = pid
+        self._token = token
         self._link = socket.socket(fileno=link)
         self._link.setblocking(True)
         self._control = control
@@ -60,7 +61,8 @@ class Manager:
         wire.send(self._link, wire.encode(plain), fd)
 
     def spawn(self, agent: str, *argv: str, **recipe: Any) -> None:
-        recipe["env"] = {"PATH": os.environ["PATH"], **recipe.get("env", {})}
+        environment = {"PATH": os.environ["PATH"], "MAESTRO_TEST": self._token}
+        recipe["env"] = {**environment, **recipe.pop("env", {})}
         self.order("spawn", agent, {"argv": argv, "cwd": "/", **recipe})
 
     def hello(self) -> dict[str, wire.Message]:
@@ -126,6 +128,7 @@ class Rig:
         self.directory = directory
         self.source = DAEMON
         self.token = uuid.uuid4().hex  # in the environment of all that is started: nothing is left behind
+        self.nameless: list[int] = []  # what is started without it
         self.errors = directory / "stderr"
         self.keeper: subprocess.Popen[bytes] | None = None
         self.managers: list[Manager] = []
@@ -159,7 +162,7 @@ class Rig:
         """The next manager that the keeper starts."""
         control, _ = self._door.accept()
         data, fds, _, _ = socket.recv_fds(control, 32, 1)
-        manager = Manager(int(data), fds[0], control)
+        manager = Manager(int(data), fds[0], control, self.token)
         self.managers.append(manager)
         return manager
 
@@ -181,9 +184,6 @@ class Rig:
         assert self.keeper is not None
         return self.keeper.wait(PATIENCE)
 
-    def environment(self, **more: str) -> dict[str, str]:
-        return {"MAESTRO_TEST": self.token, **more}
-
     def said(self) -> str:
         return self.errors.read_text()
 
@@ -199,6 +199,7 @@ class Rig:
     def _kill_the_rest(self) -> bool:
         needle = b"MAESTRO_TEST=" + self.token.encode()
         found = [p.pid for p in Proc().all() if p.lives and needle in environment_of(p.pid)]
+        found += filter(is_alive, self.nameless)
         for pid in found:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import hashlib
 import json
 import os
@@ -11,6 +12,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -33,6 +35,15 @@ def until(question: Callable[[], Any], within: float = 20.0, what: str = "") -> 
             pytest.fail(f"not within {within} s: {what or question}")
         select.select([], [], [], 0.01)
     return answer
+
+
+class Hammer:
+    """What clients met that asked without a pause."""
+
+    def __init__(self) -> None:
+        self.over = threading.Event()
+        self.waits: list[float] = []
+        self.errors: list[BaseException] = []
 
 
 class Daemon:
@@ -218,6 +229,56 @@ class Daemon:
             lambda: (pid := self.manager()) not in (None, dead) and pid, within, "the next manager"
         )
 
+    @contextlib.contextmanager
+    def in_background(self, *requests: tuple[str, dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+        """Ask for these meanwhile, one after the other on one connection; the answers are there afterwards."""
+        answers: list[dict[str, Any]] = []
+        errors: list[BaseException] = []
+
+        def ask() -> None:
+            try:
+                with contextlib.closing(self.client) as client:
+                    client.call("hello")
+                    answers.extend(client.call(do, fields) for do, fields in requests)
+            except BaseException as error:
+                errors.append(error)
+
+        thread = threading.Thread(target=ask, daemon=True)
+        thread.start()
+        yield answers
+        thread.join(60)
+        assert not thread.is_alive(), "no answer within 60 s"
+        if errors:
+            raise errors[0]
+
+    @contextlib.contextmanager
+    def hammered(self, clients: int, do: str = "status", **fields: Any) -> Iterator[Hammer]:
+        """That many clients ask meanwhile, without a pause; the first error of one is raised at the end."""
+        hammer = Hammer()
+
+        def ask() -> None:
+            try:
+                with contextlib.closing(self.client) as client:
+                    while not hammer.over.is_set():
+                        began = time.monotonic()
+                        client.call(do, fields)
+                        hammer.waits.append(time.monotonic() - began)
+            except BaseException as error:
+                hammer.errors.append(error)
+
+        threads = [threading.Thread(target=ask, daemon=True) for _ in range(clients)]
+        for thread in threads:
+            thread.start()
+        try:
+            yield hammer
+        finally:
+            hammer.over.set()
+            for thread in threads:
+                thread.join(60)
+        assert not any(thread.is_alive() for thread in threads), "a client still waits after 60 s"
+        if hammer.errors:
+            raise AssertionError(f"{len(hammer.errors)} of {clients} clients saw an error") from hammer.errors[0]
+
     def said(self) -> str:
         return self.output.read_text(errors="replace")[-8000:]
 
@@ -248,7 +309,22 @@ def is_alive(pid: int) -> bool:
 @contextlib.contextmanager
 def daemon_in(root: Path, **environ: str) -> Iterator[Daemon]:
     daemon = Daemon(root, environ)
+    adopt_orphans(True)  # those of a keeper that is killed come to us, and are buried by us
     try:
         yield daemon
     finally:
         daemon.clean()
+        bury(besides=daemon.process)
+        adopt_orphans(False)
+
+
+def adopt_orphans(wanted: bool) -> None:
+    """PR_SET_CHILD_SUBREAPER for the process of the tests: not every pid 1 of a container reaps."""
+    ctypes.CDLL(None).prctl(36, int(wanted), 0, 0, 0)
+
+
+def bury(besides: subprocess.Popen[bytes] | None) -> None:
+    for pid in children(os.getpid()):
+        if not is_alive(pid) and not (besides and besides.pid == pid):
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(pid, os.WNOHANG)

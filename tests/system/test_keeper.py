@@ -24,8 +24,8 @@ def rig(folder: Path) -> Iterator[Rig]:
         yield one
 
 
-def sleeper(manager: Manager, rig: Rig, agent: str, **recipe: object) -> int:
-    manager.spawn(agent, "sleep", "1000", env=rig.environment(INVOCATION_ID=agent), **recipe)
+def sleeper(manager: Manager, agent: str, **recipe: object) -> int:
+    manager.spawn(agent, "sleep", "1000", env={"INVOCATION_ID": agent}, **recipe)
     return int(manager.news("spawned", agent)[2])
 
 
@@ -35,10 +35,10 @@ def sleeper(manager: Manager, rig: Rig, agent: str, **recipe: object) -> int:
 def test_twenty_managers_killed_in_a_row_get_the_whole_table_each(rig: Rig) -> None:
     manager = rig.start()
     assert manager.hello() == {}
-    pids = {f"stays#{n}": sleeper(manager, rig, f"stays#{n}") for n in range(5)}
+    pids = {f"stays#{n}": sleeper(manager, f"stays#{n}") for n in range(5)}
     keeper_id = manager.keeper_id
     for n in range(20):
-        going = sleeper(manager, rig, f"goes#{n}", stream="goes")
+        going = sleeper(manager, f"goes#{n}", stream="goes")
         manager.kill()
         os.kill(going, signal.SIGUSR1)  # while nobody listens
         manager = rig.manager()
@@ -100,7 +100,7 @@ def test_a_manager_that_was_upgraded_is_started_at_once_and_one_that_died_with_a
 def test_a_manager_that_retires_is_not_replaced(rig: Rig) -> None:
     manager = rig.start()
     manager.hello()
-    pid = sleeper(manager, rig, "a#1")
+    pid = sleeper(manager, "a#1")
     manager.order("retire")
     manager.end(5)
     assert rig.wait() == 5
@@ -154,7 +154,7 @@ _COUNT = (
 def test_no_line_is_lost_though_manager_and_keeper_are_killed(rig: Rig) -> None:
     manager = rig.start()
     manager.hello()
-    environment = rig.environment(INVOCATION_ID="one")
+    environment = {"INVOCATION_ID": "one"}
     manager.spawn("count#1", "sh", "-c", _COUNT, stream="count", env=environment)
     _, _, pid, start = manager.news("spawned", "count#1")
     written = manager.read("count", 10_000)
@@ -179,7 +179,7 @@ def test_an_adopted_agent_is_signalled_and_what_it_leaves_is_found(rig: Rig) -> 
     manager = rig.start()
     manager.hello()
     script = "setsid sleep 1000 & setsid sh -c 'sleep 1000 & exec sleep 1000' & sleep 1000"
-    manager.spawn("a#1", "sh", "-c", script, env=rig.environment(INVOCATION_ID="of-a"))
+    manager.spawn("a#1", "sh", "-c", script, env={"INVOCATION_ID": "of-a"})
     _, _, pid, start = manager.news("spawned", "a#1")
     until(lambda: len(Proc().children(pid)) == 3, "the agent has started its processes")
     rig.kill()
@@ -200,7 +200,7 @@ def test_an_adopted_agent_is_signalled_and_what_it_leaves_is_found(rig: Rig) -> 
 def test_what_is_not_there_to_be_adopted_has_ended(rig: Rig) -> None:
     manager = rig.start()
     manager.hello()
-    pid = sleeper(manager, rig, "other#1")
+    pid = sleeper(manager, "other#1")
     manager.order("adopt", "a#1", pid, 1, "nobody's")  # the pid is another's by now
     assert manager.news("ended", "a#1")[2:4] == (None, None)
     manager.order("adopt", "b#1", 0, 0, "nobody's")
@@ -251,7 +251,7 @@ def test_the_keeper_is_renewed_under_load_and_no_status_is_lost(rig: Rig) -> Non
     for n in range(200):
         wanted[f"a#{n}"] = n % 250
         script = f"sleep 0.{n * 37 % 100:02}; exit {n % 250}"
-        manager.spawn(f"a#{n}", "sh", "-c", script, env=rig.environment(), stream=f"s{n % 20}")
+        manager.spawn(f"a#{n}", "sh", "-c", script, stream=f"s{n % 20}")
         if n % 50 == 20:
             before = _image(rig.pid)
             manager.order("reexec")
@@ -278,7 +278,7 @@ def test_a_successor_that_does_not_start_is_not_become(rig: Rig, folder: Path) -
     table.write_text("this is no Python")
     manager.order("reexec")
     until(lambda: "when tried out; going on with the old one" in rig.said(), "the trial has failed")
-    sleeper(manager, rig, "a#1")
+    sleeper(manager, "a#1")
     assert _image(rig.pid) == before
     table.write_text(text)
     manager.order("reexec")
@@ -296,7 +296,7 @@ def copy_of_keeper(source: Path) -> None:
 def test_processes_left_before_a_renewal_are_known_after_it(rig: Rig) -> None:
     manager = rig.start()
     manager.hello()
-    manager.spawn("a#1", "sh", "-c", "setsid sleep 1000 & exit 0", env=rig.environment(INVOCATION_ID="a"))
+    manager.spawn("a#1", "sh", "-c", "setsid sleep 1000 & exit 0", env={"INVOCATION_ID": "a"})
     assert manager.news("ended", "a#1")[-1]
     before = _image(rig.pid)
     manager.order("reexec")
@@ -314,7 +314,7 @@ def test_without_descriptors_a_spawn_fails_in_words_and_the_keeper_lives(rig: Ri
     started = 0
     while True:
         agent = f"a#{started}"
-        manager.spawn(agent, "sleep", "1000", stream=f"s{started}", env=rig.environment())
+        manager.spawn(agent, "sleep", "1000", stream=f"s{started}")
         message = manager.next()
         while message[0] == "stream":
             message = manager.next()

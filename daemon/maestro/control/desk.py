@@ -286,7 +286,8 @@ class Desk:
 
     async def events(self, caller: Caller, request: p.Events) -> AsyncIterator[p.EventView]:
         hub = self._o.manager.hub
-        after = request.cursor if request.cursor is not None else max(0, hub.last - request.lines)
+        after = hub.published - request.lines if request.cursor is None else request.cursor
+        after = min(max(0, after), hub.published)  # a cursor may be from before the store was lost
         yield p.EventView(seq=after, time=0.0, unit="", kind="mark", words="")
         async for told in hub.stream(after, request.follow):
             if not request.units or any(fnmatchcase(told.what.unit, pattern) for pattern in request.units):

@@ -5,14 +5,13 @@ Bounded, and with one kind of error.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import msgpack
 
 from maestro.control.bounds import MAX_REPLY, MAX_REQUEST, MAX_UNITS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import Any
 
 HEADER = 4

@@ -24,6 +24,9 @@ EXIT_RESTART = wire.EXIT_RESTART
 LINK_VARIABLE = wire.LINK_VARIABLE
 
 _MESSAGES_AT_ONCE = 256  # before the loop's other work gets its turn
+_LAST_WORDS = 2.0  # seconds that a manager that ends waits for the keeper to listen
+_TRY_AGAIN = 0.1  # seconds until what failed for want of memory is tried again
+_NO_ROOM = (errno.ENOBUFS, errno.ENOMEM, errno.ETOOMANYREFS)
 _DEEPEST = 64  # parents of a process that are looked at
 
 _log = logging.getLogger(__name__)
@@ -40,6 +43,7 @@ class _Arriving:
     entries: list[Entry] = field(default_factory=list)
     streams: dict[str, int] = field(default_factory=dict)
     held: dict[str, int] = field(default_factory=dict)
+    version: int = wire.VERSION
 
     def take(self, message: wire.Message, fd: int) -> Table | None:
         """Take in one message; returns the table when it is whole."""
@@ -51,7 +55,8 @@ class _Arriving:
                 self.streams[name] = fd
             case ("held", name) if fd >= 0:
                 self.held[name] = fd
-            case ("table_end", keeper, _):
+            case ("table_end", keeper, version):
+                self.version = version
                 return Table(keeper=keeper, entries=tuple(self.entries), streams=self.streams, held=self.held)
         return None
 
@@ -80,6 +85,9 @@ class KeeperLink:
             table = arriving.take(message, fd)
             if table is not None:
                 break
+        if arriving.version != wire.VERSION:
+            _log.warning("the keeper speaks version %d of the link: renewing it", arriving.version)
+            self.reexec()
         self._loop.add_reader(self._socket.fileno(), self._readable)
         return table
 
@@ -122,6 +130,11 @@ class KeeperLink:
         self._order("retire")
 
     def close(self) -> None:
+        """Say what is still to be said, and hang up."""
+        if self._queue and self._socket.fileno() >= 0:
+            self._socket.settimeout(_LAST_WORDS)
+            while self._queue and self._sent(*self._queue[0]):
+                _close(self._queue.popleft()[1])
         if self._loop is not None and self._socket.fileno() >= 0:
             self._loop.remove_reader(self._socket.fileno())
             self._loop.remove_writer(self._socket.fileno())
@@ -140,9 +153,11 @@ class KeeperLink:
     def _sent(self, data: bytes, fd: int) -> bool:
         try:
             wire.send(self._socket, data, fd)
-        except BlockingIOError:
+        except (BlockingIOError, TimeoutError):
             return False
         except OSError as error:
+            if error.errno in _NO_ROOM:
+                return False
             if self._socket.fileno() >= 0 and not isinstance(error, ConnectionError):
                 _log.error("cannot reach the keeper: %s", error)
             # Otherwise the link is closed: whoever reads it will say so.
@@ -153,10 +168,18 @@ class KeeperLink:
             self._loop.add_writer(self._socket.fileno(), self._writable)
 
     def _writable(self) -> None:
+        assert self._loop is not None
+        if self._socket.fileno() < 0:
+            return
+        self._loop.remove_writer(self._socket.fileno())
+        sent = 0
         while self._queue and self._sent(*self._queue[0]):
             _close(self._queue.popleft()[1])
-        if not self._queue and self._loop is not None:
-            self._loop.remove_writer(self._socket.fileno())
+            sent += 1
+        if self._queue and sent:
+            self._await_room()
+        elif self._queue:  # writable, and yet nothing could be written
+            self._loop.call_later(_TRY_AGAIN, self._writable)
 
     def _refuse(self, agent: str, why: str) -> None:
         """An order that cannot be given ends as one that could not be carried out."""

@@ -47,7 +47,8 @@ class Agents:
         self._table = table
         self._around = around
         self._tell = around.tell
-        self._killing: dict[str, set[tuple[int, int]]] = {}  # agent -> (pid, start) of what was killed
+        self._to_kill: set[str] = set()  # agents that are to be killed at the end of this batch of orders
+        self._killed: dict[str, set[tuple[int, int]]] = {}  # doomed agent -> (pid, start) of what was killed
         self._watched: dict[str, int] = {}  # adopted agent -> pidfd of one of its processes
         self._unwatched: set[str] = set()  # adopted agents that there is no descriptor for
         self._fresh = False  # the tree has been refreshed for this batch of orders
@@ -60,7 +61,8 @@ class Agents:
             elif entry.adopted:
                 self._look_after(entry)
             if entry.doomed:
-                self._killing[entry.agent] = set()
+                self._to_kill.add(entry.agent)
+        self.finish_orders()
 
     # -------------------------------------------------------------------------------------------- spawn
 
@@ -146,7 +148,7 @@ class Agents:
         if number == signal.SIGKILL:
             # The whole of it is to end: also what is only found, or only born, in a moment.
             entry.doomed = True
-            self._killing.setdefault(agent, set())
+            self._to_kill.add(agent)
             return
         self._refresh()
         for process in self._around.tree.members(entry):
@@ -155,20 +157,25 @@ class Agents:
     def finish_orders(self) -> None:
         """After a batch of orders: kill what is to be killed, all of it together."""
         self._fresh = False
-        for _ in range(_ROUNDS if self._killing else 0):
-            if not self._kill_round():
-                return
+        doomed = [e for a in self._to_kill if (e := self._table.entries.get(a)) is not None]
+        self._to_kill.clear()
+        for _ in range(_ROUNDS if doomed else 0):
+            if not self._kill_round(doomed):
+                return  # each of them has its SIGKILL: none of them will fork again
 
-    def _kill_round(self) -> bool:
-        """Kill each process of the doomed agents that has not been yet; returns whether there was any."""
-        doomed = [e for a in self._killing if (e := self._table.entries.get(a)) is not None]
+    def _kill_round(self, doomed: list[Entry]) -> bool:
+        """Kill each process of the agents that has not been yet; returns whether there was any."""
         # The mains before the orphans: who loses its parent while we look at the first is among the second.
-        found = [(e.agent, p) for e in doomed for p in self._around.tree.descendants(e)]
+        some = [self._kill_new(entry, self._around.tree.descendants(entry)) for entry in doomed]
         self._around.tree.refresh()
-        found += [(e.agent, p) for e in doomed for p in self._around.tree.orphans(e)]
-        new = [(a, p) for a, p in found if (p.pid, p.start) not in self._killing[a]]
-        for agent, process in new:
-            self._killing[agent].add((process.pid, process.start))
+        some += [self._kill_new(entry, self._around.tree.orphans(entry)) for entry in doomed]
+        return any(some)
+
+    def _kill_new(self, entry: Entry, processes: list[Process]) -> bool:
+        killed = self._killed.setdefault(entry.agent, set())
+        new = [process for process in processes if (process.pid, process.start) not in killed]
+        for process in new:
+            killed.add((process.pid, process.start))
             self._signal(process, signal.SIGKILL)
         return bool(new)
 
@@ -203,7 +210,6 @@ class Agents:
     def reaped(self, pid: int, status: int, usage: struct_rusage) -> Entry | None:
         """Note the end of a child; returns the agent's entry if it was a main process."""
         entry = self._table.by_pid.get(pid)
-        self._around.tree.reaped(pid)
         if entry is None:
             return None
         if entry.unconfirmed >= 0:
@@ -217,30 +223,37 @@ class Agents:
         self._table.end(entry, (code, number, cpu, memory, time.monotonic()))
         return entry
 
-    def settle(self, ended: list[Entry], others: set[int]) -> None:
-        """After a batch of exits: find out what they left, and tell. `others`: children, but no agents."""
-        if not ended and not self._table.leaving:
-            return
+    def look_for_orphans(self, ended: list[Entry]) -> bool:
+        """After a batch of exits, where it matters; returns whether there is another to be reaped first."""
+        return bool(ended or self._table.leaving) and self._around.tree.refresh()
+
+    def settle(self, ended: list[Entry]) -> None:
+        """After a batch of exits, and a look for orphans: tell what ended, and what it left."""
         before = [entry for entry in self._table.leaving.values() if not entry.adopted]
-        self._around.tree.refresh(others)
+        unclaimed = self._around.tree.unclaimed if ended or before else []
         for entry in ended:
-            self._tell_end(entry, self._around.tree.orphans(entry))
+            self._tell_end(entry, self._around.tree.orphans(entry) + unclaimed)
         for entry in before:
-            self._recheck(entry, self._around.tree.orphans(entry))
+            self._recheck(entry, self._around.tree.orphans(entry) + unclaimed)
 
     def _tell_end(self, entry: Entry, left: list[Process]) -> None:
         assert entry.ended is not None
-        self._table.leave(entry, _names(left))
+        self._leave(entry, left)
         self._tell("ended", entry.agent, *entry.ended, entry.left)
-        if not left:
-            self._killing.pop(entry.agent, None)
 
     def _recheck(self, entry: Entry, left: list[Process]) -> None:
-        self._table.leave(entry, _names(left))
+        self._leave(entry, left)
         if not left:
-            self._killing.pop(entry.agent, None)
             self._tell("emptied", entry.agent)
             self._drop_if_done(entry)
+
+    def _leave(self, entry: Entry, left: list[Process]) -> None:
+        """Note what is left of an agent; and what of a killed one comes to light only now is killed now."""
+        self._table.leave(entry, _names(left))
+        if entry.doomed and left:
+            self._kill_new(entry, left)
+        if not left:
+            self._killed.pop(entry.agent, None)
 
     def acknowledge(self, agent: str) -> None:
         entry = self._table.entries.get(agent)
@@ -254,7 +267,7 @@ class Agents:
 
     def _forget(self, entry: Entry) -> None:
         self._table.drop(entry)
-        self._killing.pop(entry.agent, None)
+        self._killed.pop(entry.agent, None)
         self._around.tree.forget(entry.agent)
 
     # -------------------------------------------------------------------------------------------- adoption

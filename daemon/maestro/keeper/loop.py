@@ -22,10 +22,13 @@ if TYPE_CHECKING:
     import signal
     from collections.abc import Callable
     from typing import Any
+
+    from maestro.keeper.table import Entry
 else:
     import _signal as signal
 
 _ORDERS_AT_ONCE = 64  # before exits and the manager's life get their turn
+_REAPINGS = 16  # at one time: processes that start the next and end could keep us at it for ever
 _TRY_AGAIN = 0.1  # seconds until what failed for want of memory or descriptors is tried again
 
 
@@ -121,21 +124,28 @@ class Keeper:
                 self.tolds.append(what)
 
     def _reap(self) -> None:
-        ended = []
+        ended: list[Entry] = []
+        for _ in range(_REAPINGS):
+            self._reap_all(ended)
+            if not self.agents.look_for_orphans(ended):
+                break
+        self.agents.settle(ended)
+
+    def _reap_all(self, ended: list[Entry]) -> None:
         while True:
             try:
                 pid, status, usage = os.wait4(-1, os.WNOHANG)
             except ChildProcessError:
-                break
+                return
             if pid == 0:
-                break
+                return
+            self.tree.reaped(pid)
             if pid == self.manager.pid:
                 self._manager_ended(status)
             elif pid == self.trial:
                 self._successor_tried(status)
             elif entry := self.agents.reaped(pid, status, usage):
                 ended.append(entry)
-        self.agents.settle(ended, {self.manager.pid, self.trial})
 
     # -------------------------------------------------------------------------------------------- the manager
 
@@ -166,6 +176,7 @@ class Keeper:
             raise
         finally:
             theirs.close()
+        self.tree.not_agents.add(pid)
         self.manager.began(pid, time.monotonic())
         self._open_link(ours.detach())
         self.spare.see_to(lambda: lock.write(self.lock, pid))
@@ -258,6 +269,7 @@ class Keeper:
         argv = reexec.command(self.setting, reexec.ON_TRIAL)
         try:
             self.trial = agents.fork(self._birth(argv, dict(os.environ)), child.SUCCESSOR_ON_TRIAL)
+            self.tree.not_agents.add(self.trial)
         except OSError as error:
             say(f"cannot try out the new keeper: {error_name(error)}; going on with the old one")
 
@@ -299,6 +311,7 @@ class Keeper:
             self._open_link(state["link"])
             assert self.link is not None
             self.link.queue = state["queue"]
+        self.tree.not_agents = {self.manager.pid}
         self.tolds = state["tolds"]
         self.nest.oom = state["oom"]
         self.nest.not_default |= set(state["not_default"])

@@ -15,7 +15,7 @@ _ENVIRONMENT_READ = 1 << 20  # bytes of a process's environment that are searche
 class Process:
     """One line of /proc/PID/stat."""
 
-    __slots__ = ("name", "parent", "pid", "session", "start", "state")
+    __slots__ = ("memory", "name", "parent", "pid", "session", "start", "state")
 
     def __init__(self, pid: int, line: bytes) -> None:
         before, _, after = line.rpartition(b")")
@@ -26,10 +26,12 @@ class Process:
         self.parent = int(fields[1])
         self.session = int(fields[3])
         self.start = int(fields[19])
+        self.memory = int(fields[20])
 
     @property
     def lives(self) -> bool:
-        return self.state not in ("Z", "X")
+        """Not on its way out: its memory, with its environment, goes before its state says so."""
+        return self.state not in ("Z", "X") and self.memory > 0
 
     def __str__(self) -> str:
         return f"{self.pid} ({self.name})"

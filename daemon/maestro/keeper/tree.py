@@ -4,8 +4,6 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from maestro.keeper.proc import Proc, Process
     from maestro.keeper.table import Entry, Table
 
@@ -23,23 +21,36 @@ class Tree:
         self._proc = proc
         self._table = table
         self._keeper = keeper
-        self._owner: dict[int, str] = {}  # orphan that is our child -> agent, or "" for nobody's
-        self._orphans: dict[str, list[int]] = {}
+        self._owner: dict[int, str] = {}  # orphan that is our child -> agent
+        self._orphans: dict[str, list[Process]] = {}
+        self.not_agents: set[int] = set()  # children that are of no agent: the manager
+        self.unclaimed: list[Process] = []  # orphans that ended before it could be seen whose they were
         self._remembered: dict[int, tuple[int, str]] = {}  # descendant seen once -> (start, agent)
 
-    def refresh(self, ours: Iterable[int] = ()) -> None:
-        """Look for orphans among the keeper's children. `ours` are children that belong to no agent."""
-        mains = self._table.by_pid
-        unknown = [p for p in self._proc.children(self._keeper) if p not in mains and p not in ours]
-        self._orphans = {}
-        for pid in unknown:
-            if pid not in self._owner:
-                self._owner[pid] = self._attribute(pid)
-            if agent := self._owner[pid]:
-                self._orphans.setdefault(agent, []).append(pid)
+    def refresh(self) -> bool:
+        """Look for orphans among the keeper's children; returns whether one has ended and is to be reaped.
+
+        Where one has, its own children may have become ours just after the list was read: only after its
+        reaping can it be said that an agent has left nothing.
+        """
+        mains, others = self._table.by_pid, self.not_agents
+        pids = [pid for pid in self._proc.children(self._keeper) if pid not in mains and pid not in others]
+        orphans = [process for pid in pids if (process := self._proc.look(pid))]
+        self._orphans, self.unclaimed = {}, []
+        for process in orphans:
+            agent = self._owner.get(process.pid) or self._attribute(process)
+            if agent:
+                self._owner[process.pid] = agent
+                self._orphans.setdefault(agent, []).append(process)
+            elif (
+                now := self._proc.look(process.pid)
+            ) and not now.lives:  # it had an environment a moment ago
+                self.unclaimed.append(now)
+        return not all(process.lives for process in orphans)
 
     def reaped(self, pid: int) -> None:
         """The pid may be another's from now on."""
+        self.not_agents.discard(pid)
         self._owner.pop(pid, None)
         self._remembered.pop(pid, None)
 
@@ -50,18 +61,23 @@ class Tree:
     def members(self, entry: Entry) -> list[Process]:
         """The living processes of an agent, main process first."""
         found = {process.pid: process for process in self.descendants(entry) + self.orphans(entry)}
-        return list(found.values())
+        return [process for process in found.values() if process.lives]
 
     def descendants(self, entry: Entry) -> list[Process]:
         """The main process and what comes from it, as of now."""
         return self._descend([entry.pid], entry.agent) if entry.ended is None and entry.pid else []
 
     def orphans(self, entry: Entry) -> list[Process]:
-        """What lost its parent, as of the last refresh, and what comes from that."""
+        """What lost its parent, as of the last refresh, and what comes from that.
+
+        Also what has ended since: its own children are ours by now, which the next refresh will show.
+        """
         roots = self._orphans.get(entry.agent, [])
         if entry.adopted:  # its orphans are not our children: they have to be looked for
-            roots = roots + [process.pid for process in self._strangers(entry)]
-        return self._descend(roots, entry.agent) if roots else []
+            roots = self._strangers(entry)
+        found = self._descend([process.pid for process in roots], entry.agent) if roots else []
+        living = {process.pid for process in found}
+        return found + [process for process in roots if process.pid not in living]
 
     def find(self, invocation: str) -> Process | None:
         """The oldest session leader that was started under `invocation`."""
@@ -88,20 +104,17 @@ class Tree:
             todo.extend(child for child in self._proc.children(pid) if child not in seen)
         return [process for process in seen.values() if process.lives]
 
-    def _attribute(self, pid: int) -> str:
+    def _attribute(self, process: Process) -> str:
         """Whose orphan: by its session, by where it was seen before, or by what its environment says.
 
         The environment comes last: it is the one that the process itself could have written.
         """
-        process = self._proc.look(pid)
-        if process is None:
-            return ""
         if agent := self._table.by_session.get(process.session):
             return agent
-        start, agent = self._remembered.get(pid, (0, ""))
+        start, agent = self._remembered.get(process.pid, (0, ""))
         if agent and start == process.start:
             return agent
-        return self._table.by_invocation.get(self._proc.invocation(pid) or "-", "")
+        return self._table.by_invocation.get(self._proc.invocation(process.pid) or "-", "")
 
     def _strangers(self, entry: Entry) -> list[Process]:
         """Processes of an adopted agent, wherever they are: by session, or by environment."""

@@ -99,8 +99,8 @@ class Carrier:
             prepared = recipe.make_probe(unit, probe, command, self._house)
         except CannotPrepare:
             return False
-        future = self._commands[probe] = asyncio.get_running_loop().create_future()
         self._keeper.spawn(probe, prepared)
+        future = self._commands[probe] = asyncio.get_running_loop().create_future()
         try:
             return await asyncio.wait_for(asyncio.shield(future), limit)
         except (TimeoutError, asyncio.CancelledError):
@@ -141,10 +141,16 @@ class Carrier:
                 self._keeper.send(ended.agent, signal.SIGKILL, tree=True)
             self._command_ended(ended.agent, good=ended.code == 0)
             return
-        self._manager.feed(ended)
-        name = self._world.owner(ended.agent)
-        if name is None or self._world.life(name).state not in ALIVE:
-            self._keeper.acknowledge(ended.agent)  # of a past agent, or one set aside: nobody waits for it
+        if not self.settle_past(ended.agent):
+            self._manager.feed(ended)  # what follows is committed before the keeper forgets the record
+
+    def settle_past(self, agent: str) -> bool:
+        """Let the keeper forget the end of a past agent, or of one set aside: nobody waits for it."""
+        name = self._world.owner(agent)
+        if name is not None and self._world.life(name).state in ALIVE:
+            return False
+        self._keeper.acknowledge(agent)
+        return True
 
     def emptied(self, agent: str) -> None:
         self._manager.feed(events.Emptied(agent))
@@ -167,7 +173,10 @@ class Carrier:
         section = self._world.units[name].agent
         if section is not None and section.notify_access == "main" and pid != self._world.life(name).pid:
             return
-        self._manager.feed(events.Notified(agent, _checked(fields)))
+        fields = _checked(fields)
+        if "MAINPID" in fields and self._keeper.whose(int(fields["MAINPID"])) != agent:
+            del fields["MAINPID"]  # an agent may name a process of its own only
+        self._manager.feed(events.Notified(agent, fields))
 
     def limits(self, name: str) -> LogLimits:
         unit = self._world.units.get(name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 
@@ -12,6 +13,7 @@ from msgspec import Struct
 from maestro.engine.events import Happening
 from maestro.ports import Store
 
+_log = logging.getLogger("maestro")
 _PAGE = 500
 _MOST_BEHIND = 10_000  # events a listener may be behind before it is taken to the store again
 _RECENT = 5_000  # events kept in memory: what a listener needs when the disk refuses
@@ -33,24 +35,27 @@ class Hub:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self.last = 0
-        self._published = 0
+        self.last = 0  # number of the newest event
+        self.published = 0  # number of the newest that listeners may know of
         self._recent: deque[Told] = deque(maxlen=_RECENT)
         self._listeners: list[Callable[[Told], None]] = []
 
     def resume(self, last: int) -> None:
         """Go on numbering after what the store has."""
-        self.last = self._published = last
+        self.last = self.published = last
 
     def number(self, happening: Happening, wall: float) -> Told:
         self.last += 1
         return Told(seq=self.last, time=wall, what=happening)
 
     def publish(self, told: Told) -> None:
-        self._published = told.seq
+        self.published = told.seq
         self._recent.append(told)
         for listener in tuple(self._listeners):
-            listener(told)
+            try:
+                listener(told)
+            except Exception:  # a log that cannot be read, say: nobody else may suffer by it
+                _log.exception("a listener failed at event %d", told.seq)
 
     def listen(self, listener: Callable[[Told], None]) -> Callable[[], None]:
         """Call `listener` for each event from now on; returns how to stop."""
@@ -58,11 +63,14 @@ class Hub:
         return lambda: self._listeners.remove(listener)
 
     async def stream(self, after: int | None, follow: bool) -> AsyncIterator[Told]:
-        """Events after a number (None: from now on), without gap or repeat: what has been, then what comes."""
+        """Events after a number (None: from now on), without gap or repeat: what has been, then what comes.
+
+        A number beyond the last one, from before the store was lost, means from now on.
+        """
         queue: asyncio.Queue[Told] = asyncio.Queue(_MOST_BEHIND)
         stop = self.listen(lambda told: None if queue.full() else queue.put_nowait(told))
         try:
-            seen = self._published if after is None else after
+            seen = self.published if after is None else min(after, self.published)
             while True:
                 async for told in self._past(seen):
                     seen = told.seq
@@ -78,7 +86,7 @@ class Hub:
             stop()
 
     async def _past(self, after: int) -> AsyncIterator[Told]:
-        while after < self._published:
+        while after < self.published:
             rows = (
                 []
                 if self._recent and self._recent[0].seq <= after + 1

@@ -24,6 +24,7 @@ _log = logging.getLogger("maestro")
 _encode = msgspec.msgpack.Encoder().encode
 KEPT_JOBS = 1000  # finished jobs that are remembered, so that a request sent again finds its answer
 RETRY_STORE = 2.0  # seconds between two tries when the disk refuses
+_LONGEST_NAP = 86400.0  # seconds; a loop's timer need not carry a year, and cannot carry for ever
 
 
 class Manager:
@@ -43,11 +44,13 @@ class Manager:
         self._deeds: list[Deed] = []
         self._told: list[Told] = []
         self._ended_jobs: list[Job] = []
+        self._uncommitted: set[int] = set()  # jobs whose end is not in the store yet
         self._waiters: dict[int, list[asyncio.Future[Job]]] = {}
+        self._settlers: list[asyncio.Future[None]] = []
         self._stirred = asyncio.Event()
-        self._idle = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at: float | None = None
+        self._retry: asyncio.TimerHandle | None = None
 
     def employ(self, carry: Callable[[Deed], None], doom: Callable[[str], None]) -> None:
         """Name who carries deeds out, and who ends this process when a bug of ours has left the world half-made.
@@ -112,6 +115,7 @@ class Manager:
         if job.state is not JobState.RUNNING:
             self.finished[job.id] = job
             self._ended_jobs.append(job)
+            self._uncommitted.add(job.id)
             while len(self.finished) > KEPT_JOBS:
                 oldest = next(iter(self.finished))
                 del self.finished[oldest]
@@ -128,7 +132,7 @@ class Manager:
             self._timer.cancel()
         self._timer, self._timer_at = None, at
         if at is not None:
-            delay = max(0.0, at - self.clock.now())
+            delay = min(max(0.0, at - self.clock.now()), _LONGEST_NAP)
             self._timer = asyncio.get_running_loop().call_later(delay, self._ring)
 
     def _ring(self) -> None:
@@ -138,7 +142,6 @@ class Manager:
     # ---------------------------------------------------------------------------------- the way out
 
     def _stir(self) -> None:
-        self._idle.clear()
         self._stirred.set()
 
     async def run(self) -> None:
@@ -150,22 +153,27 @@ class Manager:
             deeds, self._deeds = self._deeds, []
             told, self._told = self._told, []
             ended, self._ended_jobs = self._ended_jobs, []
+            settlers, self._settlers = self._settlers, []
             self._note_trouble(await self._store.commit(batch))
             for deed in deeds:
                 self._carry(deed)
             for one in told:
                 self.hub.publish(one)
             for job in ended:
+                self._uncommitted.discard(job.id)
                 for waiter in self._waiters.pop(job.id, ()):
                     if not waiter.done():
                         waiter.set_result(job)
-            if not self._stirred.is_set():
-                self._idle.set()
+            for settler in settlers:
+                if not settler.done():
+                    settler.set_result(None)
 
     async def settle(self) -> None:
-        """Wait until all that has been fed is committed and carried out."""
+        """Wait until all that has been fed by now is committed and carried out, however much is fed meanwhile."""
+        settled: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._settlers.append(settled)
         self._stir()
-        await self._idle.wait()
+        await settled
 
     def _note_trouble(self, trouble: str | None) -> None:
         if trouble and not self.store_trouble:
@@ -173,15 +181,16 @@ class Manager:
         if self.store_trouble and not trouble:
             _log.warning("the store can be written again; nothing of the states was lost")
         self.store_trouble = trouble or ""
-        if trouble:
-            asyncio.get_running_loop().call_later(RETRY_STORE, self._stir)
+        if self._retry is not None:
+            self._retry.cancel()
+        self._retry = asyncio.get_running_loop().call_later(RETRY_STORE, self._stir) if trouble else None
 
     # ---------------------------------------------------------------------------------- jobs
 
     def when_done(self, job: Job) -> asyncio.Future[Job]:
         """A future of the job's end, told only after it was committed."""
         future: asyncio.Future[Job] = asyncio.get_running_loop().create_future()
-        if job.id in self.finished and not any(one.id == job.id for one in self._ended_jobs):
+        if job.id in self.finished and job.id not in self._uncommitted:
             future.set_result(self.finished[job.id])
         else:
             self._waiters.setdefault(job.id, []).append(future)

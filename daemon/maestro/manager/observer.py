@@ -36,15 +36,17 @@ class Observer:
         if what.kind == "ready":
             self.hints.pop(what.unit, None)
         ended = what.kind in _ENDS
-        lines = (
-            tuple(line.text for line in self._logs.tail(what.unit, _LAST_LINES))
-            if ended and self._plugins.listens
-            else ()
-        )
+        lines = self._last_lines(what.unit) if ended and self._plugins.listens else ()
         if self._plugins.listens:
             self._plugins.notice(lambda section: self._notice(told, section, lines))
         if ended and what.kind != "completed":
             tasks.spawn(self._explain(told, lines), f"explain the end of {what.unit}")
+
+    def _last_lines(self, unit: str) -> tuple[str, ...]:
+        try:
+            return tuple(line.text for line in self._logs.tail(unit, _LAST_LINES))
+        except OSError as error:
+            return (f"(its log cannot be read: {error})",)
 
     def _notice(self, told: Told, section: str | None, lines: tuple[str, ...]) -> hooks.EventNotice:
         what, unit = told.what, self._manager.world.units.get(told.what.unit)
@@ -65,7 +67,8 @@ class Observer:
         """Ask the plugins what the end may mean; `status` shows it."""
         name = told.what.unit
         unit, life = self._manager.world.units.get(name), self._manager.world.life(name)
-        if unit is None or unit.agent is None or life.ended is None:
+        self.hints.pop(name, None)  # of an earlier end
+        if unit is None or unit.agent is None or life.ended is None or life.agent != told.what.agent:
             return
         end = hooks.EndNotice(
             unit=name,
@@ -75,5 +78,5 @@ class Observer:
             log=lines,
         )
         hint = await self._plugins.first("maestro_explain_end", end=end)
-        if isinstance(hint, str) and hint:
+        if isinstance(hint, str) and hint and self._manager.world.life(name).agent == told.what.agent:
             self.hints[name] = hint

@@ -7,6 +7,7 @@ import contextlib
 import logging
 import os
 import threading
+import time
 import traceback
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -18,10 +19,16 @@ import pluggy
 from msgspec import Struct
 
 from maestro import hooks
+from maestro.model.unit import AgentFile
 
 _log = logging.getLogger("maestro")
 _LONGEST_QUEUE = 1000  # notices a plugin may be behind; more are dropped and counted
-_LONGEST_CALL = 10.0  # seconds a hook may take before it counts as a fault
+_LONGEST_CALL = 10.0  # seconds a hook may take before it counts as a fault; each further such time is one more
+_LONGEST_WAIT = 1.1  # times that, for an answer: so that who is late is seen to be
+
+
+class Unanswered(Exception):
+    """A plugin gave no answer: it was set aside, or raised what must not be raised here."""
 
 
 class Fence:
@@ -33,6 +40,8 @@ class Fence:
         self.dropped = 0
         self.set_aside = ""  # why, once it is
         self._hooks = implementations
+        self._working = ""  # the hook that runs
+        self._began = self._blamed = 0.0  # when it did, and when it was last said to take too long
         self._queue: Queue[tuple[str, dict[str, Any], Future[Any]] | None] = Queue(_LONGEST_QUEUE)
         self._thread = threading.Thread(target=self._work, name=f"plugin {name}", daemon=True)
         self._thread.start()
@@ -42,6 +51,7 @@ class Fence:
 
     def ask(self, hook: str, **arguments: Any) -> Future[Any]:
         """Queue a call. The future fails with `queue.Full` when the plugin is too far behind."""
+        self.look_at_the_clock()
         answer: Future[Any] = Future()
         try:
             self._queue.put_nowait((hook, arguments, answer))
@@ -62,18 +72,32 @@ class Fence:
             self.set_aside = f"set aside after {self.faults} faults, the last: {what.splitlines()[-1]}"
             _log.error("plugin %s: %s; restart the daemon to try it again", self.name, self.set_aside)
 
+    def look_at_the_clock(self) -> None:
+        """Blame a hook that takes too long. It can't be stopped, but what it holds up can be told, and the plugin set aside."""
+        hook, now = self._working, time.monotonic()
+        if hook and now - max(self._began, self._blamed) > _LONGEST_CALL:
+            self._blamed = now
+            self.blame(f"{hook} takes longer than {now - self._began:.0f} s")
+
     def _work(self) -> None:
         while (item := self._queue.get()) is not None:
             hook, arguments, answer = item
-            if self.set_aside:
-                answer.cancel()
+            if not answer.set_running_or_notify_cancel():
                 continue
+            if self.set_aside:
+                answer.set_exception(Unanswered(self.set_aside))
+                continue
+            self._began, self._working = time.monotonic(), hook
             try:
                 answer.set_result(self._hooks[hook](**arguments))
-            except BaseException as error:  # a plugin may raise anything, SystemExit too
+            except Exception as error:
                 self.blame(f"{hook} raised:\n{_own_frames(error)}")
-                if not answer.done():
-                    answer.set_exception(error)
+                answer.set_exception(error)
+            except BaseException as error:  # SystemExit, which would end whoever waits for the answer
+                self.blame(f"{hook} raised:\n{_own_frames(error)}")
+                answer.set_exception(Unanswered(type(error).__name__))
+            finally:
+                self._working = ""
 
 
 def _own_frames(error: BaseException) -> str:
@@ -91,6 +115,7 @@ class Plugins:
         self._state = state
         self._blocked = blocked
         self.fences: list[Fence] = []
+        self.refused: list[str] = []  # plugins that do not load, and why
         self.sections: dict[str, type[Struct]] = {}
         self._owners: dict[str, str] = {}  # section -> plugin
 
@@ -104,12 +129,18 @@ class Plugins:
         try:
             self.add(entry.name, entry.load())
         except BaseException as error:
-            _log.error("plugin %s does not load: %s: %s", entry.name, type(error).__name__, error)
+            self.refused.append(f"plugin {entry.name} does not load: {type(error).__name__}: {error}")
+            _log.error("%s", self.refused[-1])
 
     def add(self, name: str, module: object) -> None:
-        """Take a plugin in, and ask what it declares. Raises what pluggy has to say about unknown hooks."""
-        self._pluggy.register(module, name)
-        self._pluggy.check_pending()
+        """Take a plugin in, and ask what it declares. Raises what pluggy has to say about unknown hooks and arguments."""
+        try:
+            self._pluggy.register(module, name)
+            self._pluggy.check_pending()
+        except pluggy.PluginValidationError:
+            if self._pluggy.has_plugin(name):  # it would be checked again, and blamed on the next
+                self._pluggy.unregister(name=name)
+            raise
         callers = self._pluggy.get_hookcallers(module) or []
         found = {
             caller.name: _with_named_arguments(one)
@@ -124,15 +155,32 @@ class Plugins:
 
     def _declare(self, fence: Fence) -> None:
         try:
-            sections = fence.ask("maestro_sections").result(_LONGEST_CALL)
+            sections = fence.ask("maestro_sections").result(_LONGEST_CALL * _LONGEST_WAIT)
+        except TimeoutError:
+            fence.look_at_the_clock()
+            return
         except Exception:
             return  # told by the fence
+        if not isinstance(sections, dict):
+            fence.blame(f"maestro_sections returned {type(sections).__name__}, and not a dict of sections")
+            return
         for section, kind in sections.items():
-            if section in self._owners:
-                fence.blame(f"section {section} is already declared by plugin {self._owners[section]}")
+            wrong = self._mistake(section, kind)
+            if wrong:
+                fence.blame(wrong)
                 continue
             self._owners[section] = fence.name
             self.sections[section] = kind
+
+    def _mistake(self, section: object, kind: object) -> str:
+        """What keeps a section from being declared, or an empty string."""
+        if section in self._owners:
+            return f"section {section} is already declared by plugin {self._owners[str(section)]}"
+        if section in AgentFile.__struct_fields__:
+            return f"section {section} is Maestro's own"
+        if not isinstance(section, str) or not (isinstance(kind, type) and issubclass(kind, Struct)):
+            return f"section {section!r} is not declared by a Struct of options"
+        return ""
 
     def begin(self) -> None:
         for fence in self.fences:
@@ -160,11 +208,11 @@ class Plugins:
                 continue
             try:
                 answer = await asyncio.wait_for(
-                    asyncio.wrap_future(fence.ask(hook, **arguments)), _LONGEST_CALL
+                    asyncio.wrap_future(fence.ask(hook, **arguments)), _LONGEST_CALL * _LONGEST_WAIT
                 )
             except TimeoutError:
-                fence.blame(f"{hook} took longer than {_LONGEST_CALL:.0f} s")
-            except (Exception, asyncio.CancelledError):
+                fence.look_at_the_clock()
+            except Exception:
                 continue  # told by the fence
             else:
                 if answer is not None:
@@ -180,7 +228,7 @@ class Plugins:
             for fence in self.fences
             if fence.dropped
         )
-        return aside + behind
+        return (*self.refused, *aside, *behind)
 
     def close(self) -> None:
         for fence in self.fences:

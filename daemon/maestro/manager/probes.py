@@ -13,7 +13,7 @@ _FIRST_PAUSE = (
     0.1  # seconds; the pause grows from here to the probe's interval, so that a fast agent is seen ready fast
 )
 _GROWTH = 1.5
-_MOST_ANSWER = 4096  # bytes of an HTTP answer that are looked at
+_MOST_ANSWER = 4096  # bytes that the first line of an HTTP answer may have
 
 RunCommand = Callable[
     [tuple[str, ...], float], Awaitable[bool]
@@ -61,7 +61,8 @@ async def _ask(section: ReadinessSection, run: RunCommand) -> bool:
         host, _, port = section.tcp.rpartition(":")
         return await _can_connect(asyncio.open_connection(host.strip("[]") or "127.0.0.1", int(port)))
     assert section.unix is not None
-    return await _can_connect(asyncio.open_unix_connection(section.unix))
+    path = f"\0{section.unix[1:]}" if section.unix.startswith("@") else section.unix  # "@name" is an abstract one
+    return await _can_connect(asyncio.open_unix_connection(path))
 
 
 async def _can_connect(opening: Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]) -> bool:
@@ -73,13 +74,13 @@ async def _can_connect(opening: Awaitable[tuple[asyncio.StreamReader, asyncio.St
 async def ask_http(url: str) -> bool:
     """GET a URL; yes is a status of 200 to 399. One request, no redirects followed, as a kubelet does."""
     parts = urlsplit(url)
-    reader, writer = await asyncio.open_connection(parts.hostname, parts.port or 80)
+    reader, writer = await asyncio.open_connection(parts.hostname, parts.port or 80, limit=_MOST_ANSWER)
     try:
         path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         request = f"GET {path} HTTP/1.1\r\nHost: {parts.netloc}\r\nUser-Agent: maestro-probe\r\nAccept: */*\r\nConnection: close\r\n\r\n"
         writer.write(request.encode("ascii"))
         await writer.drain()
-        line = (await reader.read(_MOST_ANSWER)).split(b"\r\n", 1)[0].split(b" ", 2)
+        line = (await reader.readline()).split(maxsplit=2)
         return (
             len(line) >= 2
             and line[0].startswith(b"HTTP/")

@@ -8,6 +8,7 @@ import os
 import pwd
 import re
 import stat
+from math import isfinite
 
 from msgspec import Struct
 
@@ -49,9 +50,10 @@ def make(unit: Unit, agent_id: str, house: House) -> Recipe:
     env["INVOCATION_ID"] = invocation(house, agent_id)
     env["MAESTRO_UNIT"] = unit.name
     env["MAESTRO_CONTROL"] = house.control
-    if agent.type == "notify" or agent.watchdog:
+    watched = agent.watchdog is not None and isfinite(agent.watchdog)
+    if agent.type == "notify" or watched:
         env["NOTIFY_SOCKET"] = house.notify
-    if agent.watchdog:
+    if agent.watchdog and watched:
         env["WATCHDOG_USEC"] = str(int(agent.watchdog * 1e6))
     cwd = home or "/" if agent.working_directory == "~" else agent.working_directory
     return Recipe(
@@ -105,6 +107,10 @@ def _as_ordinary_user(agent: AgentSection, own_uid: int) -> tuple[None, None, tu
     if agent.user is not None and _user(agent.user).pw_uid != own_uid:
         raise CannotPrepare(
             f"cannot run as user {agent.user}: this daemon runs as uid {own_uid}, and only root may change users"
+        )
+    if agent.group is not None and _group(agent.group) != os.getegid():
+        raise CannotPrepare(
+            f"cannot run as group {agent.group}: this daemon runs as gid {os.getegid()}, and only root may change groups"
         )
     return None, None, (), _home(own_uid)
 

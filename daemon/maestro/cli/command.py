@@ -1,0 +1,115 @@
+"""What a command is, and which there are. Plain classes: dataclasses would cost 10 ms at each start."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from maestro.cli.context import Context
+
+FLAG, TEXT, COUNT = "flag", "text", "count"  # kinds of options; a count is a whole number from 0
+
+
+class Option:
+    """`--lines N`. `name` is the key under which its value reaches the command."""
+
+    __slots__ = ("choices", "default", "flags", "help", "kind", "metavar", "name")
+
+    def __init__(
+        self,
+        *flags: str,
+        help: str,
+        kind: str = FLAG,
+        metavar: str = "",
+        default: Any = None,
+        choices: tuple[str, ...] = (),
+    ) -> None:
+        self.flags = flags
+        self.help = help
+        self.kind = kind
+        self.metavar = metavar
+        self.choices = choices
+        self.default = False if kind == FLAG and default is None else default
+        self.name = max(flags, key=len).lstrip("-").replace("-", "_")
+
+
+class Argument:
+    """`NAME…`. Its values reach the command as the tuple `names`."""
+
+    __slots__ = ("metavar", "required")
+
+    def __init__(self, metavar: str = "NAME", *, required: bool = True) -> None:
+        self.metavar = metavar
+        self.required = required
+
+
+class Command:
+    __slots__ = ("argument", "help", "name", "options", "run")
+
+    def __init__(
+        self,
+        name: str,
+        help: str,
+        run: Callable[[Context, dict[str, Any]], int],
+        *,
+        argument: Argument | None = None,
+        options: tuple[Option, ...] = (),
+    ) -> None:
+        self.name = name
+        self.help = help
+        self.run = run
+        self.argument = argument
+        self.options = options
+
+
+# Understood before the command and after it.
+GLOBALS = (
+    Option("--root", kind=TEXT, metavar="DIR", help="Where the daemon has its files ($MAESTRO_ROOT)."),
+    Option(
+        "-o",
+        "--output",
+        kind=TEXT,
+        metavar="FORMAT",
+        choices=("text", "json"),
+        default="text",
+        help="text, or json for programs.",
+    ),
+    Option(
+        "--timeout", kind=TEXT, metavar="SPAN", help="Give up waiting after this long, such as 30s or 5min."
+    ),
+    Option("--no-color", help="No colours, even on a terminal ($NO_COLOR)."),
+    Option("-q", "--quiet", help="Say nothing where all went well."),
+)
+
+# In the order in which help shows them; each is a module of maestro.cli.commands that declares COMMAND.
+NAMES = (
+    "start",
+    "stop",
+    "restart",
+    "reload",
+    "kill",
+    "enable",
+    "disable",
+    "status",
+    "list",
+    "show",
+    "cat",
+    "logs",
+    "events",
+    "audit",
+    "verify",
+    "daemon-reload",
+    "daemon-reexec",
+    "shutdown",
+    "version",
+)
+
+
+def find(name: str) -> Command:
+    """The command of this name; only its module is imported."""
+    # Not importlib.import_module: importing importlib costs more than this.
+    module = __import__(f"maestro.cli.commands.{name.replace('-', '_')}", fromlist=["COMMAND"])
+    command: Command = module.COMMAND
+    return command

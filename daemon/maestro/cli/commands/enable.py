@@ -1,0 +1,7 @@
+"""maestroctl enable."""
+
+from __future__ import annotations
+
+from maestro.cli.verbs import linking
+
+COMMAND = linking("enable", "Let units start with their targets, as their install sections say.")

@@ -1,0 +1,166 @@
+"""Fake ports: what the manager needs from outside, in memory, for tests of the manager and of plugins."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+
+from maestro.ports import (
+    Batch,
+    KeeperNews,
+    LogLimits,
+    LogLine,
+    LogMark,
+    LogQuery,
+    Piece,
+    Recipe,
+    Row,
+    Saved,
+    Table,
+    UnitSources,
+)
+
+
+class FakeStore:
+    """A store that keeps all in memory. `trouble` is what every commit answers; while `gate` is not set, a commit takes its time."""
+
+    def __init__(self) -> None:
+        self.trouble: str | None = None
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.batches: list[Batch] = []
+        self.rows: list[Row] = []
+        self.reads = 0
+
+    async def load(self) -> Saved:
+        return Saved()
+
+    async def commit(self, batch: Batch) -> str | None:
+        await self.gate.wait()
+        if self.trouble is None:
+            self.batches.append(batch)
+            self.rows += [Row(seq=seq, time=time, body=body) for seq, time, body in batch.events]
+        return self.trouble
+
+    async def events(self, after: int, limit: int) -> Sequence[Row]:
+        self.reads += 1
+        return [row for row in self.rows if row.seq > after][:limit]
+
+    async def audit(self, limit: int) -> Sequence[Row]:
+        return []
+
+    async def check_audit(self) -> int | None:
+        return None
+
+    async def close(self) -> None:
+        pass
+
+
+class FakeKeeper:
+    """A keeper that only notes its orders. `orders` holds them as tuples, the verb first."""
+
+    def __init__(self) -> None:
+        self.orders: list[tuple[object, ...]] = []
+        self.recipes: dict[str, Recipe] = {}
+        self.family: dict[int, str] = {}  # pid -> agent, for `whose`
+        self.refuses: Exception | None = None  # what `spawn` raises
+
+    def asked(self, verb: str) -> list[tuple[object, ...]]:
+        """The orders of one kind, without the verb."""
+        return [order[1:] for order in self.orders if order[0] == verb]
+
+    async def hello(self, news: KeeperNews) -> Table:
+        return Table(keeper="fake", entries=(), streams={}, held={})
+
+    def spawn(self, agent: str, recipe: Recipe) -> None:
+        if self.refuses is not None:
+            raise self.refuses
+        self.recipes[agent] = recipe
+        self.orders.append(("spawn", agent))
+
+    def send(self, agent: str, signal: int, *, tree: bool) -> None:
+        self.orders.append(("send", agent, int(signal), tree))
+
+    def adopt(self, agent: str, pid: int, start: int, invocation: str) -> None:
+        self.orders.append(("adopt", agent, pid, start))
+
+    def acknowledge(self, agent: str) -> None:
+        self.orders.append(("acknowledge", agent))
+
+    def hold(self, name: str, fd: int) -> None:
+        self.orders.append(("hold", name))
+
+    def release_stream(self, name: str) -> None:
+        self.orders.append(("release_stream", name))
+
+    def whose(self, pid: int) -> str | None:
+        return self.family.get(pid)
+
+    def reexec(self) -> None:
+        self.orders.append(("reexec",))
+
+    def retire(self) -> None:
+        self.orders.append(("retire",))
+
+
+class FakeLogs:
+    """Logs that hold what a test puts into `lines`."""
+
+    def __init__(self) -> None:
+        self.lines: dict[str, list[str]] = {}
+        self.awaited: dict[str, tuple[str, Callable[[], None]]] = {}
+        self.taken: dict[str, LogLimits] = {}
+        self.trouble: OSError | None = None  # what reading raises
+
+    def take(self, name: str, fd: int, limits: LogLimits) -> None:
+        self.taken[name] = limits
+
+    def relimit(self, name: str, limits: LogLimits) -> None:
+        self.taken[name] = limits
+
+    def drop(self, name: str) -> None:
+        self.taken.pop(name, None)
+
+    def mark(self, name: str) -> LogMark:
+        return LogMark(size=0)
+
+    def note(self, name: str, text: str) -> None:
+        self.lines.setdefault(name, []).append(text)
+
+    def await_line(self, name: str, pattern: str, seen: Callable[[], None]) -> Callable[[], None]:
+        self.awaited[name] = (pattern, seen)
+        return lambda: self.awaited.pop(name, None) and None
+
+    def tail(self, name: str, lines: int) -> list[LogLine]:
+        if self.trouble is not None:
+            raise self.trouble
+        found = self.lines.get(name, [])[-lines:]
+        return [LogLine(time_ns=0, offset=at, end=at + 1, text=text) for at, text in enumerate(found)]
+
+    async def follow(self, name: str, query: LogQuery) -> AsyncIterator[LogLine]:
+        for line in self.tail(name, query.lines or len(self.lines.get(name, []))):
+            yield line
+
+    def close(self) -> None:
+        pass
+
+
+class FakeFiles:
+    """Unit directories in memory: file name -> text."""
+
+    def __init__(self, **texts: str) -> None:
+        self.texts = dict(texts)
+        self.links: dict[str, tuple[str, ...]] = {}
+
+    def read(self) -> UnitSources:
+        pieces = {name: Piece(path=f"/units/{name}", text=text.encode()) for name, text in self.texts.items()}
+        return UnitSources(files=pieces, links=self.links)
+
+    def enable(self, name: str, targets: Iterable[str], required_by: Iterable[str] = ()) -> list[str]:
+        return []
+
+    def disable(self, name: str) -> list[str]:
+        return []
+
+    def enabled(self, name: str) -> list[str]:
+        return []

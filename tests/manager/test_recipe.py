@@ -1,0 +1,175 @@
+"""From unit to recipe: who it runs as, and what it finds in its environment."""
+
+from __future__ import annotations
+
+import os
+import pwd
+from collections.abc import Callable
+from math import inf
+from pathlib import Path
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from maestro.manager import recipe
+from maestro.manager.recipe import CannotPrepare, House
+from maestro.model.values import CommandLine, EnvironmentMap, Seconds, UserName
+from maestro.ports import Recipe
+from maestro.testing.theatre import unit
+
+HOUSE = House(
+    notify="/run/notify",
+    control="/run/control.sock",
+    identity="boot:root",
+    environ={"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "HOME": "/root", "SECRET": "x", "PYTHONPATH": "/mine"},
+    uid=0,
+)
+ORDINARY = replace(HOUSE, uid=1000)
+
+
+def make(house: House = HOUSE, **options: Any) -> Recipe:
+    return recipe.make(unit("web", **options), "web#3", house)
+
+
+def refused(house: House = HOUSE, **options: Any) -> str:
+    with pytest.raises(CannotPrepare) as why:
+        make(house, **options)
+    return str(why.value)
+
+
+def test_little_of_the_daemons_environment_is_passed_on() -> None:
+    env = make().env
+    assert env.pop("INVOCATION_ID") == recipe.invocation(HOUSE, "web#3")
+    assert env == {
+        "PATH": "/usr/bin:/bin",
+        "LANG": "C.UTF-8",
+        "HOME": "/root",
+        "MAESTRO_UNIT": "web",
+        "MAESTRO_CONTROL": "/run/control.sock",
+    }
+
+
+def test_a_daemon_without_path_gives_the_usual_one() -> None:
+    assert make(replace(HOUSE, environ={})).env["PATH"] == recipe.DEFAULT_PATH
+
+
+def test_an_invocation_has_one_id_and_no_other_has_it() -> None:
+    ids = {
+        recipe.invocation(house, agent)
+        for house in (HOUSE, replace(HOUSE, identity="other"))
+        for agent in ("web#1", "web#2")
+    }
+    assert len(ids) == 4
+    assert all(len(one) == 32 and int(one, 16) >= 0 for one in ids)
+    assert recipe.invocation(HOUSE, "web#1") in ids
+
+
+def test_notify_and_watchdog_are_told_to_those_who_asked() -> None:
+    assert "NOTIFY_SOCKET" not in make().env
+    assert make(type="notify").env["NOTIFY_SOCKET"] == "/run/notify"
+    env = make(watchdog=Seconds(1.5)).env
+    assert (env["NOTIFY_SOCKET"], env["WATCHDOG_USEC"]) == ("/run/notify", "1500000")
+
+
+def test_a_watchdog_that_may_take_for_ever_is_none() -> None:
+    assert "WATCHDOG_USEC" not in make(watchdog=Seconds(inf)).env
+
+
+def test_what_maestro_says_cannot_be_overridden() -> None:
+    env = make(environment=EnvironmentMap({"MAESTRO_UNIT": "other", "INVOCATION_ID": "0", "PATH": "/mine"})).env
+    assert (env["MAESTRO_UNIT"], env["PATH"]) == ("web", "/mine")
+    assert env["INVOCATION_ID"] != "0"
+
+
+def test_the_command_sees_the_environment() -> None:
+    made = make(exec=CommandLine(("/bin/x", "${A}", "$A")), environment=EnvironmentMap({"A": "b c"}))
+    assert made.argv == ("/bin/x", "b c", "b", "c")
+
+
+# ------------------------------------------------------------------------------------------- files
+
+
+def test_environment_files_are_read_in_order(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text(
+        "# a comment\n; another\n\n  A=1\nexport B = 2\nB=two words\nC='quoted # \"'\nD=\"x\"\nE=\nF=a=b\n_G1='\n"
+        .replace("export B = 2", "export B=2")
+    )
+    (tmp_path / "b").write_text("A=later\n")
+    env = make(environment_file=(str(tmp_path / "a"), str(tmp_path / "b")), environment=EnvironmentMap({"F": "mine"})).env
+    found = {name: value for name, value in env.items() if len(name) <= 3}
+    assert found == {"A": "later", "B": "two words", "C": 'quoted # "', "D": "x", "E": "", "F": "mine", "_G1": "'"}
+
+
+def test_a_missing_file_is_an_error_unless_it_may_be_missing(tmp_path: Path) -> None:
+    missing = str(tmp_path / "missing")
+    assert refused(environment_file=(missing,)) == f"cannot read environment file {missing}: no such file or directory"
+    assert make(environment_file=(f"-{missing}",)).env["PATH"]
+
+
+def make_fifo(path: Path) -> None:
+    os.mkfifo(path)
+
+
+@pytest.mark.parametrize("make_it", [Path.mkdir, make_fifo])
+def test_what_is_no_file_is_refused_at_once(tmp_path: Path, make_it: Callable[[Path], None]) -> None:
+    make_it(tmp_path / "odd")
+    assert "cannot read environment file" in refused(environment_file=(str(tmp_path / "odd"),))
+
+
+def test_a_bad_line_is_named(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("A=1\nwhat is this\n")
+    assert refused(environment_file=(str(tmp_path / "a"),)) == f"{tmp_path}/a:2: expected NAME=VALUE"
+
+
+# ------------------------------------------------------------------------------------------- who
+
+
+def test_by_default_nothing_changes() -> None:
+    made = make()
+    assert (made.uid, made.gid, made.groups, made.cwd, made.umask) == (None, None, (), "/", 0o022)
+
+
+def test_a_user_brings_group_groups_and_home() -> None:
+    nobody = pwd.getpwnam("nobody")
+    made = make(user=UserName("nobody"), working_directory="~", umask="0077")
+    assert (made.uid, made.gid, made.cwd, made.umask) == (nobody.pw_uid, nobody.pw_gid, nobody.pw_dir, 0o077)
+    assert nobody.pw_gid in made.groups
+    assert (made.env["HOME"], made.env["USER"], made.env["LOGNAME"]) == (nobody.pw_dir, "nobody", "nobody")
+
+
+def test_users_and_groups_by_number() -> None:
+    nobody = pwd.getpwnam("nobody")
+    made = make(user=UserName(str(nobody.pw_uid)), group=UserName("4242"))
+    assert (made.uid, made.gid) == (nobody.pw_uid, 4242)
+
+
+@pytest.mark.parametrize("name", ["no-such-user", "4294967294"])
+def test_who_does_not_exist_is_named(name: str) -> None:
+    assert refused(user=UserName(name)) == f"cannot run as user {name}: no such user"
+
+
+def test_a_group_that_does_not_exist_is_named() -> None:
+    assert refused(group=UserName("no-such-group")) == "cannot run as group no-such-group: no such group"
+
+
+def test_an_ordinary_daemon_runs_agents_as_itself_only() -> None:
+    assert "only root may change users" in refused(ORDINARY, user=UserName("root"))
+    assert make(ORDINARY).uid is None
+
+
+def test_an_ordinary_daemon_does_not_leave_a_group_out_silently() -> None:
+    assert "only root may change groups" in refused(ORDINARY, group=UserName("4242"))
+    assert make(ORDINARY, group=UserName(str(os.getegid()))).gid is None
+
+
+# ------------------------------------------------------------------------------------------- probes
+
+
+def test_a_probe_runs_as_the_agent_and_silently() -> None:
+    one = unit("web", user=UserName("nobody"), type="notify", watchdog=Seconds(1), umask="0077")
+    made = recipe.make_probe(one, "probe:web#1:1", ("/bin/check", "$USER"), HOUSE)
+    assert made.argv == ("/bin/check", "nobody")
+    assert (made.uid, made.umask, made.stream) == (pwd.getpwnam("nobody").pw_uid, 0o077, None)
+    assert not {"NOTIFY_SOCKET", "WATCHDOG_USEC"} & set(made.env)
+    assert made.env["INVOCATION_ID"] != recipe.invocation(HOUSE, "web#1")

@@ -1,0 +1,176 @@
+"""A full disk and no descriptors: agents run on, it is said, and recording goes on by itself."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.system.harness import Daemon, is_alive, until
+
+pytestmark = pytest.mark.system
+
+
+def _own_mounts() -> str:
+    """Why no mount namespace of our own can be had; empty when it can."""
+    if shutil.which("unshare") is None:
+        return "unshare is not installed"
+    trial = ["unshare", "-m", "mount", "-t", "tmpfs", "-o", "size=1m", "none", "/mnt"]
+    done = subprocess.run(trial, capture_output=True, text=True, check=False)
+    return "" if done.returncode == 0 else f"no mount namespace of our own: {done.stderr.strip()}"
+
+
+@pytest.fixture
+def small(daemon: Daemon) -> Daemon:
+    """A daemon whose var is a file system of 4 MiB, in a mount namespace of its own."""
+    if why := _own_mounts():
+        pytest.skip(why)
+    var = daemon.root / "var"
+    var.mkdir()
+    daemon.prefix = ("unshare", "-m", "sh", "-c", f'mount -t tmpfs -o size=4m none "{var}" && exec "$@"', "sh")
+    return daemon
+
+
+def within(daemon: Daemon, path: str) -> Path:
+    """A path below var, as the daemon sees it."""
+    return Path(f"/proc/{daemon.keeper}/root{daemon.root}/var/{path}")
+
+
+def fill(daemon: Daemon) -> Path:
+    """Take all the room that there is; returns the file that has it."""
+    path = within(daemon, "ballast")
+    with path.open("ab", buffering=0) as file, contextlib.suppress(OSError):
+        while True:
+            file.write(b"x" * 4096)
+    return path
+
+
+LOUD = (
+    "import os, time\n"
+    "n = 0\n"
+    "while True:\n"
+    "    os.write(1, b''.join(b'%08d %s\\n' % (n + i, b'x' * 91) for i in range(40)))\n"
+    "    n += 40\n"
+    "    time.sleep(0.01)\n"
+).replace("%", "%%")
+
+
+@pytest.mark.parametrize("killed", [False, True], ids=["manager-lives", "manager-killed"])
+def test_a_full_disk_is_survived_and_told(small: Daemon, folder: Path, killed: bool) -> None:
+    daemon = small
+    loud = [sys.executable, "-I", "-S", "-c", LOUD]
+    daemon.unit("loud", agent={"exec": loud}, logs={"max_size": "64K", "max_files": 2})
+    daemon.unit("quiet", agent={"exec": ["sleep", "1000"], "restart": {"delay": "10ms"}})
+    for name in ("one", "two"):
+        daemon.unit(name, agent={"exec": ["/bin/sh", "-c", f"echo {name}; exec sleep 1000"]})
+    daemon.start()
+    daemon.call("start", units=["loud", "quiet", "one"])
+    until(lambda: daemon.status("loud")["log_size"] > 20_000)
+    pids = {name: daemon.status(name)["pid"] for name in ("loud", "quiet", "one")}
+    manager = daemon.manager()
+
+    ballast = fill(daemon)
+    assert daemon.call("stop", units=["one"])["jobs"][0]["state"] == "done"
+    assert not is_alive(pids["one"])
+    assert daemon.call("start", units=["two"])["jobs"][0]["state"] == "done"
+    os.kill(pids["quiet"], 9)
+    quiet = until(lambda: (pid := daemon.status("quiet")["pid"]) not in (0, pids["quiet"]) and pid)
+
+    def store_troubled() -> bool:
+        daemon.call("start", units=["quiet"])  # something to be written
+        fill(daemon)
+        return any("store cannot be written" in notice for notice in daemon.call("status")["notices"])
+
+    until(store_troubled, what="a notice that the store cannot be written")
+    until(lambda: "space" in daemon.status("loud")["log_trouble"].lower(), what="the log's trouble in status")
+    until(lambda: daemon.status("loud")["dropped_lines"] > 100, what="counted drops")
+    assert daemon.status("loud")["pid"] == pids["loud"]
+    assert daemon.manager() == manager
+    if killed:
+        assert manager is not None
+        daemon.new_manager(daemon.kill_manager(), within=30)
+        assert daemon.status("loud")["pid"] == pids["loud"]
+        assert daemon.status("two")["state"] == "active"
+        assert is_alive(quiet)
+        manager = daemon.manager()
+
+    ballast.unlink()
+    until(lambda: not daemon.call("status")["notices"], what="no trouble any more")
+    until(lambda: not daemon.status("loud")["log_trouble"], what="the log is written again")
+    assert daemon.status("loud")["pid"] == pids["loud"]
+    assert daemon.manager() == manager
+    folder_of = within(daemon, "log/maestro/loud")
+
+    def kept() -> bytes:
+        return b"".join(path.read_bytes() for path in sorted(folder_of.glob("*.log")))
+
+    if not killed:  # a manager that dies cannot say how much it has dropped
+        marker = re.compile(rb"^-- maestro: (\d+) lines \((\d+) bytes\) dropped: .*space.* --$", re.MULTILINE)
+        found = until(lambda: marker.search(kept()), what="how much was dropped")
+        lines = kept().splitlines()
+        at = lines.index(found[0])
+        if 0 < at < len(lines) - 1:
+            assert int(lines[at + 1].split()[0]) - int(lines[at - 1].split()[0]) == int(found[1]) + 1
+    daemon.call("stop", units=["two"])
+    events = daemon.events()
+    assert [event["seq"] for event in events] == list(range(events[0]["seq"], events[0]["seq"] + len(events)))
+    assert any(event["unit"] == "one" and event["kind"] == "stopped" for event in events) or killed
+    daemon.new_manager(daemon.kill_manager())
+    assert daemon.status("two")["state"] == "inactive"
+    assert daemon.status("quiet")["pid"] == quiet
+    assert daemon.status("loud")["pid"] == pids["loud"]
+    assert daemon.stop() == 0
+    assert not daemon.agents_of_this_root()
+
+
+def test_a_disk_that_is_full_from_the_start_keeps_nobody_from_starting(small: Daemon) -> None:
+    daemon = small
+    script = f'mount -t tmpfs -o size=64k none "{daemon.root}/var" && dd if=/dev/zero of="{daemon.root}/var/x" bs=4k 2>/dev/null; exec "$@"'
+    daemon.prefix = ("unshare", "-m", "sh", "-c", script, "sh")
+    daemon.unit("a", agent={"exec": ["sleep", "1000"]})
+    daemon.start()
+    assert daemon.call("start", units=["a"])["jobs"][0]["state"] == "done"
+    assert daemon.call("status")["notices"]
+
+
+def test_without_descriptors_some_cannot_start_and_the_others_run(daemon: Daemon) -> None:
+    if shutil.which("prlimit") is None:
+        pytest.skip("prlimit is not installed")
+    daemon.prefix = ("prlimit", "--nofile=64:64")
+    restart = {"delay": "500ms", "factor": 1, "start_limits": []}
+    for number in range(100):
+        daemon.unit(f"a{number}", agent={"exec": ["sleep", "1000"], "restart": restart})
+    daemon.start()
+    keeper, manager = daemon.keeper, daemon.manager()
+    jobs = daemon.call("start", units=["a*"])["jobs"]
+    assert len(jobs) == 100
+    units = {unit["name"]: unit for unit in daemon.call("status", detail=False)["units"] if unit["kind"] == "agent"}
+    good = [name for name, unit in units.items() if unit["state"] == "active"]
+    bad = {name: unit["cause"] for name, unit in units.items() if unit["state"] != "active"}
+    assert 10 < len(good) < 100
+    assert all("too many open files" in cause for cause in bad.values()), list(bad.values())[:3]
+    pids = {name: daemon.status(name)["pid"] for name in good}
+    assert all(map(is_alive, pids.values()))
+    assert daemon.call("stop", units=good[:10])["jobs"]
+    # What was given back is used by those that try again.
+    stopped = set(good[:10])
+
+    def recovered() -> bool:
+        now = daemon.call("status", detail=False)["units"]
+        return sum(unit["state"] == "active" and unit["name"] in bad for unit in now) >= 3
+
+    until(recovered, 20, "others have been started instead")
+    kept = {name: pid for name, pid in pids.items() if name not in stopped}
+    assert {name: daemon.status(name)["pid"] for name in kept} == kept
+    assert (daemon.keeper, daemon.manager()) == (keeper, manager)
+    assert daemon.process is not None
+    assert daemon.process.poll() is None
+    daemon.call("stop", units=["a*"])
+    assert daemon.stop() == 0
+    assert not daemon.agents_of_this_root()
