@@ -198,7 +198,8 @@ class Served:
     def start(
         self, *, limits: Limits | None = None, whose: Whose | None = None, accounts: Accounts | None = None
     ) -> Served:
-        """A manager comes to life."""
+        """A manager comes to life, after the one before has died."""
+        self.die()
 
         def begin() -> ControlServer:
             server = ControlServer(

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import msgpack
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from maestro.control.bounds import MAX_REQUEST, MAX_UNITS
@@ -17,9 +17,11 @@ values = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
     max_leaves=10,
 )
+unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 messages = st.lists(st.dictionaries(st.text(), values, max_size=5), max_size=5)
 
 
+@unhurried
 @given(messages, st.data())
 def test_frames_survive_any_cutting(sent: list[dict[str, object]], data: st.DataObject) -> None:
     stream = b"".join(encode(message) for message in sent)
@@ -32,11 +34,13 @@ def test_frames_survive_any_cutting(sent: list[dict[str, object]], data: st.Data
     assert not frames.partial
 
 
+@unhurried
 @given(st.binary(max_size=200))
 def test_any_body_is_a_map_or_an_error(body: bytes) -> None:
     assert all(isinstance(message, dict | str) for message in _fed(pack(body)))
 
 
+@unhurried
 @given(st.binary(max_size=300))
 def test_any_stream_is_messages_waiting_or_an_error(stream: bytes) -> None:
     assert all(message for message in _fed(stream) if isinstance(message, str))

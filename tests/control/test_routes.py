@@ -4,7 +4,7 @@ import inspect
 from typing import Any, get_args
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.control.fake import FakeService
 
@@ -81,6 +81,7 @@ anything: st.SearchStrategy[Any] = st.recursive(
 field_names = st.sampled_from(sorted({f for r in ROUTES for f in r.request.__struct_fields__})) | st.text()
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.sampled_from([*BY_NAME]) | anything,
     st.dictionaries(field_names, anything, max_size=4),

@@ -7,6 +7,7 @@ import json
 from maestro.cli import exits
 from maestro.cli.command import TEXT, Argument, Command, Option
 from maestro.cli.text import Paint, clean, stamp
+from maestro.control.trouble import CallError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -41,12 +42,17 @@ def _fields(context: Context, given: dict[str, Any]) -> dict[str, Any]:
         if given[option] is not None:
             fields[option] = moment(given[option], f"--{option}", context.now())
     bounded = given["since"] is not None or given["until"] is not None
-    lines = given["lines"]
-    if lines != "all":
-        fields["lines"] = int(lines) if lines.isdecimal() else (None if bounded else 10)
-    else:
-        fields["lines"] = None
+    fields["lines"] = _lines(given["lines"] or ("all" if bounded else "10"))
     return fields
+
+
+def _lines(text: str) -> int | None:
+    if text == "all":
+        return None
+    if not (text.isascii() and text.isdigit()):
+        message = f"--lines: {text[:40]!r} is not a number of lines"
+        raise CallError("bad-request", message, "write a number, or all")
+    return int(text)
 
 
 def as_text(line: dict[str, Any], paint: Paint, *, named: bool, times: bool, raw: bool) -> str:

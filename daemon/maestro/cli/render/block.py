@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from maestro.cli.render.common import View
 
 _LABEL = 11  # columns that the longest label takes
+_LONGEST = 200  # characters of a command line: some hold whole programs
 
 
 def blocks(view: View, width: int | None, paint: Paint) -> str:
@@ -100,5 +101,6 @@ def _branches(children: dict[int, list[View]], parent: int, lead: str) -> Iterat
     here = children.pop(parent, [])
     for process in here:
         last = process is here[-1]
-        yield f"{lead}{'└─' if last else '├─'}{process['pid']} {clean(process['command'])}"
+        command = clean(" ".join(process["command"].split()))
+        yield f"{lead}{'└─' if last else '├─'}{process['pid']} {cut(command, _LONGEST)}"
         yield from _branches(children, process["pid"], lead + ("  " if last else "│ "))
