@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import re
+from time import gmtime, strftime
 
 from msgspec import Struct
 
@@ -40,7 +41,7 @@ SIGNS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"(?:ImportError|SyntaxError|IndentationError): (.+)", "its Python code does not load: {0}"),
         (r"[Aa]ddress already in use", "another process holds the address it wants to listen on"),
         (
-            r"(?:ConnectionRefusedError|ECONNREFUSED)\b.*?((?:\d+\.){3}\d+[:, ]+\d+)?",
+            r"(?:ConnectionRefusedError|ECONNREFUSED)\b(?:.*?\b((?:\d+\.){3}\d+:\d+))?",
             "something it needs refused the connection {0}",
         ),
         (r"(?:MemoryError|JavaScript heap out of memory|Cannot allocate memory)", "it ran out of memory"),
@@ -53,7 +54,8 @@ SIGNS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
             "the provider's rate limit was hit",
         ),
         (r"(?:No space left on device|ENOSPC)", "the disk is full"),
-        (r"(?:Permission denied|EACCES)(?:: '?([^']+)'?)?", "it may not open {0}"),
+        (r"(?:Permission denied|EACCES): '?([^',]+)'?", "it may not open {0}"),
+        (r"(?:Permission denied|EACCES)", "it lacks a permission"),
         (r"^(\w+(?:\.\w+)*(?:Error|Exception)): (.+)", "it raised {0}: {1}"),
     )
 )
@@ -98,7 +100,8 @@ def maestro_event(event: EventNotice) -> None:
         "cause": event.words,
         "log": list(event.log[-wish.lines :]) if wish.lines else [],
     }
-    path = os.path.join(directory, f"{event.seq:012d}.json")
+    when = strftime("%Y%m%dT%H%M%S", gmtime(event.time))
+    path = os.path.join(directory, f"{when}-{event.seq:012d}.json")  # in order, also when the numbers begin anew
     with open(f"{path}.new", "w", encoding="utf-8") as file:
         json.dump(report, file, indent=1)
     os.replace(f"{path}.new", path)

@@ -50,15 +50,15 @@ def test_an_upgraded_manager_is_started_at_once_but_not_one_that_never_spoke() -
     assert manager.due == 7.0
 
 
-def test_three_managers_without_a_word_are_hopeless() -> None:
+def test_five_managers_that_die_young_are_hopeless() -> None:
     manager = respawn.Respawn(0.2)
-    for n in range(3):
+    for n in range(5):
         assert not manager.hopeless()
         manager.began(n, 0.0)
         manager.ended(KILLED, 1.0)
     assert manager.hopeless()
-    manager.began(4, 0.0)
-    manager.said_hello()
+    manager.began(6, 0.0)
+    manager.ended(KILLED, 11.0)
     assert not manager.hopeless()
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import signal
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from maestro.engine.events import Asked, Notified, Probe, Unprobe
+from maestro.engine.state import Life
 from maestro.model.unit import HealthSection, ReadinessSection
 from maestro.model.values import CommandLine, Pattern, Seconds, UserName
 from maestro.testing.fakes import FakeFiles
@@ -150,8 +152,7 @@ def test_a_log_probe_waits_for_its_line() -> None:
             assert pattern == "^up"
             seen()
             assert one.state("web") == "running"
-            await one.manager.settle()
-            assert one.logs.awaited == {}
+            assert one.carrier._probes == {}, "nothing is kept of a question that was answered"
 
     play(go())
 
@@ -278,6 +279,28 @@ def test_the_store_learns_what_an_agent_was_started_from(tmp_path: Path) -> None
             assert len(bodies) == 1
             assert bodies[0] is not None
             assert text.encode() in bodies[0]
+
+    play(go())
+
+
+def test_a_unit_whose_file_is_gone_stays_gone_for_the_next_manager() -> None:
+    """It was waiting for its next try; neither this manager nor the next may start it."""
+
+    async def go() -> None:
+        files = FakeFiles(**{"web.agent.yaml": "agent: {exec: /bin/true}\n"})
+        async with rig(files=files) as one:
+            one.catalogue.load(one.manager.world, {})
+            await begin(one)
+            one.ended("web#1", code=1)
+            await one.manager.settle()
+            assert one.state("web") == "auto-restart"
+            files.texts.clear()
+            assert one.carrier.reread().removed == ("web",)
+            await rest(100)
+            assert one.keeper.asked("spawn") == [("web#1",)]
+            saved = [batch.lives["web"] for batch in one.store.batches if "web" in batch.lives][-1]
+            assert saved is not None
+            assert msgspec.msgpack.decode(saved, type=Life) == Life(spawns=1, agent="web#1")
 
     play(go())
 

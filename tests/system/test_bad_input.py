@@ -244,7 +244,7 @@ def test_an_agent_cannot_point_us_at_a_foreign_process(
 
 
 def test_an_agent_may_name_another_of_its_own_processes(daemon: Daemon, folder: Path) -> None:
-    lines = "child = os.fork()\nif child: say(b'MAINPID=%d\\nREADY=1' % child)"
+    lines = "child = os.fork()\nif child: say(b'MAINPID=' + str(child).encode() + b'\\nREADY=1')"
     daemon.unit("forks", agent={"exec": saying(lines), "type": "notify"})
     daemon.start()
     daemon.call("start", units=["forks"])

@@ -133,15 +133,21 @@ def _pending(pid: int) -> bool:
     return not waits or any(int(line.split()[1], 16) for line in status.splitlines() if "Pnd:" in line)
 
 
-def test_told_to_end_and_without_a_manager_that_ever_speaks_the_keeper_gives_up(rig: Rig) -> None:
+def test_told_to_end_and_with_managers_that_die_of_it_the_keeper_gives_up(rig: Rig) -> None:
     manager = rig.start()
+    manager.hello()
+    pid = sleeper(manager, "a#1")
     os.kill(rig.pid, signal.SIGTERM)
-    for _ in range(2):
+    assert manager.news("told", "terminate")
+    for _ in range(4):
         manager.end(1)
         manager = rig.manager()
+        manager.hello()
+        assert manager.news("told", "terminate")
     manager.end(1)
     assert rig.wait() == 1
-    assert "no manager can be started" in rig.said()
+    assert "no manager lives long enough to end the agents: leaving 1 running" in rig.said()
+    assert is_alive(pid)
 
 
 # ------------------------------------------------------------------------------------------------ the keeper dies

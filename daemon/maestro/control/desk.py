@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import aclosing, contextmanager
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -13,19 +13,19 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from maestro import __version__
+from maestro.control import lines, views
 from maestro.control import protocol as p
-from maestro.control import views
+from maestro.control.finder import Finder
 from maestro.control.roles import Caller
 from maestro.control.service import refused
 from maestro.engine.events import Asked, Happening
 from maestro.engine.jobs import Job, JobState
-from maestro.manager import tasks
 from maestro.manager.carrier import Carrier
 from maestro.manager.catalogue import Catalogue
 from maestro.manager.loop import Manager
 from maestro.manager.plugins import Plugins
 from maestro.model.status import signal_name, signal_number
-from maestro.ports import Keeper, LogQuery, Logs, Store, UnitFiles
+from maestro.ports import Keeper, Logs, Store, UnitFiles
 
 PROGRESS = 1.0  # seconds between two words on what a verb waits for
 
@@ -56,6 +56,7 @@ class Desk:
     def __init__(self, office: Office) -> None:
         self._o = office
         self._world = office.manager.world
+        self._find = Finder(self._world, office.catalogue)
 
     # ------------------------------------------------------------------------------ who
 
@@ -74,7 +75,7 @@ class Desk:
 
     async def verb(self, caller: Caller, request: p.Verb) -> AsyncIterator[p.VerbView]:
         verb = type(request).__name__.lower()
-        names, errors = self._match(request.units)
+        names, errors = self._find.in_force(request.units)
         request_id = f"{caller.uid}:{caller.request_id}" if caller.request_id else ""
         jobs = self._o.manager.asked_before(request_id)
         if not jobs and names:
@@ -95,10 +96,10 @@ class Desk:
             yield p.VerbView(jobs=tuple(map(views.job_view, jobs)), errors=errors, changes=changes)
             return
         ends = {job.id: self._o.manager.when_done(job) for job in jobs}
-        while any(not end.done() for end in ends.values()):
-            await asyncio.wait(ends.values(), timeout=PROGRESS)
-            if any(not end.done() for end in ends.values()):
-                yield p.VerbView(jobs=self._progress(jobs, ends), errors=errors, changes=changes)
+        pending = {end for end in ends.values() if not end.done()}
+        while pending:
+            yield p.VerbView(jobs=self._progress(jobs, ends), errors=errors, changes=changes)
+            _, pending = await asyncio.wait(pending, timeout=PROGRESS)
         yield p.VerbView(jobs=self._progress(jobs, ends), errors=errors, changes=changes)
 
     def _progress(self, jobs: list[Job], ends: dict[int, asyncio.Future[Job]]) -> tuple[p.JobView, ...]:
@@ -115,7 +116,7 @@ class Desk:
             raise refused(
                 "bad-request", f"there is no signal {request.signal}", "for example TERM, HUP, USR1 or KILL"
             )
-        names, errors = self._match(request.units)
+        names, errors = self._find.match(request.units)
         for name in names:
             life = self._world.life(name)
             if not life.alive:
@@ -133,7 +134,7 @@ class Desk:
         return p.VerbView(errors=errors)
 
     async def enable(self, caller: Caller, request: p.Enable) -> AsyncIterator[p.VerbView]:
-        names, errors = self._match(request.units)
+        names, errors = self._find.in_force(request.units)
         changes: list[str] = []
         for name in names:
             unit = self._world.know(name)
@@ -153,7 +154,7 @@ class Desk:
             yield view
 
     async def disable(self, caller: Caller, request: p.Disable) -> AsyncIterator[p.VerbView]:
-        names, errors = self._match(request.units)
+        names, errors = self._find.match(request.units)
         changes: list[str] = []
         for name in names:
             with _told():
@@ -187,9 +188,9 @@ class Desk:
 
     async def status(self, caller: Caller, request: p.Status) -> p.StatusView:
         if request.units:
-            names, errors = self._match(request.units)
+            names, errors = self._find.match(request.units)
         else:
-            names, errors = sorted({*self._world.units, *self._o.catalogue.library.loaded}), {}
+            names, errors = self._find.everything(), {}
         detailed = request.detail and bool(request.units)
         found = tuple(self._unit(name, request.lines if detailed else 0, detailed) for name in names)
         own = bool(caller.agent)
@@ -204,9 +205,8 @@ class Desk:
         manager, life = self._o.manager, self._world.life(name)
         unit, loaded = self._world.units.get(name), self._o.catalogue.loaded(name)
         view = views.unit_view(name, unit, life, loaded, manager.clock.now(), manager.clock.wall())
-        enabled = bool(self._o.files.enabled(name)) if detailed else name in self._wanted()
         changes: dict[str, Any] = {
-            "enabled": enabled,
+            "enabled": self._o.catalogue.is_enabled(name),
             "hint": self._o.hints.get(name, "") if view.result != "success" else "",
         }
         if detailed and view.kind == "agent":
@@ -225,64 +225,26 @@ class Desk:
             }
         return replace(view, **changes)
 
-    def _wanted(self) -> set[str]:
-        """Units that some target pulls in: what `enable` brings about."""
-        return {
-            name
-            for unit in self._world.units.values()
-            if unit.kind == "target"
-            for name in (*unit.unit.wants, *unit.unit.requires)
-        }
-
     async def show(self, caller: Caller, request: p.Show) -> tuple[p.ShowView, ...]:
         return tuple(
             views.show_view(self._world.units[name])
-            for name in self._all(request.units)
+            for name in self._find.all(request.units)
             if name in self._world.units
         )
 
     async def cat(self, caller: Caller, request: p.Cat) -> tuple[p.CatView, ...]:
         found = []
-        for name in self._all(request.units):
+        for name in self._find.all(request.units):
             piece = self._o.catalogue.piece(name)
             pieces = ((piece[1].path, piece[1].text.decode("utf-8", "replace")),) if piece else ()
             found.append(p.CatView(name=name, pieces=pieces))
         return tuple(found)
 
     async def logs(self, caller: Caller, request: p.Logs) -> AsyncIterator[p.LineView]:
-        names = [name for name in self._all(request.units) if not name.endswith(".target")]
-        queue: asyncio.Queue[p.LineView | None] = asyncio.Queue(1000)
-        if request.follow and request.lines == 0:
-            for name in names:
-                cursor = request.cursors.get(name, self._o.logs.mark(name).size)
-                yield p.LineView(unit=name, time=0.0, text="", cursor=cursor, mark=True)
-        readers = [tasks.spawn(self._read(name, request, queue), f"logs of {name}") for name in names]
-        try:
-            open_ends = len(readers)
-            while open_ends:
-                line = await queue.get()
-                if line is None:
-                    open_ends -= 1
-                else:
-                    yield line
-        finally:
-            for reader in readers:
-                reader.cancel()
-
-    async def _read(self, name: str, request: p.Logs, queue: asyncio.Queue[p.LineView | None]) -> None:
-        query = LogQuery(
-            lines=request.lines,
-            since_ns=None if request.since is None else int(request.since * 1e9),
-            until_ns=None if request.until is None else int(request.until * 1e9),
-            grep=request.grep,
-            cursor=request.cursors.get(name),
-            follow=request.follow,
-        )
-        try:
-            async for line in self._o.logs.follow(name, query):
-                await queue.put(views.line_view(name, line))
-        finally:
-            queue.put_nowait(None) if not queue.full() else await queue.put(None)
+        names = [name for name in self._find.all(request.units) if not name.endswith(".target")]
+        async with aclosing(lines.read(self._o.logs, names, request)) as found:
+            async for line in found:
+                yield line
 
     async def events(self, caller: Caller, request: p.Events) -> AsyncIterator[p.EventView]:
         hub = self._o.manager.hub
@@ -322,39 +284,6 @@ class Desk:
         self._audit(caller, "shutdown --keep-agents" if request.keep_agents else "shutdown", "begun")
         self._o.end("leave" if request.keep_agents else "shutdown")
         return {"keep_agents": request.keep_agents}
-
-    # ------------------------------------------------------------------------------ names
-
-    def _match(self, patterns: Iterable[str]) -> tuple[list[str], dict[str, p.ErrorView]]:
-        """Units that names and globs mean, each once; globs take in what is declared, running or not."""
-        known = {*self._world.units, *self._o.catalogue.library.loaded}
-        found: dict[str, None] = {}
-        errors: dict[str, p.ErrorView] = {}
-        for pattern in patterns:
-            name = pattern.removesuffix(".agent")
-            if any(mark in pattern for mark in "*?["):
-                matching = sorted(one for one in known if fnmatchcase(one, name))
-            else:
-                matching = [name] if name in known or self._world.know(name) is not None else []
-            if matching:
-                found |= dict.fromkeys(matching)
-            else:
-                errors[pattern] = self._no_such(pattern)
-        return list(found), errors
-
-    def _all(self, patterns: Iterable[str]) -> list[str]:
-        """The same, where a name that means nothing ends the request."""
-        names, errors = self._match(patterns)
-        for error in errors.values():
-            raise refused(error.code, error.message, error.hint)
-        return names
-
-    def _no_such(self, name: str) -> p.ErrorView:
-        hint = "maestroctl list shows the units; maestroctl daemon-reload looks for new files"
-        template = self._o.catalogue.library.templates.get(name if name.endswith("@") else f"{name}@")
-        if template is not None:
-            hint = f"{template.name} is a template: name an instance, such as {template.name}1"
-        return p.ErrorView(code="no-such-unit", message=f"no unit {name}", hint=hint)
 
     # ------------------------------------------------------------------------------ who did what
 

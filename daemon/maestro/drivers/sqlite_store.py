@@ -37,23 +37,30 @@ class SqliteStore:
         self._db: aiosqlite.Connection | None = None
         self._backlog = Batch()
         self._since_pruning = 0
+        self._later = False  # there is no database yet, since the disk refused: each commit tries again
 
     async def open(self) -> str | None:
         """Open, check and migrate. Returns what an operator should know, if anything."""
-        os.makedirs(os.path.dirname(self._path), mode=0o750, exist_ok=True)
         try:
+            os.makedirs(os.path.dirname(self._path), mode=0o750, exist_ok=True)
             await self._connect()
+            await self.load()  # damage behind the first page is met here, where something can be done about it
             return None
-        except sqlite3.DatabaseError as error:
-            if isinstance(error, sqlite3.OperationalError):
-                raise
+        except (sqlite3.DatabaseError, OSError) as error:
             await self.close()
+            if isinstance(error, sqlite3.OperationalError | OSError):
+                if _has_content(self._path):  # what it knows must not be overlooked
+                    raise
+                self._later = True
+                return None
             aside = _put_aside(self._path)
             await self._connect()
             return f"the store was damaged ({error}); it was put aside as {aside}, and a new one begun"
 
     async def _connect(self) -> None:
         self._db = await aiosqlite.connect(self._path)
+        # Nobody else writes here; and without this a full disk has no room for the file that readers would share.
+        await self._db.execute("PRAGMA locking_mode=EXCLUSIVE")
         await self._db.execute("PRAGMA journal_mode=WAL")
         await self._db.execute("PRAGMA synchronous=NORMAL")
         await self._db.execute("PRAGMA busy_timeout=2000")
@@ -66,6 +73,8 @@ class SqliteStore:
         return self._db
 
     async def load(self) -> Saved:
+        if self._later:
+            return Saved()
         db = self._open
         last = await _all(db, "SELECT coalesce(max(seq), 0) FROM event")
         return Saved(
@@ -80,6 +89,8 @@ class SqliteStore:
         """Write a batch, and what an earlier one left behind. Returns why the disk refused, or None."""
         whole = _merge(self._backlog, batch)
         try:
+            if self._later:
+                await self._begin()
             await self._write(whole)
         except (sqlite3.Error, OSError) as error:
             self._backlog = whole
@@ -88,11 +99,21 @@ class SqliteStore:
         self._backlog = Batch()
         return None
 
+    async def _begin(self) -> None:
+        """Make the database that the disk had no room for."""
+        try:
+            os.makedirs(os.path.dirname(self._path), mode=0o750, exist_ok=True)
+            await self._connect()
+        except BaseException:
+            await self.close()
+            raise
+        self._later = False
+
     @property
     def backlog(self) -> bool:
         """Whether something waits for the disk."""
         pending = self._backlog
-        return bool(pending.lives or pending.jobs or pending.facts or pending.events or pending.audit)
+        return any(getattr(pending, field) for field in pending.__struct_fields__)
 
     async def _write(self, batch: Batch) -> None:
         db = self._open
@@ -131,6 +152,8 @@ class SqliteStore:
 
     async def events(self, after: int, limit: int) -> Sequence[Row]:
         """Events after a sequence number, the oldest first."""
+        if self._later:
+            return []
         rows = await _all(
             self._open, "SELECT seq, time, body FROM event WHERE seq > ? ORDER BY seq LIMIT ?", (after, limit)
         )
@@ -149,7 +172,7 @@ class SqliteStore:
         for seq, time, body, digest in await _all(
             self._open, "SELECT seq, time, body, hash FROM audit ORDER BY seq"
         ):
-            if digest != chain(before, time, body):
+            if not isinstance(body, bytes) or digest != chain(before, time, body):
                 return int(seq)
             before = digest
         return None
@@ -218,6 +241,10 @@ def _merge(old: Batch, new: Batch) -> Batch:
         events=[*old.events, *new.events][-_BACKLOG:],
         audit=[*old.audit, *new.audit],
     )
+
+
+def _has_content(path: str) -> bool:
+    return any(os.path.exists(one) and os.path.getsize(one) > 0 for one in (path, f"{path}-wal"))
 
 
 def _put_aside(path: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import chain, islice
 
 from msgspec import Struct
 
@@ -10,6 +11,8 @@ from maestro.engine.graph import Graph
 from maestro.engine.state import Goal, Life, State
 
 NEVER_SEEN = Life()
+NAMED = 3  # of those that hold a start back, in words
+LISTED = 16  # of them, in `blocked_by`
 
 
 class Blocker(Struct, frozen=True):
@@ -20,23 +23,42 @@ class Blocker(Struct, frozen=True):
     hopeless: bool = False  # it has failed, or nobody asked for it: waiting may take for ever
 
 
-def of_start(
-    name: str, graph: Graph, lives: Mapping[str, Life], known: Mapping[str, object]
-) -> list[Blocker]:
-    """Those that keep this unit from starting now."""
-    found = []
-    required = set(graph.requires.get(name, ()))
-    for other in graph.predecessors.get(name, ()):
-        if other in known:
-            blocker = _before(other, lives.get(other, NEVER_SEEN), other in required)
-            if blocker:
-                found.append(blocker)
-    for other in graph.successors.get(name, ()):
-        if lives.get(
-            other, NEVER_SEEN
-        ).must_come_down:  # a stop goes before a start, whichever way the order runs
-            found.append(Blocker(other, "is still stopping"))
-    return found
+class Hold:
+    """What holds the start of one unit back. Looks at one neighbour at a time, so that a thousand of them cost each its own change."""
+
+    __slots__ = ("_after", "_known", "_lives", "_required", "_waiting", "hopeless")
+
+    def __init__(self, name: str, graph: Graph, lives: Mapping[str, Life], known: Mapping[str, object]) -> None:
+        self._lives, self._known = lives, known
+        self._after = graph.predecessors.get(name, {})
+        self._required = frozenset(graph.requires.get(name, ()))
+        self.hopeless: dict[str, Blocker] = {}
+        self._waiting: dict[str, Blocker] = {}
+        for other in (*self._after, *graph.successors.get(name, ())):
+            self.look(other)
+
+    def __len__(self) -> int:
+        return len(self.hopeless) + len(self._waiting)
+
+    def look(self, other: str) -> None:
+        """Take in that a neighbour has changed."""
+        blocker = self._ask(other)
+        for kind in (self.hopeless, self._waiting):
+            if blocker is not None and blocker.hopeless == (kind is self.hopeless):
+                kind[other] = blocker
+            else:
+                kind.pop(other, None)
+
+    def _ask(self, other: str) -> Blocker | None:
+        life = self._lives.get(other, NEVER_SEEN)
+        if other in self._after:
+            return _before(other, life, other in self._required) if other in self._known else None
+        # A stop goes before a start, whichever way the order runs.
+        return Blocker(other, "is still stopping") if life.must_come_down else None
+
+    def first(self, count: int) -> list[Blocker]:
+        """Some of them, the hopeless ones first, for they are the news."""
+        return list(islice(chain(self.hopeless.values(), self._waiting.values()), count))
 
 
 def _before(name: str, life: Life, required: bool) -> Blocker | None:
@@ -76,15 +98,30 @@ def _unsatisfied(name: str, life: Life) -> Blocker:
     return Blocker(name, f"{what}: {life.cause}", hopeless=True)
 
 
-def of_stop(name: str, graph: Graph, lives: Mapping[str, Life]) -> list[str]:
-    """Those that must be down before this unit is stopped: what was started after it, if that is to stop as well."""
-    return [other for other in graph.successors.get(name, ()) if lives.get(other, NEVER_SEEN).must_come_down]
+def is_held_up(name: str, graph: Graph, lives: Mapping[str, Life]) -> bool:
+    """Whether something must be down before this unit is stopped: what was started after it, if that is to stop as well."""
+    return any(lives.get(other, NEVER_SEEN).must_come_down for other in graph.successors.get(name, ()))
 
 
-def tell(blockers: list[Blocker]) -> str:
-    """`waits for db, which has failed: ended with exit status 1`; the hopeless ones first, for they are the news."""
-    ordered = sorted(blockers, key=lambda blocker: not blocker.hopeless)
-    said = [f"{blocker.unit}, which {blocker.why}" for blocker in ordered[:3]]
-    if len(ordered) > 3:
-        said.append(f"{len(ordered) - 3} more")
+def face(life: Life) -> tuple[object, ...]:
+    """All of a life that its neighbours go by: while this stays the same, none of them has to be asked anew."""
+    said = life.cause if life.hopeless or life.state in _TELL_WHY else ""
+    return life.state, life.goal, life.bounce, life.completed, life.hopeless, said
+
+
+_TELL_WHY = frozenset({State.STOPPING, State.FAILED, State.COOLDOWN, State.BACKOFF})
+
+
+def tell(hold: Hold) -> str:
+    """`waits for db, which has failed: ended with exit status 1`."""
+    said = [f"{blocker.unit}, which {blocker.why}" for blocker in hold.first(NAMED)]
+    if len(hold) > NAMED:
+        said.append(f"{len(hold) - NAMED} more")
     return "waits for " + "; and for ".join(said)
+
+
+def is_news(before: Life, now: Life, count: int) -> bool:
+    """Whether what a unit waits for is worth an event: not that one of a thousand is there."""
+    if not before.blocked_by or before.hopeless or now.hopeless:
+        return before.cause != now.cause
+    return before.cause != now.cause and count <= NAMED

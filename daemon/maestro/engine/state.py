@@ -78,7 +78,7 @@ class Life(Struct, frozen=True, kw_only=True):
     halted: bool = False  # the running stop was asked for, and did not follow from a fault
     since: float = 0.0
     cause: str = ""  # why it is in this state, in words
-    blocked_by: tuple[str, ...] = ()  # units that hold its start back
+    blocked_by: tuple[str, ...] = ()  # units that hold its start back; of many, some
     hopeless: bool = False  # one of those has failed or was stopped: waiting may take for ever
     agent: str = ""  # id of the current or last agent: "researcher#17"
     pid: int = 0

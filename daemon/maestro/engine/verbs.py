@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from typing import TYPE_CHECKING
 
 from maestro.engine.events import Asked
@@ -25,9 +25,8 @@ def _start(world: World, asked: Asked) -> None:
     names = [name for name in asked.units if _may_start(world, name)]
     for name in names:
         _open(world, name, asked)
-    for name in _needed(world, names):
-        if name not in names:
-            _raise(world, name, by_hand=False)
+    for name in _needed(world, names, apart_from=set(names)):
+        _raise(world, name, by_hand=False)
     for name in names:
         _raise(world, name, by_hand=True)
     _conclude(world, names)
@@ -46,9 +45,8 @@ def _restart(world: World, asked: Asked) -> None:
     names = [name for name in asked.units if _may_start(world, name)]
     for name in names:
         _open(world, name, asked)
-    for name in _needed(world, names):
-        if name not in names:
-            _raise(world, name, by_hand=False)
+    for name in _needed(world, names, apart_from=set(names)):
+        _raise(world, name, by_hand=False)
     for name in names:
         _bounce(world, name)
     for name in world.graph.brought_down(names):
@@ -138,7 +136,7 @@ def _conclude(world: World, names: Iterable[str]) -> None:
 # ------------------------------------------------------------------------------------------- refusals
 
 
-def _needed(world: World, names: list[str]) -> list[str]:
+def _needed(world: World, names: list[str], apart_from: Container[str] = ()) -> list[str]:
     """All that these pull in, loaded; unknown names among `wants` are left out."""
     seen: set[str] = set()
     todo = list(names)
@@ -148,7 +146,7 @@ def _needed(world: World, names: list[str]) -> list[str]:
             continue
         seen.add(name)
         todo.extend((*world.graph.requires[name], *world.graph.wants[name]))
-    return sorted(seen)
+    return sorted(name for name in seen if name not in apart_from)
 
 
 def _is_known(world: World, name: str) -> bool:

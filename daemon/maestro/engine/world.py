@@ -57,6 +57,8 @@ class World:
         self._resolve = resolve
         self._pending: dict[str, int] = {}  # unit -> its pending job
         self._todo: deque[str] = deque()
+        self._in_todo: set[str] = set()
+        self._holds: dict[str, blockers.Hold] = {}  # of units that wait; made when they are asked
         self._step = Step()
         self._rings: list[
             tuple[float, str, str]
@@ -74,12 +76,14 @@ class World:
         """Load a unit, or a new version of it."""
         self.units[unit.name] = unit
         self.graph.put(unit)
+        self._holds.clear()
 
     def remove(self, name: str) -> None:
         """Forget a unit that nothing runs of."""
         self.units.pop(name, None)
         self.graph.remove(name)
         self.lives.pop(name, None)
+        self._holds.clear()
 
     def know(self, name: str) -> Unit | None:
         """The unit of that name, instantiated on demand."""
@@ -116,12 +120,13 @@ class World:
             case Tick():
                 self._ring()
             case Reread():
-                self._todo.extend(self.units)
+                self._ask_anew(self.units)
             case Looked():
                 adopt.take_up(self, event)
             case _:
                 self._hear(event)
         self.settle()
+        self._skip_empty_pauses()
         return self._step
 
     # ---------------------------------------------------------------------------------- events
@@ -218,9 +223,23 @@ class World:
     def _ring(self) -> None:
         while (at := self.next_ring()) is not None and at <= self.now:
             _, name, timer = heappop(self._rings)
-            timers = {key: when for key, when in self.life(name).timers.items() if key != timer}
-            self._change(name, timers=timers)
-            self.apply(name, machine.RINGS[timer])
+            self._ring_one(name, timer)
+
+    def _ring_one(self, name: str, timer: str) -> None:
+        timers = {key: when for key, when in self.life(name).timers.items() if key != timer}
+        self._change(name, timers=timers)
+        self.apply(name, machine.RINGS[timer])
+
+    def _skip_empty_pauses(self) -> None:
+        """A restart after no pause at all belongs to the end that it follows: one commit, and no turn of the clock."""
+        while over := sorted(name for name in self._step.lives if self._may_restart_now(name)):
+            for name in over:
+                self._ring_one(name, "restart")
+            self.settle()
+
+    def _may_restart_now(self, name: str) -> bool:
+        at = self.life(name).timers.get("restart")
+        return at is not None and at <= self.now and name in self.units
 
     # ---------------------------------------------------------------------------------- how lives change
 
@@ -240,13 +259,19 @@ class World:
         )
 
     def set_life(self, name: str, life: Life) -> None:
-        """The only way a life changes: so that its timers are wound, and the change is committed."""
-        before = self.life(name).timers
+        """The only way a life changes: so that its timers are wound, the change is committed, and those it holds back know."""
+        before = self.life(name)
         for timer, at in life.timers.items():
-            if before.get(timer) != at:
+            if before.timers.get(timer) != at:
                 heappush(self._rings, (at, name, timer))
         self.lives[name] = life
         self._step.lives.add(name)
+        if life.state is not State.WAITING:
+            self._holds.pop(name, None)
+        if self._holds and blockers.face(before) != blockers.face(life):
+            for other in self.graph.neighbours(name):
+                if other in self._holds:
+                    self._holds[other].look(name)
 
     def _change(self, name: str, **facts: object) -> None:
         self.set_life(name, replace(self.life(name), **facts))
@@ -259,8 +284,14 @@ class World:
 
     def stir(self, name: str) -> None:
         """Ask this unit and its neighbours anew what they want."""
-        self._todo.append(name)
-        self._todo.extend(self.graph.neighbours(name))
+        self._ask_anew((name, *self.graph.neighbours(name)))
+
+    def _ask_anew(self, names: Iterable[str]) -> None:
+        """Who is already to be asked will be asked once, and sees all that has changed until then."""
+        for name in names:
+            if name not in self._in_todo:
+                self._in_todo.add(name)
+                self._todo.append(name)
 
     def apply(self, name: str, moment: Input, words: str = "") -> None:
         """Put one input to one unit, through the table."""
@@ -273,7 +304,10 @@ class World:
             self._step.deeds.append(Unprobe(before.agent))
         self._step.news.extend(replace(one, state=str(outcome.life.coarse)) for one in outcome.news)
         if outcome.life != before:
-            self.stir(name)
+            if blockers.face(outcome.life) != blockers.face(before):
+                self.stir(name)
+            else:
+                self._ask_anew((name,))
             self._conclude(name)
 
     def settle(self) -> None:
@@ -282,6 +316,7 @@ class World:
         bound = 100 * (len(self.units) + 10)
         while self._todo:
             name = self._todo.popleft()
+            self._in_todo.discard(name)
             if name in self.units:
                 self._urge(name)
             turns += 1
@@ -295,22 +330,27 @@ class World:
             self.apply(name, Input.HALT)
         elif life.state is State.WAITING:
             self._try_start(name, life)
-        elif life.must_be_halted and not blockers.of_stop(name, self.graph, self.lives):
+        elif life.must_be_halted and not blockers.is_held_up(name, self.graph, self.lives):
             self.apply(name, Input.HALT)
 
     def _try_start(self, name: str, life: Life) -> None:
-        held = blockers.of_start(name, self.graph, self.lives, self.units)
-        if not held:
+        hold = self._holds.get(name)
+        if hold is None:
+            hold = self._holds[name] = blockers.Hold(name, self.graph, self.lives, self.units)
+        if not hold:
             self.apply(name, Input.GO)
             return
-        hopeless = any(one.hopeless for one in held)
         now = replace(
-            life, blocked_by=tuple(one.unit for one in held), hopeless=hopeless, cause=blockers.tell(held)
+            life,
+            blocked_by=tuple(one.unit for one in hold.first(blockers.LISTED)),
+            hopeless=bool(hold.hopeless),
+            cause=blockers.tell(hold),
         )
         if now != life:
             self.set_life(name, now)
-            self._step.news.append(Happening(unit=name, kind="waiting", words=now.cause, state="waiting"))
-            if now.hopeless != life.hopeless or now.cause != life.cause:
+            if blockers.is_news(life, now, len(hold)):
+                self._step.news.append(Happening(unit=name, kind="waiting", words=now.cause, state="waiting"))
+            if blockers.face(now) != blockers.face(life):
                 self.stir(name)
         self._conclude(name)
 

@@ -39,7 +39,7 @@ class Keeper:
         self.manager = manager
         self.lock = lock_fd
         self.link: Link | None = None
-        self.tolds: list[str] = []  # signals that no manager has been told of
+        self.tolds: list[str] = []  # for each new manager: what none was told of yet, and "terminate"
         self.trial = 0  # pid of the successor that is being tried out
         self._successor_fits = False
         self.exit_code: int | None = None
@@ -118,10 +118,11 @@ class Keeper:
             what = signals.TOLD.get(number)
             if what is None:
                 continue
-            if self.link is not None and self.manager.greeted:
-                self.tell("told", what)
-            elif what not in self.tolds:
+            connected = self.link is not None and self.manager.greeted
+            self.tell("told", what)
+            if what not in self.tolds and (what == "terminate" or not connected):
                 self.tolds.append(what)
+                self.manager.short_lives = 0
 
     def _reap(self) -> None:
         ended: list[Entry] = []
@@ -153,9 +154,7 @@ class Keeper:
         if self.manager.due is None or time.monotonic() < self.manager.due:
             return
         if "terminate" in self.tolds and self.manager.hopeless():
-            say(
-                f"no manager can be started to end the {len(self.table.entries)} agents: leaving them running"
-            )
+            say(f"no manager lives long enough to end the agents: leaving {len(self.table.by_pid)} running")
             self.exit_code = 1
             return
         try:
@@ -258,7 +257,8 @@ class Keeper:
         self.tell("table_end", self.table.keeper, wire.VERSION)
         for what in self.tolds:
             self.tell("told", what)
-        self.tolds.clear()
+        # A manager that dies of ending leaves it to the next: that word is not forgotten.
+        self.tolds = [what for what in self.tolds if what == "terminate"]
 
     # -------------------------------------------------------------------------------------------- re-exec
 

@@ -13,9 +13,7 @@ if TYPE_CHECKING:
 
 _LONGEST_PAUSE = 25  # times the first: from 0.2 s to 5 s
 _HEALTHY = 10.0  # seconds of life after which the pauses begin anew
-_WORDLESS_LIVES = (
-    3  # managers in a row that never said hello, after which "terminate" is not kept for the next
-)
+_SHORT_LIVES = 5  # managers in a row that died young: a sixth would not end things in order either
 _LINK_GRACE = 30.0  # for a manager that has closed its link to end
 
 
@@ -30,7 +28,7 @@ class Respawn:
         self.due: float | None = 0.0  # when the next is to be started; None while one runs
         self.greeted = False  # it has said hello
         self.retiring = False
-        self.wordless = 0
+        self.short_lives = 0
         self.kill_at: float | None = None
 
     def began(self, pid: int, now: float) -> None:
@@ -38,7 +36,7 @@ class Respawn:
         self.greeted, self.kill_at = False, None
 
     def said_hello(self) -> None:
-        self.greeted, self.wordless = True, 0
+        self.greeted = True
 
     def link_lost(self, now: float) -> None:
         self.kill_at = now + _LINK_GRACE
@@ -47,7 +45,6 @@ class Respawn:
         """Take in that the manager ended; returns what the operator is told, if anything."""
         lived = now - self.started
         self.pid, self.kill_at = 0, None
-        self.wordless = 0 if self.greeted else self.wordless + 1
         if self.retiring:
             return ""
         if self.greeted and os.WIFEXITED(status) and os.WEXITSTATUS(status) == EXIT_RESTART:
@@ -59,11 +56,12 @@ class Respawn:
         return f"cannot start the manager: {why}; {self._again(0.0, now)}"
 
     def hopeless(self) -> bool:
-        return self.wordless >= _WORDLESS_LIVES
+        return self.short_lives >= _SHORT_LIVES
 
     def _again(self, lived: float, now: float) -> str:
+        self.short_lives += 1
         if lived >= _HEALTHY:
-            self.pause = self.first_pause
+            self.pause, self.short_lives = self.first_pause, 0
         words = f"next start in {self.pause:g} s"
         self.due = now + self.pause
         self.pause = min(self.pause * 2, self.first_pause * _LONGEST_PAUSE)

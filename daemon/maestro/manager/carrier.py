@@ -82,6 +82,7 @@ class Carrier:
             return
 
         def answered() -> None:
+            self._probes.pop(agent, None)
             self._manager.feed(events.ProbeAnswered(agent))
 
         if section.log is not None:
@@ -193,6 +194,8 @@ class Carrier:
     def reread(self) -> Changes:
         """Read the unit files again, and let what changed take effect where it can at once."""
         changes = self._catalogue.reload(self._world)
+        for name in changes.removed:
+            self._manager.note_life(name)
         for name in (*changes.added, *changes.changed):
             self._logs.relimit(name, self.limits(name))
         self._manager.feed(events.Reread())

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Struct
 
 from maestro.engine.graph import tell_cycle
-from maestro.engine.state import State
+from maestro.engine.state import Life, State
 from maestro.engine.world import World
 from maestro.model import names
 from maestro.model.library import Library, load_all
@@ -42,6 +42,7 @@ class Catalogue:
         self._settings = settings
         self._sources: UnitSources = UnitSources(files={}, links={})
         self.library = Library({}, self._sources, settings)
+        self._linked: frozenset[str] = frozenset()  # units that .wants and .requires directories name
         self._noted: dict[str, bytes] = {}  # definitions as the store has them
 
     def load(self, world: World, definitions: Mapping[str, bytes]) -> None:
@@ -66,7 +67,9 @@ class Catalogue:
                 world.put(unit)
         removed = [name for name in before if name not in now and self._may_go(world, name)]
         for name in removed:
+            past = world.life(name)
             world.remove(name)
+            world.lives[name] = Life(spawns=past.spawns, agent=past.agent)  # no number is given twice
         return Changes(
             added=tuple(sorted(set(now) - set(before))),
             changed=tuple(sorted(name for name in now if name in before and before[name] != now[name])),
@@ -75,6 +78,8 @@ class Catalogue:
 
     def _read(self, wanted: Iterable[str]) -> None:
         self._sources = self._files.read()
+        links = (*self._sources.links.values(), *self._sources.requirements.values())
+        self._linked = frozenset(name for names in links for name in names)
         self.library = load_all(self._sources, wanted, self._settings, previous=self.library)
 
     def _may_go(self, world: World, name: str) -> bool:
@@ -105,8 +110,12 @@ class Catalogue:
 
     def is_changed(self, name: str) -> bool:
         """Whether the file on disk is another than the one in force."""
-        mine, now = self.piece(name), _piece(name, self._files.read())
-        return mine is not None and (now is None or now[1].text != mine[1].text)
+        mine = self.piece(name)
+        return mine is not None and self._files.draft(mine[1].path).text != mine[1].text
+
+    def is_enabled(self, name: str) -> bool:
+        """Whether a target's directory of links names this unit."""
+        return name in self._linked
 
     def definition(self, name: str) -> bytes | None:
         """What the store must learn before an agent of this unit starts; None when it knows."""

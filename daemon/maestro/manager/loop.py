@@ -78,14 +78,13 @@ class Manager:
             self._doom(self.world.at_work)
             raise
         for name in step.lives:
-            life = self.world.lives.get(name)
-            self._batch.lives[name] = None if life is None else _encode(life)
+            self.note_life(name)
         for job in step.jobs:
             self._keep(job)
         for happening in step.news:
             self.tell(happening)
         self._deeds.extend(step.deeds)
-        if step.lives or step.jobs or step.deeds:
+        if step.jobs or step.deeds:
             self._stir()
         self._wind()
         return step
@@ -95,6 +94,11 @@ class Manager:
         told = self.hub.number(happening, self.clock.wall())
         self._told.append(told)
         self._batch.events.append((told.seq, told.time, _encode(told)))
+        self._stir()
+
+    def note_life(self, name: str) -> None:
+        life = self.world.lives.get(name)
+        self._batch.lives[name] = None if life is None else _encode(life)
         self._stir()
 
     def note_fact(self, name: str, value: str) -> None:

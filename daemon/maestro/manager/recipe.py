@@ -8,6 +8,7 @@ import os
 import pwd
 import re
 import stat
+from functools import cache
 from math import isfinite
 
 from msgspec import Struct
@@ -129,6 +130,7 @@ def _group(name: str) -> int:
         raise CannotPrepare(f"cannot run as group {name}: no such group") from None
 
 
+@cache
 def _home(uid: int) -> str:
     try:
         return pwd.getpwuid(uid).pw_dir

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import signal
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -125,7 +126,11 @@ class Session:
         names = tuple(name for name in world.units if world.life(name).goal == "up")
         _log.info("stopping %d units", len(names))
         self.manager.feed(Asked("stop", names))
-        while any(life.state in ALIVE for life in world.lives.values()):
+        for name, life in world.lives.items():
+            if life.alive and name not in world.units:  # its rules are lost: nobody could stop it otherwise
+                _log.warning("%s: its unit is gone: SIGKILL", name)
+                self.keeper.send(life.agent, signal.SIGKILL, tree=True)
+        while any(life.state in ALIVE and name in world.units for name, life in world.lives.items()):
             changed = asyncio.Event()
             stop = self.manager.hub.listen(lambda told, changed=changed: changed.set())  # type: ignore[misc]
             try:

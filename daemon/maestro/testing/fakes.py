@@ -156,6 +156,9 @@ class FakeFiles:
         pieces = {name: Piece(path=f"/units/{name}", text=text.encode()) for name, text in self.texts.items()}
         return UnitSources(files=pieces, links=self.links)
 
+    def draft(self, path: str) -> Piece:
+        return self.read().files.get(path.removeprefix("/units/"), Piece(path=path, refused="cannot be read"))
+
     def enable(self, name: str, targets: Iterable[str], required_by: Iterable[str] = ()) -> list[str]:
         return []
 

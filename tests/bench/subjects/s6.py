@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import subprocess
+from pathlib import Path
 
 from tests.bench.life import Life
 from tests.bench.subjects import fetch
+from tests.bench.tools import CACHE
 
 
 class S6(Life):
@@ -19,6 +21,7 @@ class S6(Life):
         folder = fetch.debs("s6", ["s6", *libraries])
         found = [str(path) for path in (folder / "usr/lib").iterdir() if path.is_dir()]
         programs = [str(path) for path in (folder / "usr/bin", folder / "bin") if path.is_dir()]
+        _relocate(folder / "usr/bin/s6-svscan")
         cls._environ = {
             "LD_LIBRARY_PATH": os.pathsep.join([*found, str(folder / "lib")]),
             "PATH": os.pathsep.join([*programs, os.environ["PATH"]]),
@@ -27,6 +30,7 @@ class S6(Life):
     def begin(self) -> None:
         self._scan = self.folder / "scan"
         self._scan.mkdir()
+        (self._scan / ".bin").symlink_to(CACHE / "s6/usr/bin")
         for name in self.names:
             service = self.folder / "services" / name
             service.mkdir(parents=True)
@@ -51,3 +55,9 @@ class S6(Life):
     def status_command(self, name: str) -> list[str]:
         prefix = ["env", *(f"{key}={value}" for key, value in self._environ.items())]
         return [*prefix, "s6-svstat", str(self._scan / name)]
+
+
+def _relocate(svscan: Path) -> None:
+    """s6-svscan executes /usr/bin/s6-supervise and no other: in our copy, one that is named from its scan directory."""
+    program = svscan.read_bytes()
+    svscan.write_bytes(program.replace(b"/usr/bin/s6-supervise\0", b".//.bin//s6-supervise\0"))
