@@ -154,6 +154,7 @@ async def _assemble(where: Paths, link: KeeperLink, environ: Mapping[str, str]) 
         loop,
         lambda pid, data: carrier.notified(pid, parse(data)),
     )
+    carrier.listen = session.notify.drain
     session.server = ControlServer(
         Desk(office), link.whose, _held(table, link, "control", where.control, socket.SOCK_STREAM)
     )
@@ -184,6 +185,7 @@ def _specifiers(environ: Mapping[str, str]) -> Specifiers:
     )
 
 
+@functools.cache  # read before the keeper hands us descriptors, of which there may be too many
 def _boot_id() -> str:
     with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
         return file.read().strip()

@@ -120,9 +120,9 @@ def test_an_agent_can_name_only_a_process_of_its_own() -> None:
             one.keeper.family[101] = "web#1"
             for pid in ("1", "4242", "99999999999999999999", "-1", "x", ""):
                 notify(one, 100, MAINPID=pid)
-                assert one.manager.world.life("web").pid == 100
+                assert not any(order[0] == "follow" for order in one.keeper.orders)
             notify(one, 100, MAINPID="101")
-            assert one.manager.world.life("web").pid == 101
+            assert ("follow", "web#1", 101) in one.keeper.orders
 
     play(go())
 

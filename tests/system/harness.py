@@ -199,6 +199,7 @@ class Daemon:
 
     def wait_state(self, name: str, *states: str, within: float = 20.0) -> dict[str, Any]:
         """The status of a unit once its coarse (or fine) state is one of these."""
+
         def there() -> dict[str, Any] | None:
             unit = self.status(name)
             return unit if unit["state"] in states or unit["fine"] in states else None
@@ -206,7 +207,9 @@ class Daemon:
         try:
             return until(there, within)  # type: ignore[no-any-return]
         except pytest.fail.Exception:
-            pytest.fail(f"{name} is not {states} within {within} s:\n{json.dumps(self.status(name), indent=1)}\n{self.said()}")
+            pytest.fail(
+                f"{name} is not {states} within {within} s:\n{json.dumps(self.status(name), indent=1)}\n{self.said()}"
+            )
 
     def log(self, name: str) -> bytes:
         """All that was ever written to a unit's log and is still kept."""
@@ -277,7 +280,9 @@ class Daemon:
                 thread.join(60)
         assert not any(thread.is_alive() for thread in threads), "a client still waits after 60 s"
         if hammer.errors:
-            raise AssertionError(f"{len(hammer.errors)} of {clients} clients saw an error") from hammer.errors[0]
+            raise AssertionError(
+                f"{len(hammer.errors)} of {clients} clients saw an error"
+            ) from hammer.errors[0]
 
     def said(self) -> str:
         return self.output.read_text(errors="replace")[-8000:]

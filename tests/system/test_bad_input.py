@@ -36,7 +36,22 @@ def bystander() -> Iterator[subprocess.Popen[bytes]]:
 
 @pytest.mark.parametrize(
     "name",
-    ["../../etc/passwd", "a/b", "..", ".", "a\0b", "a\nb", "a\x1b[2J", "ä" * 100, "a b", "-", "@", "a@../b", "x" * 255, "%i"],
+    [
+        "../../etc/passwd",
+        "a/b",
+        "..",
+        ".",
+        "a\0b",
+        "a\nb",
+        "a\x1b[2J",
+        "ä" * 100,
+        "a b",
+        "-",
+        "@",
+        "a@../b",
+        "x" * 255,
+        "%i",
+    ],
 )
 def test_a_bad_name_names_no_unit(daemon: Daemon, name: str) -> None:
     daemon.unit("a", agent={"exec": ["sleep", "1000"]})
@@ -123,7 +138,9 @@ def test_bad_files_harm_nobody_else_and_each_is_told(daemon: Daemon, folder: Pat
         assert len(said) < 1000
         refused = daemon.call("start", units=[name])["errors"]
         assert name in refused, f"{name} can be started"
-    assert any(f"{len(wanted)} unit files do not load" in notice for notice in answer["notices"]), answer["notices"]
+    assert any(f"{len(wanted)} unit files do not load" in notice for notice in answer["notices"]), answer[
+        "notices"
+    ]
     assert daemon.stop() == 0
 
 
@@ -203,7 +220,9 @@ def test_garbage_on_the_notify_socket_is_left_out(daemon: Daemon, folder: Path) 
         b"", b"\0", b"\xff\xfe", b"=", b"READY", b"READY=", b"MAINPID=x\nSTATUS=y", b"MAINPID=-1", b"MAINPID=99999999999999999999",
         b"EXTEND_TIMEOUT_USEC=inf", b"WATCHDOG_USEC=-5", "STATUS=\u202e\x1b[2J".encode(), b"A" * 60_000, b"\n" * 4000, b"X=1\n" * 1000,
     ]  # fmt: skip
-    lines = f"for data in {bad!r}: say(data)\nsay(b'FDSTORE=1\\nFDNAME=x', [0, 1, 2])\nsay(b'X=1', [0] * 200)\n"
+    lines = (
+        f"for data in {bad!r}: say(data)\nsay(b'FDSTORE=1\\nFDNAME=x', [0, 1, 2])\nsay(b'X=1', [0] * 200)\n"
+    )
     lines += "say(b'STATUS=done\\nREADY=1')\n"
     daemon.unit("noisy", agent={"exec": saying(lines), "type": "notify"})
     daemon.start()
@@ -235,7 +254,9 @@ def test_an_agent_cannot_point_us_at_a_foreign_process(
     daemon.call("daemon-reload")
     daemon.call("start", units=["liar"])
     unit = daemon.status("liar")
-    mine = [pid for pid in daemon.agents_of_this_root() if b"MAINPID" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    mine = [
+        pid for pid in daemon.agents_of_this_root() if b"MAINPID" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    ]
     assert [unit["pid"]] == mine, f"status shows {unit['pid']}: {unit['processes']}"
     assert daemon.call("kill", units=["liar"], signal="CONT", whole=False)["errors"] == {}
     assert daemon.call("stop", units=["liar"])["jobs"][0]["state"] == "done"

@@ -75,7 +75,9 @@ def test_fifty_clients_see_only_waits_while_managers_die(daemon: Daemon) -> None
     assert max(hammer.waits) < 15
 
 
-def test_a_start_asked_just_before_the_managers_death_is_carried_out_once(daemon: Daemon, folder: Path) -> None:
+def test_a_start_asked_just_before_the_managers_death_is_carried_out_once(
+    daemon: Daemon, folder: Path
+) -> None:
     rounds = 12
     for number in range(rounds):
         command = ["/bin/sh", "-c", f"echo $INVOCATION_ID >> {folder}/once{number}; exec sleep 1000"]
@@ -142,14 +144,20 @@ def test_events_are_followed_without_gap_or_repeat_over_the_managers_death(daemo
     assert seen == list(range(1, len(seen) + 1))
 
 
-def test_logs_are_followed_without_gap_or_repeat_over_the_managers_death(daemon: Daemon, folder: Path) -> None:
+def test_logs_are_followed_without_gap_or_repeat_over_the_managers_death(
+    daemon: Daemon, folder: Path
+) -> None:
     truth = folder / "truth"
     truth.mkdir()
     (truth / "calm").touch()
     command = [sys.executable, "-I", "-S", str(COUNTER), str(truth), "0", "0"]
     names = ["one", "two"]
     for name in names:
-        daemon.unit(name, agent={"exec": command, "restart": {"policy": "no"}}, logs={"max_size": "4K", "max_files": 1000})
+        daemon.unit(
+            name,
+            agent={"exec": command, "restart": {"policy": "no"}},
+            logs={"max_size": "4K", "max_files": 1000},
+        )
     daemon.start()
     daemon.call("start", units=names)
     seen: dict[str, list[str]] = {name: [] for name in names}

@@ -182,7 +182,7 @@ def _difference(logged: bytes, wanted: bytes) -> str:
     for number, (one, other) in enumerate(zip(have, want, strict=False)):
         if one != other:
             return f"line {number + 1} of {len(want)} is {one!r}, not {other!r}; {len(have)} lines are there"
-    return f"{len(have)} lines, not {len(want)}; the rest: {have[len(want):][:3]!r}"
+    return f"{len(have)} lines, not {len(want)}; the rest: {have[len(want) :][:3]!r}"
 
 
 def pause(seconds: float) -> None:

@@ -107,6 +107,10 @@ class KeeperLink:
         self._family.invited(agent, invocation)
         self._order("adopt", agent, pid, start, invocation)
 
+    def follow(self, agent: str, pid: int) -> None:
+        """Answered by `spawned` with the main process there is now, or by `ended`."""
+        self._order("follow", agent, pid)
+
     def acknowledge(self, agent: str) -> None:
         self._order("acknowledge", agent)
 

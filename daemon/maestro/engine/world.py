@@ -182,8 +182,6 @@ class World:
         for key, value in event.fields.items():
             if key == "STATUS":
                 self._change(name, status=value)
-            elif key == "MAINPID":
-                self._change(name, pid=int(value))
             elif key == "EXTEND_TIMEOUT_USEC":
                 self._extend(name, int(value) / 1e6)
         if event.fields.get("WATCHDOG") == "1":

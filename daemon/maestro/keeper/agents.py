@@ -6,6 +6,7 @@ import os
 import time
 
 from maestro.keeper import adoption, child, kernel, signals
+from maestro.keeper.followers import Followers
 from maestro.keeper.spare import OUT_OF_DESCRIPTORS
 from maestro.keeper.table import Entry
 
@@ -51,6 +52,7 @@ class Agents:
         self._killed: dict[str, set[tuple[int, int]]] = {}  # doomed agent -> (pid, start) of what was killed
         self._watched: dict[str, int] = {}  # adopted agent -> pidfd of one of its processes
         self._unwatched: set[str] = set()  # adopted agents that there is no descriptor for
+        self._followers = Followers(table, around, self._lost)
         self._fresh = False  # the tree has been refreshed for this batch of orders
 
     def resume(self) -> None:
@@ -60,6 +62,8 @@ class Agents:
                 self._await_exec(entry)
             elif entry.adopted:
                 self._look_after(entry)
+            elif entry.ended is None and entry.pid != entry.session:
+                self._followers.resume(entry)
             if entry.doomed:
                 self._to_kill.add(entry.agent)
         self.finish_orders()
@@ -255,6 +259,18 @@ class Agents:
         if not left:
             self._killed.pop(entry.agent, None)
 
+    def follow(self, agent: str, pid: int) -> None:
+        """The agent has named another of its processes as its main one."""
+        entry = self._table.entries.get(agent)
+        if entry is None or entry.unconfirmed >= 0 or entry.adopted:
+            return
+        self._followers.follow(entry, pid)
+        self._answer(entry)
+
+    def _lost(self, entry: Entry) -> None:
+        self._around.tree.refresh()
+        self._tell_end(entry, self._around.tree.orphans(entry))
+
     def acknowledge(self, agent: str) -> None:
         entry = self._table.entries.get(agent)
         if entry is not None and entry.ended is not None:
@@ -266,6 +282,7 @@ class Agents:
             self._forget(entry)
 
     def _forget(self, entry: Entry) -> None:
+        self._followers.forget(entry)
         self._table.drop(entry)
         self._killed.pop(entry.agent, None)
         self._around.tree.forget(entry.agent)

@@ -60,6 +60,7 @@ class Keeper:
             "spawn": self.agents.spawn,
             "send": self.agents.send,
             "adopt": self.agents.adopt,
+            "follow": self.agents.follow,
             "acknowledge": self.agents.acknowledge,
             "let_go": self.table.let_go,
             "release_stream": self.table.release_stream,

@@ -23,6 +23,7 @@ class Entry:
         "invocation",
         "left",
         "pid",
+        "session",
         "start",
         "unconfirmed",
     )
@@ -30,6 +31,7 @@ class Entry:
     def __init__(self, agent: str, pid: int, start: int, invocation: str) -> None:
         self.agent = agent
         self.pid = pid  # of the main process; 0 where it was never found
+        self.session = pid  # that of the first main process, and so the number of the session
         self.start = start
         self.invocation = invocation  # INVOCATION_ID in the agent's environment
         self.unconfirmed = -1  # pipe on which the child reports a failed step, until its exec
@@ -56,7 +58,7 @@ class Table:
     def add(self, entry: Entry) -> None:
         self.entries[entry.agent] = entry
         if entry.pid:
-            self.by_session[entry.pid] = entry.agent
+            self.by_session[entry.session] = entry.agent
             if entry.ended is None:
                 self.by_pid[entry.pid] = entry
         if entry.invocation:
@@ -69,6 +71,14 @@ class Table:
         entry.ended = ended
         if self.by_pid.get(entry.pid) is entry:
             del self.by_pid[entry.pid]
+
+    def follow(self, entry: Entry, pid: int, start: int) -> None:
+        """Another process is the main one from now on; the end of the first means nothing any more."""
+        if self.by_pid.get(entry.pid) is entry:
+            del self.by_pid[entry.pid]
+        entry.pid, entry.start, entry.ended, entry.acknowledged = pid, start, None, False
+        self.leave(entry, ())
+        self.by_pid[pid] = entry
 
     def leave(self, entry: Entry, left: tuple[str, ...]) -> None:
         entry.left = left
@@ -83,8 +93,8 @@ class Table:
         if self.by_pid.get(entry.pid) is entry:
             del self.by_pid[entry.pid]
         # A later agent may have got the same pid, or been given the same invocation.
-        if self.by_session.get(entry.pid) == entry.agent:
-            del self.by_session[entry.pid]
+        if self.by_session.get(entry.session) == entry.agent:
+            del self.by_session[entry.session]
         if self.by_invocation.get(entry.invocation) == entry.agent:
             del self.by_invocation[entry.invocation]
 

@@ -35,6 +35,10 @@ ORDERS: dict[str, tuple[tuple[str, Any], ...]] = {
     "spawn": (("agent", str), ("recipe", dict)),  # -> spawned | cannot_spawn; a known id is answered again
     "send": (("agent", str), ("signal", int), ("tree", bool)),  # tree: every process of the agent, main first
     "adopt": (("agent", str), ("pid", int), ("start", int), ("invocation", str)),  # -> spawned | ended
+    "follow": (
+        ("agent", str),
+        ("pid", int),
+    ),  # its main process from now on -> spawned | ended, as things are
     "acknowledge": (("agent", str),),  # the exit record is in the store: forget it
     "hold": (("name", str),),  # + descriptor; replaces the one of that name
     "let_go": (("name", str),),  # of a held descriptor

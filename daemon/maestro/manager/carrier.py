@@ -35,6 +35,9 @@ class Carrier:
         self._probes: dict[str, Callable[[], object]] = {}  # agent -> how to stop asking
         self._commands: dict[str, asyncio.Future[bool]] = {}  # exec probes that run
         self._probe_number = 0
+        self._following: set[str] = set()  # agents that named another main process, until the keeper answers
+        self._early: dict[str, Ended] = {}  # ends that came before that answer
+        self.listen: Callable[[], None] = lambda: None  # takes what waits at the notify socket
         self.on_told: Callable[[str], None] = lambda what: None
         self.on_lost: Callable[[], None] = lambda: None
 
@@ -127,6 +130,8 @@ class Carrier:
     # ---------------------------------------------------------------------------------- news
 
     def spawned(self, agent: str, pid: int, start: int) -> None:
+        self._following.discard(agent)
+        self._early.pop(agent, None)  # the end of a main process that had handed over
         if not agent.startswith(_PROBE):
             self._manager.feed(events.Spawned(agent, pid, start))
 
@@ -142,6 +147,12 @@ class Carrier:
                 self._keeper.send(ended.agent, signal.SIGKILL, tree=True)
             self._command_ended(ended.agent, good=ended.code == 0)
             return
+        self.listen()  # what it said before it ended comes first: that it is ready, that another goes on for it
+        if ended.agent in self._following and ended.agent not in self._early:
+            self._early[ended.agent] = ended  # the keeper's answer says whether another goes on
+            return
+        self._following.discard(ended.agent)
+        self._early.pop(ended.agent, None)
         if not self.settle_past(ended.agent):
             self._manager.feed(ended)  # what follows is committed before the keeper forgets the record
 
@@ -175,8 +186,10 @@ class Carrier:
         if section is not None and section.notify_access == "main" and pid != self._world.life(name).pid:
             return
         fields = _checked(fields)
-        if "MAINPID" in fields and self._keeper.whose(int(fields["MAINPID"])) != agent:
-            del fields["MAINPID"]  # an agent may name a process of its own only
+        main = int(fields.pop("MAINPID", "0"))
+        if main and self._keeper.whose(main) == agent:  # an agent may name a process of its own only
+            self._following.add(agent)
+            self._keeper.follow(agent, main)
         self._manager.feed(events.Notified(agent, fields))
 
     def limits(self, name: str) -> LogLimits:

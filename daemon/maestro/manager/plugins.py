@@ -23,7 +23,9 @@ from maestro.model.unit import AgentFile
 
 _log = logging.getLogger("maestro")
 _LONGEST_QUEUE = 1000  # notices a plugin may be behind; more are dropped and counted
-_LONGEST_CALL = 10.0  # seconds a hook may take before it counts as a fault; each further such time is one more
+_LONGEST_CALL = (
+    10.0  # seconds a hook may take before it counts as a fault; each further such time is one more
+)
 _LONGEST_WAIT = 1.1  # times that, for an answer: so that who is late is seen to be
 
 

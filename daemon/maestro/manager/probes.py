@@ -61,7 +61,9 @@ async def _ask(section: ReadinessSection, run: RunCommand) -> bool:
         host, _, port = section.tcp.rpartition(":")
         return await _can_connect(asyncio.open_connection(host.strip("[]") or "127.0.0.1", int(port)))
     assert section.unix is not None
-    path = f"\0{section.unix[1:]}" if section.unix.startswith("@") else section.unix  # "@name" is an abstract one
+    path = (
+        f"\0{section.unix[1:]}" if section.unix.startswith("@") else section.unix
+    )  # "@name" is an abstract one
     return await _can_connect(asyncio.open_unix_connection(path))
 
 

@@ -90,6 +90,7 @@ class Session:
         self._closing.logs.close()
         self._closing.plugins.close()
         await self._closing.store.close()
+        self.keeper.close()
 
     # ------------------------------------------------------------------------------ ends
 

@@ -60,6 +60,7 @@ class FakeKeeper:
     """A keeper that only notes its orders. `orders` holds them as tuples, the verb first."""
 
     def __init__(self) -> None:
+        self.closed = False
         self.orders: list[tuple[object, ...]] = []
         self.recipes: dict[str, Recipe] = {}
         self.family: dict[int, str] = {}  # pid -> agent, for `whose`
@@ -83,6 +84,12 @@ class FakeKeeper:
 
     def adopt(self, agent: str, pid: int, start: int, invocation: str) -> None:
         self.orders.append(("adopt", agent, pid, start))
+
+    def close(self) -> None:
+        self.closed = True
+
+    def follow(self, agent: str, pid: int) -> None:
+        self.orders.append(("follow", agent, pid))
 
     def acknowledge(self, agent: str) -> None:
         self.orders.append(("acknowledge", agent))
