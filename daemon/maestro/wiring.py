@@ -15,7 +15,7 @@ import sys
 import time
 from collections.abc import Mapping
 
-import msgspec
+from msgspec import Struct
 
 from maestro import paths
 from maestro.control.desk import Desk, Office
@@ -27,10 +27,8 @@ from maestro.drivers.log_files import LogFiles
 from maestro.drivers.notify_socket import NotifySocket, parse
 from maestro.drivers.sqlite_store import SqliteStore
 from maestro.drivers.unit_files import UnitDirectories
-from maestro.engine.events import Asked, Looked
-from maestro.engine.jobs import Job, JobState
-from maestro.engine.state import Life
 from maestro.engine.world import World
+from maestro.manager import resume
 from maestro.manager.carrier import Carrier
 from maestro.manager.catalogue import Catalogue
 from maestro.manager.happened import Hub
@@ -42,7 +40,7 @@ from maestro.manager.session import Closing, Session
 from maestro.model.load import Settings
 from maestro.model.specifiers import Specifiers
 from maestro.paths import Paths
-from maestro.ports import Saved, Table
+from maestro.ports import Table
 
 _log = logging.getLogger("maestro")
 _LIVED_LONG_ENOUGH = 60.0  # seconds after which earlier crashes no longer count
@@ -67,6 +65,7 @@ def main() -> int:
     if LINK_VARIABLE not in os.environ:
         sys.stderr.write("maestrod: this is the manager; it is started by the keeper: run maestrod\n")
         return 2
+    os.umask(0o022)  # unit directories that others may write are refused: ours must not become so
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C goes to the keeper, which tells us
     _raise_descriptor_limit()
     try:
@@ -93,72 +92,108 @@ def _raise_descriptor_limit() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
+class Parts(Struct, frozen=True, kw_only=True):
+    """One of each."""
+
+    link: KeeperLink
+    store: SqliteStore
+    plugins: Plugins
+    files: UnitDirectories
+    catalogue: Catalogue
+    manager: Manager
+    logs: LogFiles
+    carrier: Carrier
+    crashes: CrashFile
+    trouble: str
+
+
 async def _manage(environ: Mapping[str, str]) -> int:
     where = paths.find(None, environ, os.geteuid())
-    link = KeeperLink(int(environ[LINK_VARIABLE]))
-    session = await _assemble(where, link, environ)
+    parts = await _build(where, environ)
+    session = await _begin(parts, where)
     gc.freeze()  # what is loaded now stays: no collection has to look at it again
     return await session.run()
 
 
-async def _assemble(where: Paths, link: KeeperLink, environ: Mapping[str, str]) -> Session:
-    clock, loop = HostClock(), asyncio.get_running_loop()
+async def _build(where: Paths, environ: Mapping[str, str]) -> Parts:
+    clock, boot = HostClock(), _boot_id()
+    link = KeeperLink(int(environ[LINK_VARIABLE]))
     store = SqliteStore(where.store)
     trouble = await store.open()
-    saved = await store.load()
     plugins = Plugins(where.state, blocked=tuple(filter(None, environ.get("MAESTRO_WITHOUT", "").split(","))))
     plugins.find()
     files = UnitDirectories(where.units, os.geteuid())
     catalogue = Catalogue(files, Settings(_specifiers(environ), plugins.sections))
-    hub = Hub(store)
-    manager = Manager(World(catalogue.resolve), store, clock, random.random, hub)
-    logs = LogFiles(where.logs, loop, time.time_ns)
+    manager = Manager(World(catalogue.resolve), store, clock, random.random, Hub(store))
+    logs = LogFiles(where.logs, asyncio.get_running_loop(), time.time_ns)
     house = House(
         notify=where.notify,
         control=where.control,
-        identity=f"{_boot_id()}:{where.state}",
+        identity=f"{boot}:{where.state}",
         environ=dict(environ),
         uid=os.geteuid(),
     )
     carrier = Carrier(manager, link, logs, house, catalogue)
     crashes = CrashFile(os.path.join(where.state, "crashes"))
     manager.employ(carrier.carry, functools.partial(_die, crashes))
-    _restore(manager, catalogue, saved)
-    table = await link.hello(carrier)
-    observer = Observer(manager, logs, plugins)
-    session = Session(manager, carrier, link, Closing(logs, plugins, store), EXIT_RESTART)
-    session.on_reload = lambda: _log.info("units read again: %s", carrier.reread())
-    session.open_trouble = trouble or ""
-    loop.call_later(_LIVED_LONG_ENOUGH, crashes.forgive)
-    office = Office(
-        manager=manager,
-        catalogue=catalogue,
-        carrier=carrier,
-        keeper=link,
-        logs=logs,
+    return Parts(
+        link=link,
         store=store,
-        files=files,
         plugins=plugins,
-        processes=processes.tree,
-        hints=observer.hints,
-        root=where.root,
-        keeper_pid=os.getppid(),
-        started=clock.wall(),
-        end=session.end,
-        notices=functools.partial(session.notices, catalogue),
+        files=files,
+        catalogue=catalogue,
+        manager=manager,
+        logs=logs,
+        carrier=carrier,
+        crashes=crashes,
+        trouble=trouble or "",
     )
-    _set_aside(manager, crashes)
-    _take_up(manager, carrier, logs, table, saved, session)
+
+
+async def _begin(parts: Parts, where: Paths) -> Session:
+    """Go on from store and keeper, and open the doors."""
+    manager, carrier, link, boot = parts.manager, parts.carrier, parts.link, _boot_id()
+    saved = await parts.store.load()
+    resume.restore(manager, parts.catalogue, saved, boot)
+    table = await link.hello(carrier)
+    observer = Observer(manager, parts.logs, parts.plugins)
+    session = Session(manager, carrier, link, Closing(parts.logs, parts.plugins, parts.store), EXIT_RESTART)
+    session.on_reload = lambda: _log.info("units read again: %s", carrier.reread())
+    session.open_trouble = parts.trouble
+    loop = asyncio.get_running_loop()
+    loop.call_later(_LIVED_LONG_ENOUGH, parts.crashes.forgive)
+    resume.set_aside(manager, parts.crashes.take_repeated())
+    seen = resume.take_up(carrier, parts.logs, table)
+    session.begin_with = resume.begin(manager, seen, table, saved, boot)
     session.notify = NotifySocket(
         _held(table, link, "notify", where.notify, socket.SOCK_DGRAM),
         loop,
         lambda pid, data: carrier.notified(pid, parse(data)),
     )
     carrier.listen = session.notify.drain
-    session.server = ControlServer(
-        Desk(office), link.whose, _held(table, link, "control", where.control, socket.SOCK_STREAM)
-    )
+    control = _held(table, link, "control", where.control, socket.SOCK_STREAM)
+    session.server = ControlServer(Desk(_office(parts, where, session, observer)), link.whose, control)
     return session
+
+
+def _office(parts: Parts, where: Paths, session: Session, observer: Observer) -> Office:
+    return Office(
+        manager=parts.manager,
+        catalogue=parts.catalogue,
+        carrier=parts.carrier,
+        keeper=parts.link,
+        logs=parts.logs,
+        store=parts.store,
+        files=parts.files,
+        plugins=parts.plugins,
+        processes=processes.tree,
+        hints=observer.hints,
+        root=where.root,
+        keeper_pid=os.getppid(),
+        started=parts.manager.clock.wall(),
+        end=session.end,
+        notices=functools.partial(session.notices, parts.catalogue),
+    )
 
 
 def _die(crashes: CrashFile, unit: str) -> None:
@@ -166,16 +201,6 @@ def _die(crashes: CrashFile, unit: str) -> None:
     crashes.blame(unit)
     logging.shutdown()
     os._exit(70)
-
-
-def _set_aside(manager: Manager, crashes: CrashFile) -> None:
-    unit = crashes.repeated()
-    if unit:
-        _log.error("%s: set aside after two crashes of the manager over it", unit)
-        manager.world.set_aside(
-            unit, "set aside: Maestro crashed twice over it, a bug of ours; `maestroctl start` tries again"
-        )
-        crashes.forgive()
 
 
 def _specifiers(environ: Mapping[str, str]) -> Specifiers:
@@ -189,42 +214,6 @@ def _specifiers(environ: Mapping[str, str]) -> Specifiers:
 def _boot_id() -> str:
     with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
         return file.read().strip()
-
-
-def _restore(manager: Manager, catalogue: Catalogue, saved: Saved) -> None:
-    """Go on from what was committed; after a boot only the numbers that must not be used twice."""
-    manager.hub.resume(saved.last_event)
-    lives = {name: msgspec.msgpack.decode(body, type=Life) for name, body in saved.lives.items()}
-    jobs = [msgspec.msgpack.decode(body, type=Job) for body in saved.jobs.values()]
-    if saved.facts.get("boot") != _boot_id():
-        lives = {name: Life(spawns=life.spawns, agent=life.agent) for name, life in lives.items()}
-        jobs = [job for job in jobs if job.state is not JobState.RUNNING]
-    manager.restore(lives, jobs, int(saved.facts.get("last_job", "0")))
-    catalogue.load(manager.world, saved.definitions)
-
-
-def _take_up(
-    manager: Manager, carrier: Carrier, logs: LogFiles, table: Table, saved: Saved, session: Session
-) -> None:
-    """Compare with the keeper's table and go on; on a first start begin the default target."""
-    for name, fd in table.streams.items():
-        logs.take(name, fd, carrier.limits(name))
-    running, ended = {}, {}
-    for entry in table.entries:
-        if carrier.sweep_probe(entry.agent):
-            continue
-        if entry.ended is not None:
-            ended[entry.agent] = entry.ended
-            carrier.settle_past(entry.agent)
-        else:
-            running[entry.agent] = (entry.pid, entry.start)
-    fresh_keeper = saved.facts.get("keeper") != table.keeper
-    resumed = saved.facts.get("boot") == _boot_id() and saved.facts.get("session") == "open"
-    manager.note_fact("keeper", table.keeper)
-    manager.note_fact("boot", _boot_id())
-    manager.note_fact("session", "open")
-    manager.feed(Looked(running, ended, fresh_keeper))
-    session.begin_with = None if resumed else Asked("start", ("default.target",))
 
 
 def _held(table: Table, link: KeeperLink, name: str, path: str, kind: int) -> socket.socket:

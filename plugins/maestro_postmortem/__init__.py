@@ -101,7 +101,7 @@ def maestro_event(event: EventNotice) -> None:
         "log": list(event.log[-wish.lines :]) if wish.lines else [],
     }
     when = strftime("%Y%m%dT%H%M%S", gmtime(event.time))
-    path = os.path.join(directory, f"{when}-{event.seq:012d}.json")  # in order, also when the numbers begin anew
+    path = os.path.join(directory, f"{when}-{event.seq:012d}.json")  # numbers may begin anew
     with open(f"{path}.new", "w", encoding="utf-8") as file:
         json.dump(report, file, indent=1)
     os.replace(f"{path}.new", path)

@@ -23,7 +23,9 @@ from maestro.model.unit import Unit
 from maestro.testing.fakes import FakeFiles, FakeKeeper, FakeLogs, FakeStore
 from maestro.testing.loop import LoopClock
 
-HOUSE = House(notify="/run/notify", control="/run/control.sock", identity="boot:root", environ={"PATH": "/bin"}, uid=0)
+HOUSE = House(
+    notify="/run/notify", control="/run/control.sock", identity="boot:root", environ={"PATH": "/bin"}, uid=0
+)
 SETTINGS = Settings(Specifiers(host="host", uid=0, user="root", home="/root"), {})
 
 

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from msgspec.structs import replace
+from tests.manager.rig import Rig, rest, rig, turns
 
 from maestro.engine.events import Asked, Notified, Probe, Unprobe
 from maestro.engine.state import Life
@@ -15,8 +17,6 @@ from maestro.model.values import CommandLine, Pattern, Seconds, UserName
 from maestro.testing.fakes import FakeFiles
 from maestro.testing.loop import play
 from maestro.testing.theatre import unit
-from msgspec.structs import replace
-from tests.manager.rig import Rig, rest, rig, turns
 
 
 def with_probe(**options: object) -> HealthSection:
@@ -71,7 +71,10 @@ def test_what_the_keeper_could_not_start_is_said_in_words() -> None:
             one.manager.feed(Asked("start", ("web",)))
             await one.manager.settle()
             one.carrier.cannot_spawn("web#1", "change directory to /srv", 2)
-            assert one.manager.world.life("web").cause == "cannot change directory to /srv: no such file or directory"
+            assert (
+                one.manager.world.life("web").cause
+                == "cannot change directory to /srv: no such file or directory"
+            )
 
     play(go())
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from tests.manager.rig import SETTINGS
+
 from maestro.engine.events import Asked
 from maestro.engine.state import Life, State
 from maestro.engine.world import World
 from maestro.manager.catalogue import Catalogue
 from maestro.testing.fakes import FakeFiles
-from tests.manager.rig import SETTINGS
 
 GOOD = "agent: {exec: /bin/true}\n"
 OTHER = "agent: {exec: /bin/false}\n"
@@ -74,7 +75,7 @@ def test_an_instance_is_made_of_its_template_on_demand() -> None:
     one.catalogue.reload(one.world)
     assert one.world.know("worker@eu") is not None
     assert one.world.units["worker@eu"].agent is not None
-    assert tuple(one.world.units["worker@eu"].agent.exec) == ("/bin/echo", "eu")  # type: ignore[union-attr]
+    assert tuple(one.world.units["worker@eu"].agent.exec) == ("/bin/echo", "eu")
     assert one.world.know("worker@") is None
 
 

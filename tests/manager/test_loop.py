@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from math import inf
+from typing import Any
 
 import pytest
+from tests.manager.rig import rest, rig, turns
 
 from maestro.engine.events import Asked, Ended
 from maestro.engine.jobs import Job, JobState
@@ -14,7 +16,6 @@ from maestro.model.unit import RestartSection
 from maestro.model.values import Seconds
 from maestro.testing.loop import play
 from maestro.testing.theatre import unit
-from tests.manager.rig import rest, rig, turns
 
 
 def test_deeds_leave_only_when_the_store_has_them() -> None:
@@ -62,7 +63,7 @@ def test_a_disk_that_refuses_for_long_is_asked_at_a_steady_rate() -> None:
                 tries += 1
                 return await commit(batch)  # type: ignore[arg-type]
 
-            one.store.commit = counted  # type: ignore[assignment]
+            one.store.commit = counted  # type: ignore[method-assign]
             one.store.trouble = "no"
             for number in range(50):
                 one.manager.note_fact("n", str(number))
@@ -94,6 +95,7 @@ def test_the_end_of_a_job_is_told_after_its_commit() -> None:
 def test_waiting_for_what_was_fed_ends_while_more_is_fed() -> None:
     async def go() -> None:
         async with rig(unit()) as one:
+
             async def feed_for_ever() -> None:
                 while True:
                     one.manager.note_fact("busy", "very")
@@ -125,12 +127,19 @@ def test_a_restart_comes_when_its_pause_is_over() -> None:
 
 
 @pytest.mark.parametrize("span", [inf, 3e8])
-def test_a_timer_may_be_further_off_than_a_loop_can_count(span: float, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_timer_may_be_further_off_than_a_loop_can_count(
+    span: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def go() -> None:
         asked: list[float] = []
         running = asyncio.get_running_loop()
         call_later = running.call_later
-        monkeypatch.setattr(running, "call_later", lambda delay, *what: asked.append(delay) or call_later(delay, *what))
+
+        def noted(delay: float, *what: Any) -> asyncio.TimerHandle:
+            asked.append(delay)
+            return call_later(delay, *what)
+
+        monkeypatch.setattr(running, "call_later", noted)
         async with rig(unit(restart=RestartSection(reset_after=Seconds(span)))) as one:
             one.manager.feed(Asked("start", ("web",)))
             one.spawned("web#1")
@@ -171,13 +180,17 @@ def test_only_so_many_jobs_are_remembered(monkeypatch: pytest.MonkeyPatch) -> No
         async with rig(unit("a.target")) as one:
             ends = []
             for _ in range(5):
-                ends.append(one.manager.when_done(one.manager.feed(Asked("start", ("a.target",), "r")).jobs[0]))
+                ends.append(
+                    one.manager.when_done(one.manager.feed(Asked("start", ("a.target",), "r")).jobs[0])
+                )
                 ends.append(one.manager.when_done(one.manager.feed(Asked("stop", ("a.target",))).jobs[0]))
             await one.manager.settle()
             assert all(end.done() for end in ends)
             assert len(one.manager.finished) == 3
             kept = {number for batch in one.store.batches for number, body in batch.jobs.items() if body}
-            gone = {number for batch in one.store.batches for number, body in batch.jobs.items() if body is None}
+            gone = {
+                number for batch in one.store.batches for number, body in batch.jobs.items() if body is None
+            }
             assert kept - gone == set(one.manager.finished)
 
     play(go())

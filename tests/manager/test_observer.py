@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from types import SimpleNamespace
+
+from tests.manager.rig import Rig, really, rig, until
 
 from maestro.engine.events import Asked
 from maestro.hooks import EndNotice, EventNotice, hook
 from maestro.manager.observer import Observer
 from maestro.manager.plugins import Plugins
 from maestro.testing.theatre import unit
-from tests.manager.rig import Rig, really, rig, until
 
 
 async def crash(one: Rig, number: int, code: int) -> None:
@@ -21,9 +23,11 @@ async def crash(one: Rig, number: int, code: int) -> None:
     await one.manager.settle()
 
 
-def explaining(explain: object) -> Plugins:
+def explaining(explain: Callable[[EndNotice], str | None]) -> Plugins:
     plugins = Plugins("/nowhere")
-    plugins.add("wise", SimpleNamespace(maestro_explain_end=hook(explain), maestro_event=hook(lambda event: None)))  # type: ignore[type-var]
+    plugins.add(
+        "wise", SimpleNamespace(maestro_explain_end=hook(explain), maestro_event=hook(lambda event: None))
+    )
     return plugins
 
 

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 from msgspec import Struct
+from tests.manager.rig import really, until
 
 from maestro import hooks
 from maestro.hooks import EndNotice, EventNotice, hook
 from maestro.manager import plugins as fencing
 from maestro.manager.plugins import Plugins
-from tests.manager.rig import really, until
 
 END = EndNotice(unit="web", command=("web",), code=1, signal=None, log=())
 
@@ -25,7 +25,9 @@ class Options(Struct, frozen=True, kw_only=True):
 
 
 def notice(number: int = 1) -> EventNotice:
-    return EventNotice(seq=number, time=0.0, unit="web", kind="ready", words="", state="active", agent="web#1")
+    return EventNotice(
+        seq=number, time=0.0, unit="web", kind="ready", words="", state="active", agent="web#1"
+    )
 
 
 def module(**functions: Any) -> Any:
@@ -89,7 +91,9 @@ def test_a_hook_may_take_only_some_arguments(plugins: Plugins) -> None:
     assert really(plugins.first("maestro_explain_end", end=END)) == "who knows"
 
 
-def test_a_hook_that_raises_is_told_with_its_own_frames(plugins: Plugins, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_hook_that_raises_is_told_with_its_own_frames(
+    plugins: Plugins, caplog: pytest.LogCaptureFixture
+) -> None:
     def maestro_explain_end(end: EndNotice) -> str:
         raise ValueError("my own mistake")
 
@@ -130,7 +134,9 @@ def test_too_many_faults_set_a_plugin_aside(plugins: Plugins) -> None:
     assert not plugins.listens
 
 
-def test_a_hanging_hook_holds_nobody_up_and_is_set_aside(plugins: Plugins, impatient: None, gate: threading.Event) -> None:
+def test_a_hanging_hook_holds_nobody_up_and_is_set_aside(
+    plugins: Plugins, impatient: None, gate: threading.Event
+) -> None:
     heard: list[int] = []
     plugins.add("stuck", module(maestro_event=lambda event: gate.wait() and None))
     plugins.add("good", module(maestro_event=lambda event: heard.append(event.seq)))
@@ -151,7 +157,9 @@ def test_a_hanging_hook_holds_nobody_up_and_is_set_aside(plugins: Plugins, impat
     assert plugins.fences[1].faults == 0
 
 
-def test_an_answer_is_not_waited_for_for_ever(plugins: Plugins, impatient: None, gate: threading.Event) -> None:
+def test_an_answer_is_not_waited_for_for_ever(
+    plugins: Plugins, impatient: None, gate: threading.Event
+) -> None:
     plugins.add("stuck", module(maestro_explain_end=lambda end: gate.wait() and None))
     plugins.add("good", module(maestro_explain_end=lambda end: "an answer"))
     assert really(plugins.first("maestro_explain_end", end=END)) == "an answer"
@@ -197,7 +205,9 @@ def test_a_bad_declaration_is_left_out(
     assert says in caplog.text
 
 
-def test_a_declaration_that_hangs_is_left_out(plugins: Plugins, impatient: None, gate: threading.Event) -> None:
+def test_a_declaration_that_hangs_is_left_out(
+    plugins: Plugins, impatient: None, gate: threading.Event
+) -> None:
     plugins.add("stuck", module(maestro_sections=lambda: gate.wait() and {}))
     assert plugins.sections == {}
     assert plugins.fences[0].faults == 1
@@ -229,12 +239,16 @@ def test_an_unknown_hook_is_refused_with_a_sentence_and_harms_no_other(
     )
     plugins.find()
     assert [fence.name for fence in plugins.fences] == ["good"]
-    assert plugins.notices[0].startswith("plugin bad does not load: PluginValidationError: unknown hook 'maestro_evnt'")
+    assert plugins.notices[0].startswith(
+        "plugin bad does not load: PluginValidationError: unknown hook 'maestro_evnt'"
+    )
     assert plugins.notices[1].startswith("plugin worse does not load: PluginValidationError: ")
     assert not plugins.listens
 
 
-@pytest.mark.parametrize("what", [ImportError("no module named torch"), SystemExit("go away"), SyntaxError("what")])
+@pytest.mark.parametrize(
+    "what", [ImportError("no module named torch"), SystemExit("go away"), SyntaxError("what")]
+)
 def test_a_plugin_that_does_not_load_is_left_out(
     plugins: Plugins, monkeypatch: pytest.MonkeyPatch, what: BaseException
 ) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import pwd
 from collections.abc import Callable
-from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,13 @@ HOUSE = House(
     notify="/run/notify",
     control="/run/control.sock",
     identity="boot:root",
-    environ={"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "HOME": "/root", "SECRET": "x", "PYTHONPATH": "/mine"},
+    environ={
+        "PATH": "/usr/bin:/bin",
+        "LANG": "C.UTF-8",
+        "HOME": "/root",
+        "SECRET": "x",
+        "PYTHONPATH": "/mine",
+    },
     uid=0,
 )
 ORDINARY = replace(HOUSE, uid=1000)
@@ -72,12 +77,10 @@ def test_notify_and_watchdog_are_told_to_those_who_asked() -> None:
     assert (env["NOTIFY_SOCKET"], env["WATCHDOG_USEC"]) == ("/run/notify", "1500000")
 
 
-def test_a_watchdog_that_may_take_for_ever_is_none() -> None:
-    assert "WATCHDOG_USEC" not in make(watchdog=Seconds(inf)).env
-
-
 def test_what_maestro_says_cannot_be_overridden() -> None:
-    env = make(environment=EnvironmentMap({"MAESTRO_UNIT": "other", "INVOCATION_ID": "0", "PATH": "/mine"})).env
+    env = make(
+        environment=EnvironmentMap({"MAESTRO_UNIT": "other", "INVOCATION_ID": "0", "PATH": "/mine"})
+    ).env
     assert (env["MAESTRO_UNIT"], env["PATH"]) == ("web", "/mine")
     assert env["INVOCATION_ID"] != "0"
 
@@ -92,18 +95,32 @@ def test_the_command_sees_the_environment() -> None:
 
 def test_environment_files_are_read_in_order(tmp_path: Path) -> None:
     (tmp_path / "a").write_text(
-        "# a comment\n; another\n\n  A=1\nexport B = 2\nB=two words\nC='quoted # \"'\nD=\"x\"\nE=\nF=a=b\n_G1='\n"
-        .replace("export B = 2", "export B=2")
+        "# a comment\n; another\n\n  A=1\nexport B = 2\nB=two words\nC='quoted # \"'\nD=\"x\"\nE=\nF=a=b\n_G1='\n".replace(
+            "export B = 2", "export B=2"
+        )
     )
     (tmp_path / "b").write_text("A=later\n")
-    env = make(environment_file=(str(tmp_path / "a"), str(tmp_path / "b")), environment=EnvironmentMap({"F": "mine"})).env
+    env = make(
+        environment_file=(str(tmp_path / "a"), str(tmp_path / "b")), environment=EnvironmentMap({"F": "mine"})
+    ).env
     found = {name: value for name, value in env.items() if len(name) <= 3}
-    assert found == {"A": "later", "B": "two words", "C": 'quoted # "', "D": "x", "E": "", "F": "mine", "_G1": "'"}
+    assert found == {
+        "A": "later",
+        "B": "two words",
+        "C": 'quoted # "',
+        "D": "x",
+        "E": "",
+        "F": "mine",
+        "_G1": "'",
+    }
 
 
 def test_a_missing_file_is_an_error_unless_it_may_be_missing(tmp_path: Path) -> None:
     missing = str(tmp_path / "missing")
-    assert refused(environment_file=(missing,)) == f"cannot read environment file {missing}: no such file or directory"
+    assert (
+        refused(environment_file=(missing,))
+        == f"cannot read environment file {missing}: no such file or directory"
+    )
     assert make(environment_file=(f"-{missing}",)).env["PATH"]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from tests.manager.rig import Rig, turns
 
 from maestro.engine.events import Asked
 from maestro.manager import tasks
@@ -13,7 +14,6 @@ from maestro.manager.session import Closing, Session
 from maestro.model.unit import Unit
 from maestro.testing.loop import play
 from maestro.testing.theatre import unit
-from tests.manager.rig import Rig, turns
 
 
 class Door:
@@ -90,7 +90,10 @@ def test_a_second_terminate_kills() -> None:
         await turns()
         stage.rig.carrier.told("terminate")
         await turns()
-        assert [(agent, number) for agent, number, _ in stage.rig.keeper.asked("send")] == [("web#1", 15), ("web#1", 9)]
+        assert [(agent, number) for agent, number, _ in stage.rig.keeper.asked("send")] == [
+            ("web#1", 15),
+            ("web#1", 9),
+        ]
         stage.rig.ended("web#1", code=None, signal=9)
         assert await stage.task == 0
 
@@ -158,7 +161,7 @@ def test_a_bug_in_the_committer_ends_the_manager() -> None:
         async def broken(batch: object) -> str | None:
             raise ZeroDivisionError
 
-        stage.rig.store.commit = broken  # type: ignore[assignment]
+        stage.rig.store.commit = broken  # type: ignore[method-assign]
         stage.rig.manager.note_fact("a", "b")
         with pytest.raises(ZeroDivisionError):
             await stage.task

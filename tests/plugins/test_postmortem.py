@@ -6,12 +6,12 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-import maestro_postmortem
 import pytest
-from maestro_postmortem import Postmortem, maestro_begin, maestro_event, maestro_explain_end, maestro_sections
 
+import maestro_postmortem
 from maestro.hooks import EndNotice, EventNotice, Places
 from maestro.model.load import Settings, load_text
+from maestro_postmortem import Postmortem, maestro_begin, maestro_event, maestro_explain_end, maestro_sections
 
 
 @pytest.fixture
@@ -37,21 +37,36 @@ def explain(*lines: str, code: int | None = 1, signal: int | None = None) -> str
             "Python found no module x: is it installed in the environment that `exec` uses?",
         ),
         ("SyntaxError: invalid syntax", "its Python code does not load: invalid syntax"),
-        ("OSError: [Errno 98] Address already in use", "another process holds the address it wants to listen on"),
-        ("Error: listen EADDRINUSE: address already in use 127.0.0.1:1", "another process holds the address it wants to listen on"),
-        ("ConnectionRefusedError: [Errno 111] Connection refused", "something it needs refused the connection"),
+        (
+            "OSError: [Errno 98] Address already in use",
+            "another process holds the address it wants to listen on",
+        ),
+        (
+            "Error: listen EADDRINUSE: address already in use 127.0.0.1:1",
+            "another process holds the address it wants to listen on",
+        ),
+        (
+            "ConnectionRefusedError: [Errno 111] Connection refused",
+            "something it needs refused the connection",
+        ),
         (
             "Error: connect ECONNREFUSED 127.0.0.1:6379",
             "something it needs refused the connection 127.0.0.1:6379",
         ),
         ("MemoryError", "it ran out of memory"),
-        ("FATAL ERROR: Reached heap limit Allocation failed - JavaScript heap out of memory", "it ran out of memory"),
+        (
+            "FATAL ERROR: Reached heap limit Allocation failed - JavaScript heap out of memory",
+            "it ran out of memory",
+        ),
         ("openai.AuthenticationError: Error code: 401", "the provider did not accept its credentials"),
         ("HTTP/1.1 429 Too Many Requests", "the provider's rate limit was hit"),
         ("OSError: [Errno 28] No space left on device", "the disk is full"),
         ("PermissionError: [Errno 13] Permission denied: '/srv/x'", "it may not open /srv/x"),
         ("sh: 1: ./run: Permission denied", "it lacks a permission"),
-        ("httpx.ReadTimeoutError: it took {too} long", "it raised httpx.ReadTimeoutError: it took {too} long"),
+        (
+            "httpx.ReadTimeoutError: it took {too} long",
+            "it raised httpx.ReadTimeoutError: it took {too} long",
+        ),
         ("ValueError: 3", "it raised ValueError: 3"),
     ],
 )
@@ -98,7 +113,12 @@ def test_an_end_that_needs_a_person_is_reported(place: Path, kind: str) -> None:
     maestro_event(event(7, kind))
     [report] = reports(place)
     assert report["log"] == [f"line {number}" for number in range(10, 30)]
-    assert (report["unit"], report["agent"], report["event"], report["cause"]) == ("web", "web#1", kind, "ended with 1")
+    assert (report["unit"], report["agent"], report["event"], report["cause"]) == (
+        "web",
+        "web#1",
+        kind,
+        "ended with 1",
+    )
     assert report["time"] == 1e9 + 7
 
 
@@ -122,7 +142,9 @@ def test_numbers_that_begin_anew_do_not_cost_the_new_reports(place: Path) -> Non
     """After the store was lost, events count from 1 again."""
     for seq, time in ((9000, 1.0), (9001, 2.0), (1, 100.0), (2, 101.0)):
         notice = event(seq, section=Postmortem(keep=2))
-        maestro_event(EventNotice(**{**{f: getattr(notice, f) for f in notice.__struct_fields__}, "time": time}))
+        maestro_event(
+            EventNotice(**{**{f: getattr(notice, f) for f in notice.__struct_fields__}, "time": time})
+        )
     assert [report["time"] for report in reports(place)] == [100.0, 101.0]
 
 

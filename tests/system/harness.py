@@ -37,6 +37,11 @@ def until(question: Callable[[], Any], within: float = 20.0, what: str = "") -> 
     return answer
 
 
+def pause(seconds: float) -> None:
+    """Let time pass, to strike at a random moment. Nothing is waited for: for that there is `until`."""
+    select.select([], [], [], seconds)
+
+
 class Hammer:
     """What clients met that asked without a pause."""
 

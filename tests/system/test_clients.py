@@ -8,16 +8,15 @@ import random
 import socket
 import sys
 import threading
-import time
 from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.system.harness import Daemon, is_alive, pause, until
 
 from maestro.control.frames import encode, replies
-from tests.system.harness import Daemon, is_alive, until
 
 pytestmark = pytest.mark.system
 
@@ -65,7 +64,7 @@ def test_fifty_clients_see_only_waits_while_managers_die(daemon: Daemon) -> None
     with daemon.hammered(50, detail=False) as hammer:
         until(lambda: len(hammer.waits) >= 50 or hammer.errors)
         for blow in range(10):
-            time.sleep(chance.uniform(0, 0.3))  # a random moment
+            pause(chance.uniform(0, 0.3))  # a random moment
             daemon.new_manager(daemon.kill_manager())
             if blow in (3, 7):
                 started = daemon.call("hello")["started"]
@@ -89,7 +88,7 @@ def test_a_start_asked_just_before_the_managers_death_is_carried_out_once(
             line.ask("hello", "hello")
             line.answer()
             line.ask(f"start-{number}", "start", units=[f"once{number}"])
-            time.sleep(number * 0.001)  # from before it is read to after it is committed
+            pause(number * 0.001)  # from before it is read to after it is committed
             daemon.kill_manager()
         daemon.new_manager(dead)
         jobs = []

@@ -11,7 +11,6 @@ import sys
 from pathlib import Path
 
 import pytest
-
 from tests.system.harness import Daemon, is_alive, until
 
 pytestmark = pytest.mark.system
@@ -68,9 +67,9 @@ LOUD = (
 ).replace("%", "%%")
 
 
-@pytest.mark.parametrize("killed", [False, True], ids=["manager-lives", "manager-killed"])
-def test_a_full_disk_is_survived_and_told(small: Daemon, folder: Path, killed: bool) -> None:
-    daemon = small
+@pytest.mark.parametrize("manager_is", ["left alone", "killed", "renewed"])
+def test_a_full_disk_is_survived_and_told(small: Daemon, manager_is: str) -> None:
+    daemon, killed = small, manager_is != "left alone"
     loud = [sys.executable, "-I", "-S", "-c", LOUD]
     daemon.unit("loud", agent={"exec": loud}, logs={"max_size": "512K", "max_files": 4})
     daemon.unit("quiet", agent={"exec": ["sleep", "1000"], "restart": {"delay": "10ms"}})
@@ -101,7 +100,11 @@ def test_a_full_disk_is_survived_and_told(small: Daemon, folder: Path, killed: b
     assert daemon.manager() == manager
     if killed:
         assert manager is not None
-        daemon.new_manager(daemon.kill_manager(), within=30)
+        if manager_is == "killed":
+            daemon.new_manager(daemon.kill_manager(), within=30)
+        else:
+            daemon.call("daemon-reexec")
+            daemon.new_manager(manager, within=30)
         assert daemon.status("loud")["pid"] == pids["loud"]
         assert daemon.status("two")["state"] == "active"
         assert is_alive(quiet)

@@ -8,15 +8,13 @@ import random
 import re
 import signal
 import sys
-import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import pytest
-
-from tests.system.harness import Daemon, cmdline, is_alive, until
+from tests.system.harness import Daemon, cmdline, is_alive, pause, until
 
 pytestmark = pytest.mark.system
 
@@ -122,7 +120,7 @@ class Herd:
                 for i, lines, status in expected
             )
             if cut not in self.truth(name):
-                until(lambda name=name, size=len(wanted): len(self.daemon.log(name)) >= size, 10)  # type: ignore[misc]
+                until(lambda n=name, w=wanted: len(self.daemon.log(n)) >= len(w), 10)  # type: ignore[misc]
             logged = self.daemon.log(name)
             if cut in self.truth(name):
                 kept = [line for line in logged.splitlines(True) if cut.encode() in line]
@@ -183,11 +181,6 @@ def _difference(logged: bytes, wanted: bytes) -> str:
         if one != other:
             return f"line {number + 1} of {len(want)} is {one!r}, not {other!r}; {len(have)} lines are there"
     return f"{len(have)} lines, not {len(want)}; the rest: {have[len(want) :][:3]!r}"
-
-
-def pause(seconds: float) -> None:
-    """Let time pass: a random moment is looked for, nothing is waited for."""
-    time.sleep(seconds)
 
 
 # ------------------------------------------------------------------------------------------------ the manager

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from tests.system.harness import Daemon, children, is_alive, until
 
 pytestmark = pytest.mark.system
@@ -60,7 +59,10 @@ def test_a_process_that_runs_is_ready(daemon: Daemon, kind: str) -> None:
 
 def test_a_oneshot_is_ready_when_it_has_ended_well(daemon: Daemon) -> None:
     gate = daemon.root / "gate"
-    daemon.unit("once", agent={"exec": ["/bin/sh", "-c", f"while [ ! -e {gate} ]; do sleep 0.01; done"], "type": "oneshot"})
+    daemon.unit(
+        "once",
+        agent={"exec": ["/bin/sh", "-c", f"while [ ! -e {gate} ]; do sleep 0.01; done"], "type": "oneshot"},
+    )
     dependant(daemon, "once")
     daemon.start()
     start(daemon, "after")
@@ -73,7 +75,9 @@ def test_a_oneshot_is_ready_when_it_has_ended_well(daemon: Daemon) -> None:
 
 
 def test_a_oneshot_that_fails_holds_its_dependants_back(daemon: Daemon) -> None:
-    daemon.unit("once", agent={"exec": ["/bin/sh", "-c", "exit 3"], "type": "oneshot", "restart": {"policy": "no"}})
+    daemon.unit(
+        "once", agent={"exec": ["/bin/sh", "-c", "exit 3"], "type": "oneshot", "restart": {"policy": "no"}}
+    )
     dependant(daemon, "once")
     daemon.start()
     [job] = [job for job in start(daemon, "after", wait=True)["jobs"] if job["unit"] == "after"]
@@ -133,16 +137,21 @@ class Gate:
         self._server = socket.socket(socket.AF_UNIX if kind == "unix" else socket.AF_INET)
         if kind in ("tcp", "http"):
             self._server.bind(("127.0.0.1", 0))  # bound and not listening: nobody else gets the port
-        self.section = {
+        sections: dict[str, dict[str, Any]] = {
             "exec": {"exec": ["/usr/bin/test", "-e", str(self.path)]},
             "unix": {"unix": str(self.path)},
             "tcp": {"tcp": f"127.0.0.1:{self.port}"},
             "http": {"http": f"http://127.0.0.1:{self.port}/ready"},
             "log": {"log": "^gate is (open|ajar)$"},
-        }[kind] | {"interval": "50ms"}
+        }
+        self.section = sections[kind] | {"interval": "50ms"}
         if kind == "log":
             wait = f"while [ ! -e {self.path} ]; do sleep 0.01; done"
-            self.agent = ["/bin/sh", "-c", f"echo 'the gate is open'; {wait}; echo 'gate is open'; exec sleep 1000"]
+            self.agent = [
+                "/bin/sh",
+                "-c",
+                f"echo 'the gate is open'; {wait}; echo 'gate is open'; exec sleep 1000",
+            ]
 
     @property
     def port(self) -> int:
@@ -233,7 +242,10 @@ def test_an_exec_probe_that_hangs_is_ended_with_all_of_it(daemon: Daemon) -> Non
     until(lambda: pids.exists() and len(pids.read_text().splitlines()) >= 3)
     gate.touch()
     daemon.wait_state("asked", "active")
-    until(lambda: not any(is_alive(int(pid)) for pid in pids.read_text().split()), what="hanging probes are gone")
+    until(
+        lambda: not any(is_alive(int(pid)) for pid in pids.read_text().split()),
+        what="hanging probes are gone",
+    )
 
 
 def test_a_probe_goes_on_with_the_next_manager(daemon: Daemon) -> None:
@@ -317,7 +329,7 @@ def test_a_missed_watchdog_is_an_abort_and_a_restart(daemon: Daemon) -> None:
     until(lambda: daemon.status("dog")["restarts"] >= 1)
     deaf.unlink()
     with daemon.client as client:
-        told = [one for one in client.stream("events", {"units": ["dog"], "lines": 100, "follow": False})]
+        told = list(client.stream("events", {"units": ["dog"], "lines": 100, "follow": False}))
     words = {one["kind"]: one["words"] for one in told}
     assert words["watchdog"] == "no WATCHDOG=1 for 0.5 s"
     assert "was killed by SIGABRT" in words["restart-scheduled"]
@@ -328,7 +340,9 @@ def test_an_agent_may_pull_its_own_watchdog(daemon: Daemon) -> None:
     daemon.unit(
         "dog",
         agent={
-            "exec": speaker(daemon, "dog", "say('READY=1')\non('USR1', lambda: say('WATCHDOG=trigger'))\nforever()"),
+            "exec": speaker(
+                daemon, "dog", "say('READY=1')\non('USR1', lambda: say('WATCHDOG=trigger'))\nforever()"
+            ),
             "type": "notify",
             "watchdog": "100s",
             "restart": {"policy": "no"},
@@ -342,7 +356,9 @@ def test_an_agent_may_pull_its_own_watchdog(daemon: Daemon) -> None:
 
 
 def _catches(pid: int, number: int) -> bool:
-    [line] = [line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("SigCgt")]
+    [line] = [
+        line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("SigCgt")
+    ]
     return bool(int(line.split()[1], 16) >> (number - 1) & 1)
 
 
@@ -378,12 +394,19 @@ def test_a_stranger_cannot_make_it_ready(daemon: Daemon) -> None:
     start(daemon, "shy")
     pid = daemon.wait_state("shy", "start")["pid"]
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as mouth:
-        for text in (b"READY=1\nSTATUS=I am shy", f"MAINPID={os.getpid()}\nREADY=1".encode(), b"\xff" * 8000, b"READY=1\n" * 900):
+        for text in (
+            b"READY=1\nSTATUS=I am shy",
+            f"MAINPID={os.getpid()}\nREADY=1".encode(),
+            b"\xff" * 8000,
+            b"READY=1\n" * 900,
+        ):
             mouth.sendto(text, str(daemon.root / "run/maestro/notify.sock"))
     before = daemon.status("shy")
     assert (before["fine"], before["status"], before["pid"]) == ("start", "", pid)
     # what an agent sends afterwards is heard after: so the above was heard, and left out
-    daemon.unit("talker", agent={"exec": speaker(daemon, "talker", "say('READY=1'); forever()"), "type": "notify"})
+    daemon.unit(
+        "talker", agent={"exec": speaker(daemon, "talker", "say('READY=1'); forever()"), "type": "notify"}
+    )
     daemon.call("daemon-reload")
     start(daemon, "talker", wait=True)
     assert daemon.status("shy")["fine"] == "start"
@@ -393,7 +416,9 @@ def test_a_stranger_cannot_make_it_ready(daemon: Daemon) -> None:
 def test_the_main_process_alone_where_the_unit_says_so(daemon: Daemon) -> None:
     code = "if os.fork() == 0:\n    say('READY=1'); print('child has spoken', flush=True); forever()\n"
     code += "on('USR1', lambda: say('READY=1'))\nforever()"
-    daemon.unit("parent", agent={"exec": speaker(daemon, "parent", code), "type": "notify", "notify_access": "main"})
+    daemon.unit(
+        "parent", agent={"exec": speaker(daemon, "parent", code), "type": "notify", "notify_access": "main"}
+    )
     daemon.start()
     start(daemon, "parent")
     until(lambda: b"child has spoken" in daemon.log("parent"))
@@ -419,7 +444,9 @@ def test_a_main_process_that_hands_over(daemon: Daemon, at_once: bool) -> None:
         "say(f'MAINPID={child}\\nREADY=1')\n"
         + ("os._exit(0)" if at_once else "on('USR1', lambda: os._exit(0))\nforever()")
     )
-    daemon.unit("giver", agent={"exec": speaker(daemon, "giver", code), "type": "notify", "restart": {"policy": "no"}})
+    daemon.unit(
+        "giver", agent={"exec": speaker(daemon, "giver", code), "type": "notify", "restart": {"policy": "no"}}
+    )
     daemon.start()
     start(daemon, "giver", wait=True)
     if not at_once:

@@ -1,4 +1,7 @@
-"""Programs that nobody here wrote: each is started, found ready by its own signal, killed, found restarted and serving, stopped without leftovers."""
+"""Programs that nobody here wrote.
+
+Each is started, found ready by its own signal, killed, found restarted and serving, and stopped without leftovers.
+"""
 
 from __future__ import annotations
 
@@ -14,18 +17,26 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from tests.system.harness import REPOSITORY, Daemon, children, is_alive, until
 
 pytestmark = [pytest.mark.system, pytest.mark.real]
 
 PROGRAMS = Path(__file__).parent / "programs"
-PLACES = (REPOSITORY / ".real/bin", REPOSITORY / ".real/node_modules/.bin", Path("/usr/sbin"), Path("/usr/local/sbin"))
+PLACES = (
+    REPOSITORY / ".real/bin",
+    REPOSITORY / ".real/node_modules/.bin",
+    Path("/usr/sbin"),
+    Path("/usr/local/sbin"),
+)
 HELLO = {
     "jsonrpc": "2.0",
     "id": 1,
     "method": "initialize",
-    "params": {"protocolVersion": "2025-03-26", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}},
+    "params": {
+        "protocolVersion": "2025-03-26",
+        "capabilities": {},
+        "clientInfo": {"name": "test", "version": "1"},
+    },
 }
 
 
@@ -103,7 +114,17 @@ def test_redis_by_sd_notify(daemon: Daemon) -> None:
     daemon.unit(
         "redis",
         agent={
-            "exec": [redis, "--port", str(port), "--bind", "127.0.0.1", "--supervised", "systemd", "--save", ""],
+            "exec": [
+                redis,
+                "--port",
+                str(port),
+                "--bind",
+                "127.0.0.1",
+                "--supervised",
+                "systemd",
+                "--save",
+                "",
+            ],
             "type": "notify",
             "working_directory": str(daemon.root),
             "restart": {"delay": "50ms"},
@@ -140,7 +161,15 @@ http {{
 }}
 """
     )
-    return [program("nginx", "Debian package nginx-light"), "-p", str(place), "-e", "stderr", "-c", f"{place}/nginx.conf"]
+    return [
+        program("nginx", "Debian package nginx-light"),
+        "-p",
+        str(place),
+        "-e",
+        "stderr",
+        "-c",
+        f"{place}/nginx.conf",
+    ]
 
 
 @pytest.mark.parametrize("kind", ["tcp", "http"])
@@ -185,7 +214,15 @@ def test_gunicorn_by_sd_notify(daemon: Daemon) -> None:
     daemon.unit(
         "app",
         agent={
-            "exec": [gunicorn, "--bind", f"127.0.0.1:{port}", "--workers", "2", "--no-control-socket", "hello:app"],
+            "exec": [
+                gunicorn,
+                "--bind",
+                f"127.0.0.1:{port}",
+                "--workers",
+                "2",
+                "--no-control-socket",
+                "hello:app",
+            ],
             "type": "notify",
             "working_directory": str(daemon.root),
             "restart": {"delay": "50ms"},
@@ -208,7 +245,10 @@ def test_mcp_server_time_behind_a_bridge(daemon: Daemon) -> None:
             link.settimeout(10)
             link.connect(str(path))
             with link.makefile("rwb") as both:
-                both.write(json.dumps({"jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": call}).encode() + b"\n")
+                both.write(
+                    json.dumps({"jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": call}).encode()
+                    + b"\n"
+                )
                 both.flush()
                 answer = json.loads(both.readline())
         return "datetime" in answer["result"]["content"][0]["text"]
@@ -216,7 +256,14 @@ def test_mcp_server_time_behind_a_bridge(daemon: Daemon) -> None:
     daemon.unit(
         "clock",
         agent={
-            "exec": [sys.executable, str(PROGRAMS / "mcp_bridge.py"), str(path), server, "--local-timezone", "UTC"],
+            "exec": [
+                sys.executable,
+                str(PROGRAMS / "mcp_bridge.py"),
+                str(path),
+                server,
+                "--local-timezone",
+                "UTC",
+            ],
             "restart": {"delay": "50ms"},
         },
         health={"readiness": {"log": "^initialized by "}},
@@ -229,15 +276,19 @@ def test_mcp_server_time_behind_a_bridge(daemon: Daemon) -> None:
     os.kill(server_pid, signal.SIGKILL)  # the server itself: its bridge goes with it, and both come back
     until(lambda: (one := daemon.status("clock"))["state"] == "active" and one["pid"] != first)
     assert what_time_is_it()
-    assert "ended with exit status 137" in [
-        event.words for event in _events(daemon, "clock") if event.kind == "restart-scheduled"
-    ][-1]
+    assert (
+        "ended with exit status 137"
+        in [event.words for event in _events(daemon, "clock") if event.kind == "restart-scheduled"][-1]
+    )
     assert daemon.stop() == 0
     assert not daemon.agents_of_this_root()
 
 
 def test_mcp_server_everything_over_http(daemon: Daemon) -> None:
-    server, port = program("mcp-server-everything", "npm package @modelcontextprotocol/server-everything"), free_port()
+    server, port = (
+        program("mcp-server-everything", "npm package @modelcontextprotocol/server-everything"),
+        free_port(),
+    )
     url = f"http://127.0.0.1:{port}/mcp"
 
     def initialize() -> bool:
@@ -275,7 +326,9 @@ def test_systemd_notify_says_it(daemon: Daemon) -> None:
         echo told
         exec sleep 1000
     """
-    daemon.unit("shell", agent={"exec": ["/bin/sh", "-c", script], "type": "notify", "restart": {"delay": "50ms"}})
+    daemon.unit(
+        "shell", agent={"exec": ["/bin/sh", "-c", script], "type": "notify", "restart": {"delay": "50ms"}}
+    )
 
     def said() -> bool:
         return daemon.status("shell")["status"] == "all there" and daemon.log("shell").endswith(b"told\n")
@@ -305,4 +358,6 @@ class Told:
 
 def _events(daemon: Daemon, unit: str) -> list[Told]:
     with daemon.client as client:
-        return [Told(one) for one in client.stream("events", {"units": [unit], "follow": False, "lines": 1000})]
+        return [
+            Told(one) for one in client.stream("events", {"units": [unit], "follow": False, "lines": 1000})
+        ]

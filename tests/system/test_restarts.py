@@ -7,7 +7,6 @@ import time
 from typing import Any
 
 import pytest
-
 from tests.system.harness import Daemon, is_alive, until
 
 pytestmark = pytest.mark.system
@@ -50,21 +49,25 @@ def test_every_ending_is_told_as_it_was(daemon: Daemon) -> None:
         one = once(daemon, f"sig{name}", f"kill -{name} $$")
         assert (one["state"], one["result"]) == ("failed", "signal")
         assert one["cause"] == f"was killed by SIG{name}"
-    for number, code in enumerate(("exit 0", "kill -TERM $$", "kill -HUP $$", "kill -INT $$", "kill -PIPE $$")):
-        one = once(daemon, f"clean{number}", code)
-        assert (one["state"], one["result"]) == ("inactive", "success"), code
+    for number, end in enumerate(
+        ("exit 0", "kill -TERM $$", "kill -HUP $$", "kill -INT $$", "kill -PIPE $$")
+    ):
+        one = once(daemon, f"clean{number}", end)
+        assert (one["state"], one["result"]) == ("inactive", "success"), end
 
 
 def test_a_unit_says_what_is_a_clean_end(daemon: Daemon) -> None:
     for name, code in (("a", "exit 7"), ("b", "kill -USR2 $$"), ("c", "exit 8")):
-        daemon.unit(name, agent={"exec": sh(code), "success_exit_status": ["7", "USR2"], "restart": {"policy": "no"}})
+        daemon.unit(
+            name, agent={"exec": sh(code), "success_exit_status": ["7", "USR2"], "restart": {"policy": "no"}}
+        )
     daemon.start()
     for name, result in (("a", "success"), ("b", "success"), ("c", "exit-code")):
         daemon.call("start", units=[name])
         assert daemon.wait_state(name, "inactive", "failed")["result"] == result
 
 
-POLICIES = [
+POLICIES: list[tuple[str, str, bool]] = [
     ("no", "exit 1", False),
     ("always", "exit 0", True),
     ("on-success", "exit 0", True),
@@ -78,7 +81,7 @@ POLICIES = [
     ("on-abort", "exit 1", False),
     ("on-watchdog", "kill -ABRT $$", False),
 ]
-LISTS = [
+LISTS: list[tuple[dict[str, Any], str, bool]] = [
     ({"prevent_exit_status": ["3"]}, "exit 3", False),
     ({"prevent_exit_status": ["3"]}, "exit 4", True),
     ({"prevent_exit_status": ["SEGV"]}, "kill -SEGV $$", False),
@@ -91,9 +94,11 @@ LISTS = [
 
 def test_policies_and_lists(daemon: Daemon) -> None:
     """All of them at once, on real endings; the whole table of systemd is proved in the engine's tests."""
-    cases = [({"policy": policy}, code, again) for policy, code, again in POLICIES] + LISTS
+    cases = [*(({"policy": policy}, code, again) for policy, code, again in POLICIES), *LISTS]
     for number, (rule, code, _) in enumerate(cases):
-        daemon.unit(f"case{number}", agent={"exec": sh(code), "restart": {"delay": "1h", "max_delay": "1h", **rule}})
+        daemon.unit(
+            f"case{number}", agent={"exec": sh(code), "restart": {"delay": "1h", "max_delay": "1h", **rule}}
+        )
     daemon.start()
     daemon.call("start", units=["case*"], wait=False)
     for number, (rule, code, again) in enumerate(cases):
@@ -127,7 +132,10 @@ def test_pauses_grow_and_are_kept(daemon: Daemon) -> None:
 
 
 def test_status_tells_when_the_next_try_comes(daemon: Daemon) -> None:
-    daemon.unit("crash", agent={"exec": ["/bin/false"], "restart": {"delay": "100s", "max_delay": "100s", "jitter": 0}})
+    daemon.unit(
+        "crash",
+        agent={"exec": ["/bin/false"], "restart": {"delay": "100s", "max_delay": "100s", "jitter": "0%"}},
+    )
     daemon.start()
     daemon.call("start", units=["crash"], wait=False)
     one = daemon.wait_state("crash", "auto-restart")
@@ -146,7 +154,13 @@ def test_giving_up_is_a_cool_down(daemon: Daemon) -> None:
         "crash",
         agent={
             "exec": sh("date +%s.%N; exit 1"),
-            "restart": {"delay": "10ms", "jitter": 0, "factor": 1, "start_limits": ["2/1h"], "cooldown": "600ms"},
+            "restart": {
+                "delay": "10ms",
+                "jitter": "0%",
+                "factor": 1,
+                "start_limits": ["2/1h"],
+                "cooldown": "600ms",
+            },
         },
     )
     daemon.start()
@@ -189,15 +203,36 @@ def test_why_it_cannot_be_started_is_named(daemon: Daemon) -> None:
     inside.mkdir(mode=0o700)
     inside.chmod(0o700)
     cases: dict[str, tuple[dict[str, Any], str]] = {
-        "missing": ({"exec": ["/no/such/program"]}, "cannot execute /no/such/program: no such file or directory"),
-        "nowhere": ({"exec": ["no-such-program"]}, "cannot execute no-such-program: no such file or directory"),
+        "missing": (
+            {"exec": ["/no/such/program"]},
+            "cannot execute /no/such/program: no such file or directory",
+        ),
+        "nowhere": (
+            {"exec": ["no-such-program"]},
+            "cannot execute no-such-program: no such file or directory",
+        ),
         "plain": ({"exec": [str(plain)]}, f"cannot execute {plain}: permission denied"),
-        "garbage": ({"exec": [f"{daemon.root}/garbage"]}, f"cannot execute {daemon.root}/garbage: exec format error"),
-        "cwd": ({"exec": SLEEP, "working_directory": "/no/dir"}, "cannot change directory to /no/dir: no such file or directory"),
-        "file": ({"exec": SLEEP, "working_directory": str(plain)}, f"cannot change directory to {plain}: not a directory"),
+        "garbage": (
+            {"exec": [f"{daemon.root}/garbage"]},
+            f"cannot execute {daemon.root}/garbage: exec format error",
+        ),
+        "cwd": (
+            {"exec": SLEEP, "working_directory": "/no/dir"},
+            "cannot change directory to /no/dir: no such file or directory",
+        ),
+        "file": (
+            {"exec": SLEEP, "working_directory": str(plain)},
+            f"cannot change directory to {plain}: not a directory",
+        ),
         "user": ({"exec": SLEEP, "user": "no-such-user"}, "cannot run as user no-such-user: no such user"),
-        "group": ({"exec": SLEEP, "group": "no-such-group"}, "cannot run as group no-such-group: no such group"),
-        "files": ({"exec": SLEEP, "environment_file": ["/no/env"]}, "cannot read environment file /no/env: no such file or directory"),
+        "group": (
+            {"exec": SLEEP, "group": "no-such-group"},
+            "cannot run as group no-such-group: no such group",
+        ),
+        "files": (
+            {"exec": SLEEP, "environment_file": ["/no/env"]},
+            "cannot read environment file /no/env: no such file or directory",
+        ),
     }
     if os.geteuid() == 0:
         as_nobody = {"exec": SLEEP, "user": "nobody", "working_directory": str(inside)}
@@ -267,7 +302,8 @@ def test_a_stop_sequence_is_walked_step_by_step(daemon: Daemon) -> None:
 
 def test_who_ignores_term_is_killed_with_all_of_it(daemon: Daemon) -> None:
     pids = daemon.root / "pids"
-    code = f"trap '' TERM INT; sleep 1000 & echo $$ $! >> {pids}; setsid sh -c 'trap \"\" TERM; echo $$ >> {pids}; sleep 1000' & echo up; wait"
+    away = f"setsid sh -c 'trap \"\" TERM; echo $$ >> {pids}; sleep 1000'"
+    code = f"trap '' TERM INT; sleep 1000 & echo $$ $! >> {pids}; {away} & echo up; wait"
     daemon.unit("stubborn", agent={"exec": sh(code), "stop": {"sequence": ["TERM 200ms"]}})
     daemon.start()
     daemon.call("start", units=["stubborn"])
@@ -318,7 +354,10 @@ def test_the_kill_verb_sends_any_signal(daemon: Daemon) -> None:
     until(lambda: daemon.log("listener") == b"up\nUSR1\n")
     daemon.call("kill", units=["listener"], signal="SIGKILL")
     until(lambda: daemon.status("listener")["restarts"] == 1)
-    assert any(one["kind"] == "kill" and one["words"].startswith("SIGKILL sent by uid") for one in told(daemon, "listener"))
+    assert any(
+        one["kind"] == "kill" and one["words"].startswith("SIGKILL sent by uid")
+        for one in told(daemon, "listener")
+    )
 
 
 def test_the_daemons_end_is_the_end_of_all(daemon: Daemon) -> None:

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from tests.system.harness import Daemon, is_alive, until
 
 pytestmark = pytest.mark.system

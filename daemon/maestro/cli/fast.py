@@ -12,7 +12,8 @@ import sys
 
 def begin() -> int:
     here = os.path.abspath(__file__)
-    sys.path.insert(0, here[: -len("/maestro/cli/fast.py")])
+    daemon = here[: -len("/maestro/cli/fast.py")]
+    sys.path[:0] = [daemon, os.path.join(os.path.dirname(daemon), "plugins")]
     version = f"python{sys.version_info[0]}.{sys.version_info[1]}"
     home = os.path.dirname(os.path.dirname(os.path.abspath(sys.executable)))
     sys.path.append(os.path.join(home, "lib", version, "site-packages"))

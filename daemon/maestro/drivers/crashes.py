@@ -21,8 +21,14 @@ class CrashFile:
             os.write(fd, f"{unit}\n".encode())
             os.close(fd)
 
-    def repeated(self) -> str:
-        """The unit that the last two crashes in a row were about, or an empty string."""
+    def take_repeated(self) -> str:
+        """The unit that the last two crashes in a row were about, or an empty string. Named once: it gets another chance."""
+        unit = self._repeated()
+        if unit:
+            self.forgive()
+        return unit
+
+    def _repeated(self) -> str:
         try:
             with open(self._path, encoding="utf-8", errors="replace") as file:
                 last = file.read().splitlines()[-_TWICE:]

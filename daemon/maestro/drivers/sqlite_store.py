@@ -44,7 +44,9 @@ class SqliteStore:
         try:
             os.makedirs(os.path.dirname(self._path), mode=0o750, exist_ok=True)
             await self._connect()
-            await self.load()  # damage behind the first page is met here, where something can be done about it
+            await (
+                self.load()
+            )  # damage behind the first page is met here, where something can be done about it
             return None
         except (sqlite3.DatabaseError, OSError) as error:
             await self.close()
@@ -116,38 +118,18 @@ class SqliteStore:
         return any(getattr(pending, field) for field in pending.__struct_fields__)
 
     async def _write(self, batch: Batch) -> None:
+        self._since_pruning += len(batch.events)
+        prune = self._since_pruning >= KEPT_EVENTS // 100
         db = self._open
-        if (
-            batch.audit
-        ):  # what an operator did must survive a power cut; states need not, for the agents die with the host
-            await db.execute("PRAGMA synchronous=FULL")
-        for field, (table, key) in _UPSERTS.items():
-            await _upsert(db, table, key, getattr(batch, field))
-        if batch.facts:
-            await db.executemany(
-                "INSERT OR REPLACE INTO fact (name, value) VALUES (?, ?)", list(batch.facts.items())
-            )
-        if batch.events:
-            await db.executemany(
-                "INSERT OR IGNORE INTO event (seq, time, body) VALUES (?, ?, ?)", batch.events
-            )
-            await self._prune(len(batch.events))
-        for time, body in batch.audit:
-            await _append_audit(db, time, body)
-        await db.commit()
-        if batch.audit:
-            await db.execute("PRAGMA synchronous=NORMAL")
-
-    async def _prune(self, count: int) -> None:
-        self._since_pruning += count
-        if self._since_pruning >= KEPT_EVENTS // 100:
+        # Its only way to have several statements in one turn of its thread: each turn costs two changes of thread.
+        await db._execute(_write, db._conn, batch, prune)  # type: ignore[no-untyped-call]
+        if prune:
             self._since_pruning = 0
-            await self._open.execute(
-                "DELETE FROM event WHERE seq <= (SELECT max(seq) FROM event) - ?", (KEPT_EVENTS,)
-            )
 
     async def _rollback(self) -> None:
-        with contextlib.suppress(sqlite3.Error, OSError):  # the next batch will say what is wrong, if it still is
+        with contextlib.suppress(
+            sqlite3.Error, OSError
+        ):  # the next batch will say what is wrong, if it still is
             await self._open.rollback()
 
     async def events(self, after: int, limit: int) -> Sequence[Row]:
@@ -188,29 +170,48 @@ def chain(before: str, time: float, body: bytes) -> str:
     return hashlib.sha256(b"%s %r " % (before.encode(), time) + body).hexdigest()
 
 
-async def _append_audit(db: aiosqlite.Connection, time: float, body: bytes) -> None:
-    last = await _all(db, "SELECT hash FROM audit ORDER BY seq DESC LIMIT 1")
-    before = last[0][0] if last else _GENESIS
-    await db.execute(
+def _write(db: sqlite3.Connection, batch: Batch, prune: bool) -> None:
+    """All of a batch, or nothing: whoever called rolls back."""
+    if (
+        batch.audit
+    ):  # what an operator did must survive a power cut; states need not, for the agents die with the host
+        db.execute("PRAGMA synchronous=FULL")
+    for field, (table, key) in _UPSERTS.items():
+        _upsert(db, table, key, getattr(batch, field))
+    if batch.facts:
+        db.executemany("INSERT OR REPLACE INTO fact (name, value) VALUES (?, ?)", list(batch.facts.items()))
+    if batch.events:
+        db.executemany("INSERT OR IGNORE INTO event (seq, time, body) VALUES (?, ?, ?)", batch.events)
+    if prune:
+        db.execute("DELETE FROM event WHERE seq <= (SELECT max(seq) FROM event) - ?", (KEPT_EVENTS,))
+    for time, body in batch.audit:
+        _append_audit(db, time, body)
+    db.commit()
+    if batch.audit:
+        db.execute("PRAGMA synchronous=NORMAL")
+
+
+def _append_audit(db: sqlite3.Connection, time: float, body: bytes) -> None:
+    last = db.execute("SELECT hash FROM audit ORDER BY seq DESC LIMIT 1").fetchone()
+    before = last[0] if last else _GENESIS
+    db.execute(
         "INSERT INTO audit (time, body, hash) VALUES (?, ?, ?)", (time, body, chain(before, time, body))
     )
+
+
+def _upsert(db: sqlite3.Connection, table: str, key: str, changes: dict[object, bytes | None]) -> None:
+    kept = [(name, body) for name, body in changes.items() if body is not None]
+    gone = [(name,) for name, body in changes.items() if body is None]
+    if kept:
+        db.executemany(f"INSERT OR REPLACE INTO {table} ({key}, body) VALUES (?, ?)", kept)
+    if gone:
+        db.executemany(f"DELETE FROM {table} WHERE {key} = ?", gone)
 
 
 async def _all(
     db: aiosqlite.Connection, query: str, values: tuple[object, ...] = ()
 ) -> list[tuple[Any, ...]]:
     return list(await db.execute_fetchall(query, values))  # type: ignore[arg-type]
-
-
-async def _upsert(
-    db: aiosqlite.Connection, table: str, key: str, changes: dict[object, bytes | None]
-) -> None:
-    kept = [(name, body) for name, body in changes.items() if body is not None]
-    gone = [(name,) for name, body in changes.items() if body is None]
-    if kept:
-        await db.executemany(f"INSERT OR REPLACE INTO {table} ({key}, body) VALUES (?, ?)", kept)
-    if gone:
-        await db.executemany(f"DELETE FROM {table} WHERE {key} = ?", gone)
 
 
 async def _migrate(db: aiosqlite.Connection) -> None:

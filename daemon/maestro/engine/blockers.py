@@ -28,7 +28,9 @@ class Hold:
 
     __slots__ = ("_after", "_known", "_lives", "_required", "_waiting", "hopeless")
 
-    def __init__(self, name: str, graph: Graph, lives: Mapping[str, Life], known: Mapping[str, object]) -> None:
+    def __init__(
+        self, name: str, graph: Graph, lives: Mapping[str, Life], known: Mapping[str, object]
+    ) -> None:
         self._lives, self._known = lives, known
         self._after = graph.predecessors.get(name, {})
         self._required = frozenset(graph.requires.get(name, ()))

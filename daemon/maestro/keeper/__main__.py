@@ -27,6 +27,9 @@ SIGTERM and SIGINT end it, SIGHUP has it read the units again, SIGUSR2 renews it
 """
 
 
+_LONGEST_PLACE = 107 - len("/control.sock.new")  # bytes; a Unix socket's path may have 107
+
+
 class BadUsage(Exception):
     """The command line, in words."""
 
@@ -90,6 +93,12 @@ def _become_keeper(root: str, rest: list[str]) -> int:
     root = os.path.abspath(root) if root else ""
     source = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     directory = run_directory(root, os.environ, os.getuid())
+    if len(os.fsencode(directory)) > _LONGEST_PLACE:
+        print(
+            f"maestrod: cannot start: no socket fits into {directory}: choose a --root with a shorter path",
+            file=sys.stderr,
+        )
+        return 1
     setting = reexec.Setting(
         sys.executable, source, directory, [sys.executable, "-m", "maestro.wiring", *rest]
     )

@@ -9,7 +9,6 @@ import pwd
 import re
 import stat
 from functools import cache
-from math import isfinite
 
 from msgspec import Struct
 
@@ -51,10 +50,9 @@ def make(unit: Unit, agent_id: str, house: House) -> Recipe:
     env["INVOCATION_ID"] = invocation(house, agent_id)
     env["MAESTRO_UNIT"] = unit.name
     env["MAESTRO_CONTROL"] = house.control
-    watched = agent.watchdog is not None and isfinite(agent.watchdog)
-    if agent.type == "notify" or watched:
+    if agent.type == "notify" or agent.watchdog:
         env["NOTIFY_SOCKET"] = house.notify
-    if agent.watchdog and watched:
+    if agent.watchdog:
         env["WATCHDOG_USEC"] = str(int(agent.watchdog * 1e6))
     cwd = home or "/" if agent.working_directory == "~" else agent.working_directory
     return Recipe(

@@ -14,9 +14,9 @@ stays; then the main process does the same and stays, or with `crash=STATUS` amo
 """
 
 import os
+import select
 import signal
 import sys
-import time
 
 folder, *hows = sys.argv[1:]
 NOTES = os.path.join(folder, "pids")
@@ -31,7 +31,7 @@ def note(how: str) -> None:
 def stay(how: str) -> None:
     note(how)
     while True:
-        time.sleep(1000)
+        signal.pause()
 
 
 def become(how: str) -> None:
@@ -52,7 +52,7 @@ def become(how: str) -> None:
         while True:  # each lives for a moment only, and is gone before its child is
             if os.fork():
                 os._exit(0)
-            time.sleep(0.002)
+            select.select([], [], [], 0.002)
     stay(how)
 
 
@@ -67,17 +67,19 @@ for how in hows:
         become(how)
 
 
-def noted() -> set[str]:
-    with open(NOTES) as file:
-        return {line.split()[0] for line in file.read().splitlines()[before:]}
+def noted() -> list[str]:
+    """Who has said who he is."""
+    try:
+        with open(NOTES) as file:
+            return [line.split()[0] for line in file.read().splitlines()]
+    except FileNotFoundError:
+        return []
 
 
-before = len(open(NOTES).read().splitlines()) if os.path.exists(NOTES) and crash is None else 0
 if crash is not None:
     wanted = {how for how in hows if "=" not in how}
-    mine = os.getpid()
-    while not os.path.exists(NOTES) or not wanted <= noted():
-        time.sleep(0.005)
+    while not wanted <= set(noted()):
+        select.select([], [], [], 0.005)
     note("main")
     os._exit(crash)
 stay("main")

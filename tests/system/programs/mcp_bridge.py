@@ -12,7 +12,7 @@ import socket
 import subprocess
 import sys
 import threading
-from typing import IO
+from typing import Any
 
 
 def ask(server: subprocess.Popen[bytes], message: dict[str, object]) -> bytes:
@@ -36,7 +36,7 @@ def end_with(server: subprocess.Popen[bytes]) -> None:
     os._exit(status if status >= 0 else 128 - status)
 
 
-def serve(server: subprocess.Popen[bytes], connection: IO[bytes]) -> None:
+def serve(server: subprocess.Popen[bytes], connection: Any) -> None:
     for line in connection:
         connection.write(ask(server, json.loads(line)))
         connection.flush()
@@ -45,15 +45,23 @@ def serve(server: subprocess.Popen[bytes], connection: IO[bytes]) -> None:
 def main(path: str, *command: str) -> None:
     server = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     threading.Thread(target=end_with, args=(server,), daemon=True).start()
-    hello = {"protocolVersion": "2025-03-26", "capabilities": {}, "clientInfo": {"name": "bridge", "version": "1"}}
-    answer = json.loads(ask(server, {"jsonrpc": "2.0", "id": "hello", "method": "initialize", "params": hello}))
+    hello = {
+        "protocolVersion": "2025-03-26",
+        "capabilities": {},
+        "clientInfo": {"name": "bridge", "version": "1"},
+    }
+    answer = json.loads(
+        ask(server, {"jsonrpc": "2.0", "id": "hello", "method": "initialize", "params": hello})
+    )
     ask(server, {"jsonrpc": "2.0", "method": "notifications/initialized"})
     if os.path.exists(path):
         os.unlink(path)
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(path)
         listener.listen()
-        print(f"initialized by {answer['result']['serverInfo']['name']}, server is pid {server.pid}", flush=True)
+        print(
+            f"initialized by {answer['result']['serverInfo']['name']}, server is pid {server.pid}", flush=True
+        )
         while True:
             connection, _ = listener.accept()
             with connection, connection.makefile("rwb") as both:

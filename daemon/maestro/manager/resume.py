@@ -1,0 +1,67 @@
+"""What a new manager does first: go on from what was committed, and compare it with what the keeper has."""
+
+from __future__ import annotations
+
+import logging
+
+import msgspec
+
+from maestro.engine.events import Asked, Looked
+from maestro.engine.jobs import Job, JobState
+from maestro.engine.state import Life
+from maestro.manager.carrier import Carrier
+from maestro.manager.catalogue import Catalogue
+from maestro.manager.loop import Manager
+from maestro.ports import Logs, Saved, Table
+
+_log = logging.getLogger("maestro")
+_MOST_TOLD = 20  # problems of unit files that are told at start
+
+
+def restore(manager: Manager, catalogue: Catalogue, saved: Saved, boot: str) -> None:
+    """Lives and jobs as committed; after a boot only the numbers that must not be used twice."""
+    manager.hub.resume(saved.last_event)
+    lives = {name: msgspec.msgpack.decode(body, type=Life) for name, body in saved.lives.items()}
+    jobs = [msgspec.msgpack.decode(body, type=Job) for body in saved.jobs.values()]
+    if saved.facts.get("boot") != boot:
+        lives = {name: Life(spawns=life.spawns, agent=life.agent) for name, life in lives.items()}
+        jobs = [job for job in jobs if job.state is not JobState.RUNNING]
+    manager.restore(lives, jobs, int(saved.facts.get("last_job", "0")))
+    catalogue.load(manager.world, saved.definitions)
+    for problem in catalogue.problems[:_MOST_TOLD]:
+        _log.warning("%s", problem)
+
+
+def set_aside(manager: Manager, unit: str) -> None:
+    """Take a unit out of the game over which two managers in a row crashed."""
+    if unit:
+        _log.error("%s: set aside after two crashes of the manager over it", unit)
+        manager.world.set_aside(
+            unit, "set aside: Maestro crashed twice over it, a bug of ours; `maestroctl start` tries again"
+        )
+
+
+def take_up(carrier: Carrier, logs: Logs, table: Table) -> Looked:
+    """Take the streams, end what earlier probes left, and say what the keeper's table shows."""
+    for name, fd in table.streams.items():
+        logs.take(name, fd, carrier.limits(name))
+    running, ended = {}, {}
+    for entry in table.entries:
+        if carrier.sweep_probe(entry.agent):
+            continue
+        if entry.ended is not None:
+            ended[entry.agent] = entry.ended
+            carrier.settle_past(entry.agent)
+        else:
+            running[entry.agent] = (entry.pid, entry.start)
+    return Looked(running, ended, fresh=False)
+
+
+def begin(manager: Manager, seen: Looked, table: Table, saved: Saved, boot: str) -> Asked | None:
+    """Feed what was seen. Returns the start of the default target, unless an earlier manager's work goes on."""
+    fresh = saved.facts.get("keeper") != table.keeper
+    goes_on = saved.facts.get("boot") == boot and saved.facts.get("session") == "open"
+    for fact, value in (("keeper", table.keeper), ("boot", boot), ("session", "open")):
+        manager.note_fact(fact, value)
+    manager.feed(Looked(seen.running, seen.ended, fresh))
+    return None if goes_on else Asked("start", ("default.target",))
