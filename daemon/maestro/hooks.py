@@ -1,13 +1,15 @@
 """Everything a plugin may import.
 
-A plugin is a module named by an entry point of the group `maestro`, with functions marked `@hook` that carry the names below. There are three kinds:
+A plugin is a module named by an entry point of the group `maestro`, with functions marked `@hook` that carry
+the names below. There are three kinds:
 
 * **declare**: asked once, at start. What you return becomes part of Maestro.
 * **notice**: told what happened, in a thread of the plugin's own, in order, through a bounded queue. You can't change anything by it.
 * **provide**: asked for something; the first plugin that answers with other than None wins.
 
-A hook that raises is logged with the plugin's own frames and counted; after `MOST_FAULTS` the plugin is set aside until the daemon starts again.
-Hooks never decide whether an agent lives: what happens to agents follows from their units alone, so that it can be replayed.
+A hook that raises is logged with the plugin's own frames and counted; after `MOST_FAULTS` the plugin is set
+aside until the daemon starts again. Hooks never decide whether an agent lives: what happens to agents
+follows from their units alone, so that it can be replayed.
 """
 
 from __future__ import annotations
@@ -31,7 +33,9 @@ class EventNotice(Struct, frozen=True, kw_only=True):
     seq: int
     time: float  # seconds since 1970
     unit: str
-    kind: str  # starting started ready stopping sweeping timeout watchdog ended restart-scheduled gave-up failed completed stopped waiting job …
+    # starting started ready stopping sweeping timeout watchdog ended restart-scheduled gave-up failed completed
+    # stopped waiting job …
+    kind: str
     words: str
     state: str
     agent: str

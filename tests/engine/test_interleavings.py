@@ -16,6 +16,7 @@ from maestro.model.unit import RestartSection, StopSection, Unit
 from maestro.model.values import Seconds, StartLimit, StopStep
 from maestro.testing.theatre import Play, Theatre, unit
 
+pytestmark = pytest.mark.timeout(1800)  # a long search, on a busy machine
 MANY = int(os.environ.get("MAESTRO_INTERLEAVINGS", "5200"))
 search = settings(max_examples=MANY, deadline=None, database=None, suppress_health_check=list(HealthCheck))
 some = settings(

@@ -213,8 +213,8 @@ def test_a_new_manager_goes_on_with_the_jobs_it_finds() -> None:
     async def go() -> None:
         async with rig(unit()) as one:
             jobs = [
-                Job(id=7, unit="web", verb="start", request="x", state=JobState.DONE),
-                Job(id=8, unit="web", verb="start", request="y"),
+                Job(id=7, unit="web", verb="start", requests=("x",), state=JobState.DONE),
+                Job(id=8, unit="web", verb="start", requests=("y",)),
             ]
             one.manager.restore({}, jobs, 5)
             assert one.manager.world.last_job == 8

@@ -437,28 +437,46 @@ def test_a_childs_word_counts_by_default(daemon: Daemon) -> None:
 
 
 @pytest.mark.parametrize("at_once", [False, True])
-def test_a_main_process_that_hands_over(daemon: Daemon, at_once: bool) -> None:
-    """MAINPID= names the process whose end is the agent's end; the first may be gone, before or after that is known."""
+def handover(daemon: Daemon) -> tuple[int, int]:
+    """An agent whose main process has named its child as the main one; the pids of both."""
     code = (
-        "child = os.fork()\nif child == 0: on('USR2', lambda: os._exit(42)); forever()\n"
-        "say(f'MAINPID={child}\\nREADY=1')\n"
-        + ("os._exit(0)" if at_once else "on('USR1', lambda: os._exit(0))\nforever()")
+        "child = os.fork()\nif child == 0:\n    on('USR2', lambda: os._exit(5)); forever()\n"
+        "say(f'MAINPID={child}\\nREADY=1')\non('USR1', lambda: os._exit(0))\nforever()"
     )
-    daemon.unit(
-        "giver", agent={"exec": speaker(daemon, "giver", code), "type": "notify", "restart": {"policy": "no"}}
-    )
+    agent = {"exec": speaker(daemon, "giver", code), "type": "notify", "restart": {"policy": "no"}}
+    daemon.unit("giver", agent=agent)
     daemon.start()
     start(daemon, "giver", wait=True)
-    if not at_once:
-        [parent] = [pid for pid in children(daemon.keeper) if daemon.status("giver")["pid"] in children(pid)]
-        until(lambda: _catches(parent, signal.SIGUSR1))
-        os.kill(parent, signal.SIGUSR1)
-        until(lambda: not is_alive(parent))
-    child = until(lambda: (pid := daemon.status("giver")["pid"]) in children(daemon.keeper) and pid)
-    assert daemon.status("giver")["fine"] == "running"
-    daemon.kill_manager()
-    assert daemon.status("giver")["pid"] == child
-    until(lambda: _catches(child, signal.SIGUSR2))
+    [parent] = [pid for pid in children(daemon.keeper) if pid != daemon.manager()]
+    [child] = children(parent)
+    until(
+        lambda: daemon.status("giver")["pid"] == child,
+        what="the keeper has taken note of the new main process",
+    )
+    until(lambda: _catches(parent, signal.SIGUSR1) and _catches(child, signal.SIGUSR2))
+    return parent, child
+
+
+def test_a_main_process_that_hands_over(daemon: Daemon) -> None:
+    """The first main process may end when it has named another: the agent runs on, and ends with that one."""
+    parent, child = handover(daemon)
+    os.kill(parent, signal.SIGUSR1)
+    until(lambda: not is_alive(parent))
+    dead = daemon.kill_manager()
+    until(lambda: daemon.manager() not in (None, dead))
+    one = daemon.status("giver")
+    assert (one["fine"], one["pid"], one["restarts"]) == ("running", child, 0)
     os.kill(child, signal.SIGUSR2)
-    assert daemon.wait_state("giver", "failed")["cause"] == "ended with exit status 42"
+    one = daemon.wait_state("giver", "dead", "failed")
+    assert (one["fine"], one["cause"]) == ("failed", "ended with exit status 5")
+    assert not daemon.agents_of_this_root()
+
+
+def test_a_main_process_that_handed_over_is_stopped_with_all_of_it(daemon: Daemon) -> None:
+    parent, child = handover(daemon)
+    os.kill(parent, signal.SIGUSR1)
+    until(lambda: not is_alive(parent))
+    assert daemon.call("stop", units=["giver"])["jobs"][0]["state"] == "done"
+    assert not is_alive(child)
+    assert daemon.status("giver")["state"] == "inactive"
     assert not daemon.agents_of_this_root()

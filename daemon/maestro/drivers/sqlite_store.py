@@ -44,9 +44,7 @@ class SqliteStore:
         try:
             os.makedirs(os.path.dirname(self._path), mode=0o750, exist_ok=True)
             await self._connect()
-            await (
-                self.load()
-            )  # damage behind the first page is met here, where something can be done about it
+            await self.load()  # damage behind the first page is met here
             return None
         except (sqlite3.DatabaseError, OSError) as error:
             await self.close()

@@ -8,10 +8,10 @@ from math import isinf
 from msgspec.structs import replace
 
 from maestro.engine import policy, words
-from maestro.engine.events import Acknowledge, Deed, Happening, Probe, Send, Spawn
-from maestro.engine.guards import broken_limit
+from maestro.engine.events import Acknowledge, Deed, Happening, Probe, Release, Send, Spawn
+from maestro.engine.guards import broken_limit, kills_the_rest
 from maestro.engine.scene import Outcome, Scene
-from maestro.engine.state import Goal, Life, Result
+from maestro.engine.state import Goal, Life, Result, State
 from maestro.model.unit import Unit
 
 Act = Callable[[Scene], Outcome]
@@ -187,7 +187,9 @@ def sweep(scene: Scene) -> Outcome:
     """The main process is gone and others of its tree are not."""
     left = words.several(scene.life.left)
     cause = f"{words.how_ended(scene.life.ended)}; ending what is left of it: {left}"
-    return _stop_step(scene, scene.life, 0, "sweeping", cause)
+    first = len(scene.agent.stop.sequence) - 1 if kills_the_rest(scene) else 0
+    began = scene.life.stop_began if scene.life.state is State.STOPPING else scene.now
+    return _stop_step(scene, replace(scene.life, stop_began=began), first, "sweeping", cause)
 
 
 def time_out(scene: Scene) -> Outcome:
@@ -257,6 +259,14 @@ def _over(scene: Scene, life: Life, kind: str, text: str) -> Outcome:
     return Outcome(life=life, deeds=deeds, news=(_tell(scene, kind, text, life),))
 
 
+def _for_good(scene: Scene, outcome: Outcome) -> Outcome:
+    """Nothing will start it again by itself, so nobody writes to its stream; but where others of it may run on, they do."""
+    life = outcome.life
+    if not life.agent or scene.unit.agent is None or scene.agent.stop.kill_mode == "process":
+        return outcome
+    return replace(outcome, deeds=(*outcome.deeds, Release(scene.name)))
+
+
 def _how(scene: Scene) -> str:
     """What brought it down, in words; a fault that was noted before the end goes first."""
     life = scene.life
@@ -278,7 +288,7 @@ def turn_round(scene: Scene) -> Outcome:
 def rest(scene: Scene) -> Outcome:
     killed = scene.life.ended is not None and scene.life.ended.signal == 9
     text = "stopped" + (", had to be killed" if killed else "")
-    return _over(scene, replace(scene.life, blocked_by=(), hopeless=False), "stopped", text)
+    return _for_good(scene, _over(scene, replace(scene.life, blocked_by=(), hopeless=False), "stopped", text))
 
 
 def restart_later(scene: Scene) -> Outcome:
@@ -302,13 +312,16 @@ def cool_down(scene: Scene) -> Outcome:
 
 def give_up(scene: Scene) -> Outcome:
     life = replace(scene.life, goal=Goal.DOWN)
-    return _over(scene, life, "gave-up", f"{_how(scene)}; gave up after {broken_limit(scene)}")
+    return _for_good(
+        scene, _over(scene, life, "gave-up", f"{_how(scene)}; gave up after {broken_limit(scene)}")
+    )
 
 
 def fail(scene: Scene) -> Outcome:
-    return _over(scene, replace(scene.life, goal=Goal.DOWN), "failed", _how(scene))
+    return _for_good(scene, _over(scene, replace(scene.life, goal=Goal.DOWN), "failed", _how(scene)))
 
 
 def complete(scene: Scene) -> Outcome:
     done = scene.life.completed or scene.agent.type == "oneshot"
-    return _over(scene, replace(scene.life, goal=Goal.DOWN, completed=done), "completed", _how(scene))
+    outcome = _over(scene, replace(scene.life, goal=Goal.DOWN, completed=done), "completed", _how(scene))
+    return _for_good(scene, outcome)

@@ -96,6 +96,12 @@ class Acknowledge(Struct, frozen=True):
     agent: str
 
 
+class Release(Struct, frozen=True):
+    """Nothing runs of this unit, and nothing will by itself: its output stream may go once it is empty."""
+
+    unit: str
+
+
 class Adopt(Struct, frozen=True):
     """Find this agent, which an earlier keeper started; pid 0 when it may not have got that far."""
 
@@ -115,7 +121,7 @@ class Unprobe(Struct, frozen=True):
     agent: str
 
 
-Deed = Spawn | Send | Acknowledge | Adopt | Probe | Unprobe
+Deed = Spawn | Send | Acknowledge | Release | Adopt | Probe | Unprobe
 
 
 class Happening(Struct, frozen=True, kw_only=True):

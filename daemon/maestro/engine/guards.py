@@ -35,6 +35,11 @@ def is_halted(scene: Scene) -> bool:
     return scene.life.halted
 
 
+def kills_the_rest(scene: Scene) -> bool:
+    """`mixed`: the main process is asked to end, what outlives it is killed."""
+    return scene.agent.stop.kill_mode == "mixed"
+
+
 def has_more_steps(scene: Scene) -> bool:
     return scene.life.step + 1 < len(scene.agent.stop.sequence) and not scene.life.aborting
 

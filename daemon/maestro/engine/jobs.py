@@ -23,7 +23,9 @@ class Job(Struct, frozen=True, kw_only=True):
     id: int
     unit: str
     verb: str
-    request: str = ""  # the caller's id for what he asked
+    requests: tuple[
+        str, ...
+    ] = ()  # the callers' ids for what they asked: more than one where requests joined
     created: float = 0.0
     state: JobState = JobState.RUNNING
     words: str = ""

@@ -111,6 +111,7 @@ TABLE: tuple[Row, ...] = (
     Row(S.STOPPING, I.SPAWNED, guards.always, S.STOPPING, acts.stay),
     Row(S.STOPPING, I.HALT, guards.is_halted, S.STOPPING, acts.stay),
     Row(S.STOPPING, I.HALT, guards.always, S.STOPPING, acts.own_the_stop),
+    Row(S.STOPPING, I.ENDED, guards.kills_the_rest, S.STOPPING, acts.sweep),
     Row(S.STOPPING, I.ENDED, guards.always, S.STOPPING, acts.stay),
     Row(S.STOPPING, I.RANG_STOP, guards.has_more_steps, S.STOPPING, acts.next_step),
     Row(S.STOPPING, I.RANG_STOP, guards.always, S.STOPPING, acts.insist),

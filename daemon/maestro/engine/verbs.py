@@ -120,7 +120,7 @@ def _open(world: World, name: str, asked: Asked) -> None:
     pending = world.job_of(name)
     if pending is not None:
         if MERGE.get((pending.verb, asked.verb)) is Merge.JOIN:
-            world.join_job(pending)
+            world.join_job(pending, asked.request)
             return
         world.close_job(pending, JobState.CANCELED, f"superseded by {asked.verb}")
     world.open_job(name, asked.verb, asked.request)

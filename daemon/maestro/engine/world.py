@@ -18,6 +18,7 @@ from msgspec.structs import replace
 from maestro.engine import adopt, blockers, machine, policy, verbs
 from maestro.engine.events import (
     AboutAgent,
+    Acknowledge,
     Asked,
     CannotSpawn,
     Deed,
@@ -30,6 +31,7 @@ from maestro.engine.events import (
     ProbeAnswered,
     Reread,
     Send,
+    Spawn,
     Spawned,
     Tick,
     Unprobe,
@@ -163,6 +165,9 @@ class World:
     def ended(self, event: Ended) -> None:
         name = self.owner(event.agent)
         if name is None or not self.life(name).alive or self.life(name).ended is not None:
+            return
+        if _never_began(self.life(name), event):
+            self._step.deeds.extend((Acknowledge(event.agent), Spawn(name, event.agent)))
             return
         agent = self.units[name].agent
         assert agent is not None
@@ -361,14 +366,16 @@ class World:
 
     def open_job(self, name: str, verb: str, request: str) -> Job:
         self.last_job += 1
-        job = Job(id=self.last_job, unit=name, verb=verb, request=request, created=self.now)
+        job = Job(id=self.last_job, unit=name, verb=verb, requests=(request,), created=self.now)
         self.jobs[job.id] = job
         self._pending[name] = job.id
         self._step.jobs.append(job)
         return job
 
-    def join_job(self, job: Job) -> None:
-        self._step.jobs.append(job)
+    def join_job(self, job: Job, request: str) -> None:
+        """Another request is served by this job."""
+        self.jobs[job.id] = joined = replace(job, requests=(*job.requests, request))
+        self._step.jobs.append(joined)
 
     def close_job(self, job: Job, state: JobState, words: str) -> None:
         done = replace(job, state=state, words=words)
@@ -396,3 +403,8 @@ class World:
 
     def refuse(self, name: str, refusal: Refusal) -> None:
         self._step.refusals[name] = refusal
+
+
+def _never_began(life: Life, ended: Ended) -> bool:
+    """The keeper died between our order and its fork, as far as can be found: so it is ordered again."""
+    return life.state is State.SPAWNING and not life.pid and ended.code is None and ended.signal is None

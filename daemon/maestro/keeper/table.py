@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import resource
+
+_ROOM_FOR_ALL_ELSE = 512  # descriptors: clients, the store, what the libraries open
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -105,6 +109,8 @@ class Table:
         """
         if name in self.streams:
             return self.streams[name], False
+        if len(self.streams) >= most_streams(resource.getrlimit(resource.RLIMIT_NOFILE)[0]):
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
         read, write = os.pipe2(os.O_CLOEXEC)
         try:
             self.streams[name] = open_again(f"/proc/self/fd/{read}")
@@ -133,6 +139,11 @@ class Table:
         """All of it as plain data, by name: the successor may be of a later version."""
         entries = [{name: getattr(e, name) for name in Entry.__slots__} for e in self.entries.values()]
         return {"keeper": self.keeper, "streams": self.streams, "held": self.held, "entries": entries}
+
+
+def most_streams(limit: int) -> int:
+    """How many streams leave both us and the manager, who holds a pipe and a file for each, room for all else."""
+    return max(1, (limit - min(_ROOM_FOR_ALL_ELSE, limit // 2)) // 2)
 
 
 def restored(state: dict[str, Any]) -> Table:

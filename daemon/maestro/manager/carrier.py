@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 from collections.abc import Callable
+from functools import partial
 
 from maestro.engine import events
 from maestro.engine.events import Deed, Ended
@@ -51,6 +52,8 @@ class Carrier:
                 self._keeper.send(deed.agent, signal_number(deed.signal) or signal.SIGTERM, tree=deed.tree)
             case events.Acknowledge():
                 self._keeper.acknowledge(deed.agent)
+            case events.Release():
+                self._logs.drained(deed.unit, partial(self._release, deed.unit))
             case events.Adopt():
                 self._keeper.adopt(
                     deed.agent, deed.pid, deed.start, recipe.invocation(self._house, deed.agent)
@@ -61,6 +64,12 @@ class Carrier:
                 stop = self._probes.pop(deed.agent, None)
                 if stop is not None:
                     stop()
+
+    def _release(self, unit: str) -> None:
+        """Give the stream's descriptors back, ours and the keeper's, unless it was started again meanwhile."""
+        if self._world.life(unit).state in (State.DEAD, State.FAILED):
+            self._logs.drop(unit)
+            self._keeper.release_stream(unit)
 
     def _spawn(self, deed: events.Spawn) -> None:
         definition = self._catalogue.definition(deed.unit)

@@ -208,5 +208,5 @@ class Manager:
             job
             for jobs in (self.finished, self.world.jobs)
             for job in jobs.values()
-            if job.request == request
+            if request in job.requests
         ]

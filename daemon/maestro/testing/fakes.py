@@ -125,6 +125,9 @@ class FakeLogs:
     def relimit(self, name: str, limits: LogLimits) -> None:
         self.taken[name] = limits
 
+    def drained(self, name: str, empty: Callable[[], None]) -> None:
+        empty()
+
     def drop(self, name: str) -> None:
         self.taken.pop(name, None)
 

@@ -46,6 +46,10 @@ class LogFiles:
                 self._stream(name).bells.add(bell)
             self._wish(partial(self._pump.drop, stream))
 
+    def drained(self, name: str, empty: Callable[[], None]) -> None:
+        """Move what is in the pipe, and call `empty` on the loop if that was all."""
+        self._wish(partial(self._pump.drained, self._stream(name), empty))
+
     def mark(self, name: str) -> LogMark:
         stream = self._streams.get(name)
         return stream.mark() if stream else LogMark(size=self._shelf(name).end())

@@ -16,6 +16,7 @@ from queue import Empty, SimpleQueue
 
 from maestro.drivers.log_files.flow import Flow
 from maestro.drivers.log_files.index import Pens
+from maestro.drivers.log_files.pipes import waiting
 from maestro.drivers.log_files.stream import MOST_NOTES, Stream
 from maestro.drivers.log_files.watch import Watch
 from maestro.ports import LogLimits
@@ -186,6 +187,17 @@ class Pump:
         self._leave(stream)
         stream.tape.close()
         stream.times.reset(stream.tape)
+
+    def drained(self, stream: Stream, empty: Callable[[], None]) -> None:
+        """Move what is in the pipe, and call if that was all. On a disk that refuses it is not."""
+        if stream.pipe < 0:
+            return
+        before = stream.tape.end
+        self._flow.drain(stream, time.monotonic(), last=False)
+        if stream.tape.end != before:
+            self._tell(stream)
+        if not waiting(stream.pipe):
+            self._call(empty)
 
     def note(self, stream: Stream, line: bytes) -> None:
         if stream.pipe >= 0 and not stream.trouble:
