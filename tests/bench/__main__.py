@@ -30,7 +30,7 @@ def main() -> int:
     tools.adopt_orphans()
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    for package in ("daemon", "plugins"):  # as an installed one would be, whatever PYTHONDONTWRITEBYTECODE says
+    for package in ("daemon", "plugins"):  # as an installed one would be
         compileall.compile_dir(tools.REPOSITORY / package, quiet=2)
     print(f"{tools.machine()}; {given.agents} agents, {given.runs} runs", flush=True)
     results = Results()
@@ -50,14 +50,23 @@ def main() -> int:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="bin/bench", description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"measures: {', '.join(one.name for one in MEASURES)}")
-    parser.add_argument("--agents", type=int, default=1000, help="how many are supervised (default: %(default)s)")
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help=f"measures: {', '.join(one.name for one in MEASURES)}"
+    )
+    parser.add_argument(
+        "--agents", type=int, default=1000, help="how many are supervised (default: %(default)s)"
+    )
     parser.add_argument("--runs", type=int, default=3, help="(default: %(default)s)")
-    parser.add_argument("--idle", type=float, default=20.0, metavar="SECONDS", help="to watch (default: %(default)s)")
+    parser.add_argument(
+        "--idle", type=float, default=20.0, metavar="SECONDS", help="to watch (default: %(default)s)"
+    )
     parser.add_argument("--kills", type=int, default=50, help="(default: %(default)s)")
     parser.add_argument("--log-mb", type=int, default=512, help="written by one agent (default: %(default)s)")
     parser.add_argument(
-        "--subject", action="append", dest="subjects", help=f"only these: {', '.join(one.name for one in SUBJECTS)}"
+        "--subject",
+        action="append",
+        dest="subjects",
+        help=f"only these: {', '.join(one.name for one in SUBJECTS)}",
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all values there")
     given = parser.parse_args()

@@ -58,7 +58,9 @@ class Results:
 
     def judge(self, figure: Figure, target: Target) -> tuple[float, bool] | None:
         """The median of what the target speaks of, and whether it is met; None where it was not measured."""
-        values = self.ratios(figure.key, target.against) if target.against else self.values(figure.key, MAESTRO)
+        values = (
+            self.ratios(figure.key, target.against) if target.against else self.values(figure.key, MAESTRO)
+        )
         if not values:
             return None
         median = statistics.median(values)
@@ -67,7 +69,7 @@ class Results:
     # ------------------------------------------------------------------------------ shown
 
     def table(self, figures: list[Figure]) -> str:
-        rows = [("", "", "min", "median", "max", "", "Maestro is", "target")]
+        rows: list[tuple[str, ...]] = [("", "", "min", "median", "max", "", "Maestro is", "target")]
         for figure in figures:
             for number, subject in enumerate(self.subjects(figure.key)):
                 rows.append(self._row(figure, subject, first=number == 0))
@@ -83,9 +85,19 @@ class Results:
         said = [
             f"{target.words(figure.unit)}: {'met' if judged[1] else 'NOT MET'}"
             for target in figure.targets
-            if target.against == (subject if subject != MAESTRO else "") and (judged := self.judge(figure, target))
+            if target.against == (subject if subject != MAESTRO else "")
+            and (judged := self.judge(figure, target))
         ]
-        return (figure.title if first else "", subject, low, middle, high, figure.unit, ratio, "; ".join(said))
+        return (
+            figure.title if first else "",
+            subject,
+            low,
+            middle,
+            high,
+            figure.unit,
+            ratio,
+            "; ".join(said),
+        )
 
     def plain(self, figures: list[Figure]) -> list[dict[str, Any]]:
         return [

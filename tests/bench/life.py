@@ -35,7 +35,7 @@ class Life(ABC):
         self.daemon: subprocess.Popen[bytes] | None = None
 
     @classmethod
-    def prepare(cls) -> None:
+    def prepare(cls) -> None:  # noqa: B027 - most need nothing
         """Fetch or compile what is needed; raises `Unable`."""
 
     @property
@@ -93,7 +93,12 @@ class Life(ABC):
         """Everything that is not an agent, by role."""
         assert self.daemon is not None
         agents = set(self.pids.values())
-        return {self.role: [self.daemon.pid, *(pid for pid in tools.descendants(self.daemon.pid) if pid not in agents)]}
+        return {
+            self.role: [
+                self.daemon.pid,
+                *(pid for pid in tools.descendants(self.daemon.pid) if pid not in agents),
+            ]
+        }
 
     def all_overhead(self) -> list[int]:
         return [pid for pids in self.overhead().values() for pid in pids]

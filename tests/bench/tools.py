@@ -245,7 +245,9 @@ def wall(command: list[str]) -> float:
     done = subprocess.run(command, env=clean_environment(), stdin=subprocess.DEVNULL, capture_output=True)
     took = time.monotonic() - began
     if done.returncode:
-        raise Broken(f"{' '.join(command)}: {(done.stderr or done.stdout).decode(errors='replace').strip()[-300:]}")
+        raise Broken(
+            f"{' '.join(command)}: {(done.stderr or done.stdout).decode(errors='replace').strip()[-300:]}"
+        )
     return took * 1000
 
 

@@ -17,4 +17,6 @@ def take(life: Life) -> dict[str, float]:
     return {"idle": (tools.cpu_seconds(pids) - spent) / (time.monotonic() - began) * 100}
 
 
-MEASURE = Measure(name="idle", take=take, figures=(Figure("idle", "CPU while idle", "% of a core", (Target(0.3),)),))
+MEASURE = Measure(
+    name="idle", take=take, figures=(Figure("idle", "CPU while idle", "% of a core", (Target(0.3),)),)
+)

@@ -36,7 +36,9 @@ MEASURE = Measure(
     take=take,
     figures=(
         Figure("start-first", "start of all: the first runs", "s"),
-        Figure("start-all", "start of all: the last runs", "s", (Target(1, "supervisord"), Target(3, "C loop"))),
+        Figure(
+            "start-all", "start of all: the last runs", "s", (Target(1, "supervisord"), Target(3, "C loop"))
+        ),
         Figure("start-cpu", "start of all: CPU of the supervisor", "s"),
     ),
 )

@@ -33,7 +33,9 @@ def dependencies(package: str, beginning: str) -> list[str]:
     """What a package depends on, as far as the names begin so."""
     if shutil.which("apt-cache") is None:
         raise Unable(f"{package}: there is no apt-cache to fetch Debian's package with")
-    lines = subprocess.run(["apt-cache", "depends", package], capture_output=True, text=True).stdout.splitlines()
+    lines = subprocess.run(
+        ["apt-cache", "depends", package], capture_output=True, text=True
+    ).stdout.splitlines()
     found = [line.split()[1] for line in lines if line.strip().startswith("Depends:")]
     if not found:
         raise Unable(f"apt knows no package {package}: apt-get update")

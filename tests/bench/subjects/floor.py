@@ -18,7 +18,9 @@ class Floor(Life):
 
     def begin(self) -> None:
         program, *_ = self.agent_command("")
-        self.daemon = self.run([str(tools.compiled("floor")), str(self.count), program, str(self.stamps.path)])
+        self.daemon = self.run(
+            [str(tools.compiled("floor")), str(self.count), program, str(self.stamps.path)]
+        )
         tools.pause(0.1)
 
     def start_all(self) -> None:

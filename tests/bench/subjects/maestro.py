@@ -31,7 +31,8 @@ class Maestro(Life):
         self._unit("all.target", {"unit": {"wants": self.names}})
         unlimited = {"rate_limit_interval": 0}
         self._unit(
-            "writer.agent", {"agent": {"exec": self.writer_command(), "restart": {"policy": "no"}}, "logs": unlimited}
+            "writer.agent",
+            {"agent": {"exec": self.writer_command(), "restart": {"policy": "no"}}, "logs": unlimited},
         )
         self.daemon = self.run([str(REPOSITORY / "bin/maestrod"), "--root", str(self._root)])
         self.until_there(self.control_socket())

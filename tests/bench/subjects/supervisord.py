@@ -49,7 +49,8 @@ class Supervisord(Life):
         try:
             folder = fetch.debs("supervisor", ["supervisor"])
             python = ["/usr/bin/python3"]
-            cls._commands = tuple([*python, str(folder / "usr/bin" / one)] for one in ("supervisord", "supervisorctl"))  # type: ignore[assignment]
+            programs = folder / "usr/bin"
+            cls._commands = [*python, f"{programs}/supervisord"], [*python, f"{programs}/supervisorctl"]
             cls._environ = {"PYTHONPATH": str(folder / "usr/lib/python3/dist-packages")}
             tools.wall(["env", f"PYTHONPATH={cls._environ['PYTHONPATH']}", *cls._commands[0], "--version"])
         except (Unable, tools.Broken) as why:

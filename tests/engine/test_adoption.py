@@ -1,0 +1,89 @@
+"""What a new manager makes of what the old one left: nothing lost, nothing doubled, timers where they were."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from maestro.engine.events import Asked, Ended, Looked, Send, Spawn
+from maestro.engine.state import Life, Result, State
+from maestro.model.unit import RestartSection
+from maestro.testing.theatre import Play, Theatre, unit
+
+UNLIMITED = RestartSection(start_limits=())
+
+
+def crash(after: float) -> Play:
+    return Play(ends=after, code=1)
+
+
+@pytest.mark.parametrize("keeper", [False, True])
+def test_timers_go_on_where_they_were(keeper: bool) -> None:
+    theatre = Theatre([unit(restart=UNLIMITED)], lambda *_: crash(0))
+    theatre.ask("start", "web")
+    theatre.run(until=4)
+    theatre.kill_manager(keeper=keeper)
+    theatre.run(until=20)
+    assert theatre.times("web", State.SPAWNING) == [0, 1, 3, 7, 15]
+
+
+def test_an_end_that_nobody_saw_is_told_truly_by_the_keeper() -> None:
+    theatre = Theatre([unit(restart=RestartSection(policy="no"))])
+    theatre.ask("start", "web")
+    theatre.run(until=1)
+    theatre.alive.clear()
+    theatre.unacknowledged["web#1"] = Ended(agent="web#1", code=42)
+    theatre.kill_manager()
+    assert theatre.life("web").cause == "ended with exit status 42"
+
+
+def test_an_end_that_even_the_keeper_did_not_see_is_called_lost() -> None:
+    theatre = Theatre([unit(restart=RestartSection(policy="no"))])
+    theatre.ask("start", "web")
+    theatre.run(until=1)
+    theatre.alive.clear()
+    theatre.kill_manager(keeper=True)
+    theatre.run(until=2)
+    assert theatre.life("web").result is Result.LOST
+
+
+def test_lives_survive_encoding() -> None:
+    theatre = Theatre([unit(restart=UNLIMITED)], lambda *_: crash(0))
+    theatre.ask("start", "web")
+    theatre.run(until=4)
+    life = theatre.life("web")
+    assert msgspec.msgpack.decode(msgspec.msgpack.encode(life), type=Life) == life
+
+
+def test_an_agent_that_no_store_knows_is_kept_not_doubled() -> None:
+    theatre = Theatre([unit()])
+    theatre.ask("start", "web")
+    theatre.run(until=1)
+    theatre.world.restore({}, [])  # the store was lost
+    theatre.feed(Looked({"web#1": (100, 100)}, {}, False))
+    life = theatre.life("web")
+    assert (life.state, life.agent, life.spawns) == (State.RUNNING, "web#1", 1)
+    theatre.ask("start", "web")
+    theatre.ask("restart", "web")
+    theatre.run(until=2)
+    assert theatre.life("web").agent == "web#2"
+    assert theatre.two_at_once == []
+
+
+def test_a_stray_second_copy_is_killed() -> None:
+    theatre = Theatre([unit()])
+    theatre.ask("start", "web")
+    theatre.run(until=1)
+    step = theatre.feed(Looked({"web#1": (100, 100), "web#0": (99, 99)}, {}, False))
+    assert Send("web#0", "KILL", True) in step.deeds
+
+
+def test_an_order_that_a_dead_keeper_never_carried_out_is_given_again() -> None:
+    theatre = Theatre([unit(restart=RestartSection(policy="no"))])
+    theatre.world.put(theatre.declared["web"])
+    step = theatre.world.feed(Asked("start", ("web",)), 0.0, 0.0)
+    assert [type(deed) for deed in step.deeds] == [Spawn]  # committed, and never carried out
+    theatre.kill_manager(keeper=True)
+    theatre.run(until=1)
+    assert (theatre.life("web").state, theatre.life("web").agent) == (State.RUNNING, "web#1")
+    assert theatre.two_at_once == []
