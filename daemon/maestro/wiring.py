@@ -109,8 +109,10 @@ class Parts(Struct, frozen=True, kw_only=True):
 
 async def _manage(environ: Mapping[str, str]) -> int:
     where = paths.find(None, environ, os.geteuid())
+    gc.disable()  # while thousands of things are made that stay
     parts = await _build(where, environ)
     session = await _begin(parts, where)
+    gc.enable()
     gc.freeze()  # what is loaded now stays: no collection has to look at it again
     return await session.run()
 

@@ -34,8 +34,8 @@ class Life(ABC):
         self.pids: dict[str, int] = {}  # agent -> pid, as it said itself
         self.daemon: subprocess.Popen[bytes] | None = None
 
-    @classmethod
-    def prepare(cls) -> None:  # noqa: B027 - most need nothing
+    @classmethod  # noqa: B027 - some need nothing
+    def prepare(cls) -> None:
         """Fetch or compile what is needed; raises `Unable`."""
 
     @property

@@ -8,11 +8,11 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
-from tests.control.fake import Served
 
 from maestro.cli import parse
 from maestro.cli.context import Context
 from maestro.cli.entry import carry_out
+from tests.control.fake import Served
 
 
 @pytest.fixture(autouse=True)

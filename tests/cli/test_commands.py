@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.cli.conftest import Ctl
-from tests.control.fake import NOW, Served, unit
 
 from maestro.cli import exits, verbs
 from maestro.cli.command import GLOBALS, NAMES, find
 from maestro.control import protocol as p
+from tests.cli.conftest import Ctl
+from tests.control.fake import NOW, Served, unit
 
 FAST = str(Path(__file__).resolve().parents[2] / "daemon/maestro/cli/fast.py")
 

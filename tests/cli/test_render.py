@@ -4,13 +4,13 @@ from typing import Any
 
 import msgspec
 import pytest
-from tests.control.fake import NOW, unit
 
 from maestro.cli.render.block import blocks
 from maestro.cli.render.lists import event, reloaded, table
 from maestro.cli.render.tree import tree
 from maestro.cli.text import Paint, ago, clean, columns, cut, span
 from maestro.control import protocol as p
+from tests.control.fake import NOW, unit
 
 PLAIN, COLOR = Paint(False), Paint(True)
 

@@ -7,6 +7,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 import uvloop
+
 from tests.control.fake import Served
 
 

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.control.fake import Served
 
 from maestro.control import client as client_module
 from maestro.control.client import CallError, Client
 from maestro.control.protocol import Start
+from tests.control.fake import Served
 
 
 @pytest.fixture

@@ -5,12 +5,12 @@ from typing import Any, ClassVar
 
 import msgspec
 import pytest
-from tests.control.fake import FakeAccounts
 
 from maestro.control.protocol import ErrorView, Request
 from maestro.control.roles import Caller, Group, HostAccounts, Peer, Role, role_of
 from maestro.control.routes import BY_NAME, ROUTES, Route, permit
 from maestro.control.service import Refused
+from tests.control.fake import FakeAccounts
 
 ACCOUNTS = FakeAccounts()
 ALICE, BOB, EVE = 1001, 1002, 1003

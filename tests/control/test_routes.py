@@ -6,12 +6,12 @@ from typing import Any, get_args
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.control.fake import FakeService
 
 from maestro.control.desk import Desk
 from maestro.control.protocol import AnyRequest, ErrorView, Status
 from maestro.control.routes import BY_NAME, ROUTES, Route, Shape, read, read_id
 from maestro.control.service import Refused, Service
+from tests.control.fake import FakeService
 
 
 def test_every_request_has_one_route() -> None:

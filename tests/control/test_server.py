@@ -14,13 +14,13 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.control.fake import Served, unit
 
 from maestro.control import server as server_module
 from maestro.control.client import CallError, Client
 from maestro.control.connection import Limits
 from maestro.control.frames import encode, replies
 from maestro.control.routes import ROUTES
+from tests.control.fake import Served, unit
 
 
 class Raw:

@@ -156,7 +156,7 @@ def test_a_dead_manager_changes_nothing(cast: list[Play], acts: list[tuple[str, 
     """The same play with and without a death of the manager after each act ends in the same states."""
     calm = [act for act in acts if act[0] != "kill"]
     shaken = [step for act in calm for step in (act, ("kill", False))]
-    one, two = perform(cast, calm), perform(cast, shaken)  # type: ignore[arg-type]
+    one, two = perform(cast, calm), perform(cast, shaken)
     for theatre in (one, two):
         theatre.run(until=theatre.now + 500)
     assert two.two_at_once == []

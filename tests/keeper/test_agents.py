@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.keeper.rig import Manager, Rig, is_alive, until
 
 from maestro.keeper.proc import Proc
+from tests.keeper.rig import Manager, Rig, is_alive, until
 
 pytestmark = pytest.mark.system
 

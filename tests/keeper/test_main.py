@@ -9,11 +9,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.keeper.rig import DAEMON, PATIENCE
 
 from maestro import __version__
 from maestro.keeper import __main__ as stage_1
 from maestro.keeper import reexec
+from tests.keeper.rig import DAEMON, PATIENCE
 
 
 def maestrod(*arguments: str, source: Path = DAEMON, **environment: str) -> subprocess.CompletedProcess[str]:

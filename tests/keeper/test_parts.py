@@ -9,11 +9,11 @@ import subprocess
 import sys
 
 import pytest
-from tests.keeper.rig import DAEMON
 
 from maestro.keeper import child, reexec, respawn, table, wire
 from maestro.keeper.say import how_it_ended
 from maestro.keeper.spare import Spare
+from tests.keeper.rig import DAEMON
 
 KILLED = 9  # as wait(2) gives it
 EXITED = 256

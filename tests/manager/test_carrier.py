@@ -8,7 +8,6 @@ from pathlib import Path
 import msgspec
 import pytest
 from msgspec.structs import replace
-from tests.manager.rig import Rig, rest, rig, turns
 
 from maestro.engine.events import Asked, Notified, Probe, Unprobe
 from maestro.engine.state import Life
@@ -17,6 +16,7 @@ from maestro.model.values import CommandLine, Pattern, Seconds, UserName
 from maestro.testing.fakes import FakeFiles
 from maestro.testing.loop import play
 from maestro.testing.theatre import unit
+from tests.manager.rig import Rig, rest, rig, turns
 
 
 def with_probe(**options: object) -> HealthSection:

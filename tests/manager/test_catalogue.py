@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from tests.manager.rig import SETTINGS
-
+from maestro.engine.events import Reread
 from maestro.engine.events import Asked
 from maestro.engine.state import Life, State
 from maestro.engine.world import World
 from maestro.manager.catalogue import Catalogue
 from maestro.testing.fakes import FakeFiles
+from tests.manager.rig import SETTINGS
 
 GOOD = "agent: {exec: /bin/true}\n"
 OTHER = "agent: {exec: /bin/false}\n"
@@ -52,6 +52,7 @@ def test_reading_again_tells_what_has_changed() -> None:
     one.write(web=OTHER, new=GOOD, old=None)
     changes = one.catalogue.reload(one.world)
     assert (changes.added, changes.changed, changes.removed) == (("new",), ("web",), ("old",))
+    one.world.feed(Reread(changes.removed), 0.0, 0.0)
     assert set(one.world.units) - {"default.target"} == {"web", "same", "new"}
     again = one.catalogue.reload(one.world)
     assert (again.added, again.changed, again.removed) == ((), (), ())

@@ -6,13 +6,13 @@ import asyncio
 
 import msgspec
 import pytest
-from tests.manager.rig import happening, turns
 
 from maestro.manager import happened, tasks
 from maestro.manager.happened import Hub, Told
 from maestro.ports import Row
 from maestro.testing.fakes import FakeStore
 from maestro.testing.loop import play
+from tests.manager.rig import happening, turns
 
 
 def publish(hub: Hub, count: int, store: FakeStore | None = None) -> None:

@@ -7,7 +7,6 @@ from math import inf
 from typing import Any
 
 import pytest
-from tests.manager.rig import rest, rig, turns
 
 from maestro.engine.events import Asked, Ended
 from maestro.engine.jobs import Job, JobState
@@ -16,6 +15,7 @@ from maestro.model.unit import RestartSection
 from maestro.model.values import Seconds
 from maestro.testing.loop import play
 from maestro.testing.theatre import unit
+from tests.manager.rig import rest, rig, turns
 
 
 def test_deeds_leave_only_when_the_store_has_them() -> None:

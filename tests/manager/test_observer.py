@@ -6,13 +6,12 @@ import threading
 from collections.abc import Callable
 from types import SimpleNamespace
 
-from tests.manager.rig import Rig, really, rig, until
-
 from maestro.engine.events import Asked
 from maestro.hooks import EndNotice, EventNotice, hook
 from maestro.manager.observer import Observer
 from maestro.manager.plugins import Plugins
 from maestro.testing.theatre import unit
+from tests.manager.rig import Rig, really, rig, until
 
 
 async def crash(one: Rig, number: int, code: int) -> None:

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 from msgspec import Struct
-from tests.manager.rig import really, until
 
 from maestro import hooks
 from maestro.hooks import EndNotice, EventNotice, hook
 from maestro.manager import plugins as fencing
 from maestro.manager.plugins import Plugins
+from tests.manager.rig import really, until
 
 END = EndNotice(unit="web", command=("web",), code=1, signal=None, log=())
 

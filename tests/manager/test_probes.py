@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.manager.rig import really, rest, turns, until
 
 from maestro.manager import probes
 from maestro.model.unit import ReadinessSection
 from maestro.model.values import CommandLine, Seconds, Url
 from maestro.testing.loop import play
+from tests.manager.rig import really, rest, turns, until
 
 COMMAND = CommandLine(("/bin/check",))
 

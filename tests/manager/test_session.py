@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from tests.manager.rig import Rig, turns
 
 from maestro.engine.events import Asked
 from maestro.manager import tasks
@@ -14,6 +13,7 @@ from maestro.manager.session import Closing, Session
 from maestro.model.unit import Unit
 from maestro.testing.loop import play
 from maestro.testing.theatre import unit
+from tests.manager.rig import Rig, turns
 
 
 class Door:

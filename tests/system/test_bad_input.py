@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.system.harness import Daemon, is_alive, until
 
 from maestro.control.trouble import CallError
+from tests.system.harness import Daemon, is_alive, until
 
 pytestmark = pytest.mark.system
 

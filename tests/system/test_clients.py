@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.system.harness import Daemon, is_alive, pause, until
 
 from maestro.control.frames import encode, replies
+from tests.system.harness import Daemon, is_alive, pause, until
 
 pytestmark = pytest.mark.system
 

@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from tests.system.harness import Daemon, is_alive, until
 
 pytestmark = pytest.mark.system

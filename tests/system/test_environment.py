@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from tests.system.harness import Daemon, daemon_in, until
 
 pytestmark = pytest.mark.system

@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.keeper.rig import PATIENCE, Manager, Rig, is_alive, rig_in, until
 
 from maestro.keeper import reexec, wire
 from maestro.keeper.proc import Proc
+from tests.keeper.rig import PATIENCE, Manager, Rig, is_alive, rig_in, until
 
 pytestmark = pytest.mark.system
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from tests.system.harness import Daemon, children, is_alive, until
 
 pytestmark = pytest.mark.system

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from tests.system.harness import Daemon, cmdline, is_alive, pause, until
 
 pytestmark = pytest.mark.system

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from tests.system.harness import Daemon, children, is_alive, until
 
 pytestmark = pytest.mark.system
@@ -291,10 +292,10 @@ def test_a_start_may_be_extended(daemon: Daemon) -> None:
             "exec": speaker(
                 daemon,
                 "slow",
-                "for _ in range(10):\n    say('EXTEND_TIMEOUT_USEC=600000'); linger(0.12)\nsay('READY=1'); forever()",
+                "for _ in range(12):\n    say('EXTEND_TIMEOUT_USEC=2000000'); linger(0.2)\nsay('READY=1'); forever()",
             ),
             "type": "notify",
-            "start_timeout": "600ms",
+            "start_timeout": "2s",
         },
     )
     daemon.start()
@@ -315,7 +316,7 @@ def test_a_missed_watchdog_is_an_abort_and_a_restart(daemon: Daemon) -> None:
                 "say('STATUS=deaf now'); forever()",
             ),
             "type": "notify",
-            "watchdog": "500ms",
+            "watchdog": "1s",
             "restart": {"delay": "50ms", "policy": "on-watchdog"},
         },
     )
@@ -331,7 +332,7 @@ def test_a_missed_watchdog_is_an_abort_and_a_restart(daemon: Daemon) -> None:
     with daemon.client as client:
         told = list(client.stream("events", {"units": ["dog"], "lines": 100, "follow": False}))
     words = {one["kind"]: one["words"] for one in told}
-    assert words["watchdog"] == "no WATCHDOG=1 for 0.5 s"
+    assert words["watchdog"] == "no WATCHDOG=1 for 1.0 s"
     assert "was killed by SIGABRT" in words["restart-scheduled"]
     assert not is_alive(first)
 

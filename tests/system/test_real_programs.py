@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from tests.system.harness import REPOSITORY, Daemon, children, is_alive, until
 
 pytestmark = [pytest.mark.system, pytest.mark.real]

@@ -7,6 +7,7 @@ import time
 from typing import Any
 
 import pytest
+
 from tests.system.harness import Daemon, is_alive, until
 
 pytestmark = pytest.mark.system

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import os
 import signal
+from functools import partial
 
 import pytest
 
 from tests.system.harness import Daemon, is_alive, until
 
 pytestmark = pytest.mark.system
+
+
+def _is_another(daemon: Daemon, dead: int) -> bool:
+    return daemon.manager() not in (None, dead)
 
 
 def test_an_agent_is_started_restarted_and_stopped(daemon: Daemon) -> None:
@@ -36,7 +41,7 @@ def test_the_manager_may_die(daemon: Daemon) -> None:
     for _ in range(3):
         dead = daemon.kill_manager()
         assert daemon.status("hello")["pid"] == pid
-        until(lambda dead=dead: daemon.manager() not in (None, dead))
+        until(partial(_is_another, daemon, dead))
     assert daemon.stop() == 0
     numbers = [int(line) for line in daemon.log("hello").split()]
     assert numbers == list(range(1, len(numbers) + 1))

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from tests.system.harness import Daemon, is_alive, until
 
 pytestmark = pytest.mark.system

@@ -80,6 +80,7 @@ def spawn(scene: Scene) -> Outcome:
     life = replace(
         scene.life,
         spawns=number,
+        began=scene.now,
         agent=agent_id,
         pid=0,
         start=0,

@@ -62,7 +62,9 @@ class Tick(Struct, frozen=True):
 
 
 class Reread(Struct, frozen=True):
-    """Unit files were read again: what held units back may have changed."""
+    """Unit files were read again: what held units back may have changed, and some units are gone."""
+
+    removed: tuple[str, ...] = ()
 
 
 class Looked(Struct, frozen=True):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isinf
 from signal import Signals
 
 from maestro.engine.events import Ended
@@ -34,6 +35,8 @@ def ordinal(number: int) -> str:
 
 def span(seconds: float) -> str:
     """A time for people: `0.4 s`, `12 s`, `3 min 20 s`, `2 h 5 min`."""
+    if isinf(seconds):
+        return "for ever"
     if seconds < 10:
         return f"{max(seconds, 0):.1f} s"
     whole = round(seconds)

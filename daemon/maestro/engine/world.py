@@ -80,12 +80,15 @@ class World:
         self.graph.put(unit)
         self._holds.clear()
 
-    def remove(self, name: str) -> None:
-        """Forget a unit that nothing runs of."""
+    def _remove(self, name: str) -> None:
+        """Forget a unit that nothing runs of; all but the number of its last agent, for none is given twice."""
+        if (job := self.job_of(name)) is not None:
+            self.close_job(job, JobState.CANCELED, "its file is gone")
+        past = self.life(name)
         self.units.pop(name, None)
         self.graph.remove(name)
-        self.lives.pop(name, None)
         self._holds.clear()
+        self.set_life(name, Life(spawns=past.spawns, agent=past.agent))
 
     def know(self, name: str) -> Unit | None:
         """The unit of that name, instantiated on demand."""
@@ -122,6 +125,8 @@ class World:
             case Tick():
                 self._ring()
             case Reread():
+                for name in event.removed:
+                    self._remove(name)
                 self._ask_anew(self.units)
             case Looked():
                 adopt.take_up(self, event)

@@ -22,6 +22,7 @@ from maestro.model.unit import Unit
 from maestro.ports import Keeper, LogLimits, Logs
 
 _log = logging.getLogger("maestro")
+_LOG_GRAIN = 20_000_000  # nanoseconds: times in the log's index are no finer
 _PROBE = "probe:"  # agent ids of exec probes: the engine never hears of them
 
 
@@ -98,11 +99,19 @@ class Carrier:
             self._manager.feed(events.ProbeAnswered(agent))
 
         if section.log is not None:
-            self._probes[agent] = self._logs.await_line(unit.name, str(section.log), answered)
+            since = self._began_ns(unit.name)
+            self._probes[agent] = self._logs.await_line(unit.name, str(section.log), answered, since)
         else:
             self._probes[agent] = probes.begin(
                 section, unit.name, lambda *what: self._run(unit, agent, *what), answered
             ).cancel
+
+    def _began_ns(self, name: str) -> int | None:
+        """When an agent began that an earlier manager started: its line may have come since. None for one that begins now."""
+        life, clock = self._world.life(name), self._manager.clock
+        if not life.pid:
+            return None
+        return int((clock.wall() - (clock.now() - life.began)) * 1e9) - _LOG_GRAIN
 
     async def _run(self, unit: Unit, agent: str, command: tuple[str, ...], limit: float) -> bool:
         """Run an exec probe by the keeper, like everything that runs; what takes too long is killed with its tree."""
@@ -216,11 +225,9 @@ class Carrier:
     def reread(self) -> Changes:
         """Read the unit files again, and let what changed take effect where it can at once."""
         changes = self._catalogue.reload(self._world)
-        for name in changes.removed:
-            self._manager.note_life(name)
         for name in (*changes.added, *changes.changed):
             self._logs.relimit(name, self.limits(name))
-        self._manager.feed(events.Reread())
+        self._manager.feed(events.Reread(changes.removed))
         return changes
 
     def kill_all(self) -> None:

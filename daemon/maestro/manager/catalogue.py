@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Struct
 
 from maestro.engine.graph import tell_cycle
-from maestro.engine.state import Life, State
+from maestro.engine.state import State
 from maestro.engine.world import World
 from maestro.model import names
 from maestro.model.library import Library, load_all
@@ -58,7 +58,10 @@ class Catalogue:
                     world.put(kept)
 
     def reload(self, world: World) -> Changes:
-        """Read the files again. What became bad or went away stays in force for as long as something runs of it."""
+        """Read the files again. What became bad or went away stays in force for as long as something runs of it.
+
+        What is removed is for the world to forget, by the event `Reread`.
+        """
         before = dict(world.units)
         self._read(world.units)
         now = self.library.units
@@ -66,10 +69,6 @@ class Catalogue:
             if before.get(name) != unit:
                 world.put(unit)
         removed = [name for name in before if name not in now and self._may_go(world, name)]
-        for name in removed:
-            past = world.life(name)
-            world.remove(name)
-            world.lives[name] = Life(spawns=past.spawns, agent=past.agent)  # no number is given twice
         return Changes(
             added=tuple(sorted(set(now) - set(before))),
             changed=tuple(sorted(name for name in now if name in before and before[name] != now[name])),

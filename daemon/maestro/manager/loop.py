@@ -78,7 +78,7 @@ class Manager:
             self._doom(self.world.at_work)
             raise
         for name in step.lives:
-            self.note_life(name)
+            self._note_life(name)
         for job in step.jobs:
             self._keep(job)
         for happening in step.news:
@@ -96,7 +96,7 @@ class Manager:
         self._batch.events.append((told.seq, told.time, _encode(told)))
         self._stir()
 
-    def note_life(self, name: str) -> None:
+    def _note_life(self, name: str) -> None:
         life = self.world.lives.get(name)
         self._batch.lives[name] = None if life is None else _encode(life)
         self._stir()

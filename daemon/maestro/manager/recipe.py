@@ -140,16 +140,17 @@ def _home(uid: int) -> str:
 
 
 def environment(unit: Unit, agent: AgentSection, house: House, home: str) -> dict[str, str]:
-    """The agent's variables: little from the daemon's own, then the files, then the unit's own lines."""
+    """The agent's variables: little from the daemon's own, then the unit's lines, then its files: as in systemd, the last wins."""
     env = {name: house.environ[name] for name in _PASSED_ON if name in house.environ}
     env["PATH"] = house.environ.get("PATH") or DEFAULT_PATH
     if agent.user is not None:
         env |= {"HOME": home, "USER": str(agent.user), "LOGNAME": str(agent.user)}
     elif "HOME" in house.environ:
         env["HOME"] = house.environ["HOME"]
+    env |= dict(agent.environment)
     for path in agent.environment_file:
         env |= _read_environment(path)
-    return env | dict(agent.environment)
+    return env
 
 
 def _read_environment(path: str) -> dict[str, str]:

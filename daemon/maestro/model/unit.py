@@ -142,7 +142,8 @@ class AgentSection(Struct, frozen=True, kw_only=True):
     umask: str = option("0022", "File mode creation mask, in octal.", pattern="[0-7]{1,4}")
     environment: EnvironmentMap = option(EnvironmentMap({}), "Variables set for the process.")
     environment_file: tuple[str, ...] = option(
-        (), "Files of NAME=VALUE lines; with `-` in front a missing one is no error."
+        (),
+        "Files of NAME=VALUE lines, which override `environment`; with `-` in front a missing one is no error.",
     )
     start_timeout: Seconds = option(Seconds(90), "How long it may take to get ready.", change=Change.LIVE)
     watchdog: Seconds | None = option(None, "After it is ready, WATCHDOG=1 must come at least this often.")

@@ -144,6 +144,8 @@ class Percentage(float):
     @classmethod
     def read(cls, given: Given) -> Percentage:
         if isinstance(given.plain, int | float) and not isinstance(given.plain, bool):
+            if given.plain == 0:
+                return cls(0)
             raise Mistake(
                 f"{given.text()} could mean two things", f"write {given.text()}% for so many of a hundred"
             )

@@ -137,7 +137,9 @@ class FakeLogs:
     def note(self, name: str, text: str) -> None:
         self.lines.setdefault(name, []).append(text)
 
-    def await_line(self, name: str, pattern: str, seen: Callable[[], None]) -> Callable[[], None]:
+    def await_line(
+        self, name: str, pattern: str, seen: Callable[[], None], since_ns: int | None = None
+    ) -> Callable[[], None]:
         self.awaited[name] = (pattern, seen)
         return lambda: self.awaited.pop(name, None) and None
 

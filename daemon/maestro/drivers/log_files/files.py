@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TypeVar
 
-from maestro.drivers.log_files.index import Pens, Times
+from maestro.drivers.log_files.index import Pens, Times, offset_from
 from maestro.drivers.log_files.pump import Pump
 from maestro.drivers.log_files.reader import View, last_lines
 from maestro.drivers.log_files.segments import Shelf
@@ -63,10 +63,15 @@ class LogFiles:
             partial(self._pump.note, self._stream(name), line.encode(errors="replace")[:LONGEST_NOTE] + b"\n")
         )
 
-    def await_line(self, name: str, pattern: str, seen: Callable[[], None]) -> Callable[[], None]:
-        """Raises re.error for a pattern that is none."""
+    def await_line(
+        self, name: str, pattern: str, seen: Callable[[], None], since_ns: int | None = None
+    ) -> Callable[[], None]:
+        """In what comes from now on, or came since a time. Raises re.error for a pattern that is none."""
         stream = self._stream(name)
-        watch = Watch(pattern, stream.tape.end, seen)
+        at = stream.tape.end
+        if since_ns is not None and (found := offset_from(self._shelf(name), since_ns)) is not None:
+            at = found
+        watch = Watch(pattern, at, seen)
         self._wish(partial(self._pump.watch, stream, watch))
 
         def cancel() -> None:

@@ -1,0 +1,5 @@
+"""`python -m maestro.cli`."""
+
+from maestro.cli import main
+
+main()
