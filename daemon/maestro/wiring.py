@@ -164,15 +164,16 @@ async def _begin(parts: Parts, where: Paths) -> Session:
     session.open_trouble = parts.trouble
     loop = asyncio.get_running_loop()
     loop.call_later(_LIVED_LONG_ENOUGH, parts.crashes.forgive)
-    resume.set_aside(manager, parts.crashes.take_repeated())
-    seen = resume.take_up(carrier, parts.logs, table)
-    session.begin_with = resume.begin(manager, seen, table, saved, boot)
     session.notify = NotifySocket(
         _held(table, link, "notify", where.notify, socket.SOCK_DGRAM),
         loop,
         lambda pid, data: carrier.notified(pid, parse(data)),
     )
     carrier.listen = session.notify.drain
+    session.notify.drain()  # what agents said while nobody listened: that another goes on for them, say
+    resume.set_aside(manager, parts.crashes.take_repeated())
+    seen = resume.take_up(carrier, parts.logs, table)
+    session.begin_with = resume.begin(manager, seen, table, saved, boot)
     control = _held(table, link, "control", where.control, socket.SOCK_STREAM)
     session.server = ControlServer(Desk(_office(parts, where, session, observer)), link.whose, control)
     return session
@@ -193,6 +194,7 @@ def _office(parts: Parts, where: Paths, session: Session, observer: Observer) ->
         root=where.root,
         keeper_pid=os.getppid(),
         started=parts.manager.clock.wall(),
+        is_ending=lambda: session.is_ending,
         end=session.end,
         notices=functools.partial(session.notices, parts.catalogue),
     )

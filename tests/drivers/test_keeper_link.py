@@ -16,7 +16,7 @@ import uvloop
 from maestro.drivers.keeper_link import KeeperGone, KeeperLink
 from maestro.keeper import wire
 from maestro.keeper.proc import Proc
-from maestro.ports import Ended, Entry, Keeper, Recipe
+from maestro.ports import SOMEBODYS, Ended, Entry, Keeper, Recipe
 
 
 class News:
@@ -163,7 +163,7 @@ def test_orders_reach_the_keeper(play: Play) -> None:
         assert spawn[2]["argv"] == ("x", "y")
         assert spawn[2]["rlimits"] == ((7, 1, 2),)
         assert [message for message, _ in taken[2:]] == [
-            ("send", "a#1", 15, True),
+            ("send", "a#1", 15, True, 0),
             ("adopt", "b#1", 10, 100, "inv"),
             ("acknowledge", "a#1"),
             ("hold", "control"),
@@ -294,7 +294,7 @@ def test_a_process_is_known_by_its_parents_its_session_or_its_environment(play: 
         assert [link.whose(pid) for pid in (main.pid, *children)] == ["a#1"] * 3
         assert link.whose(stranger.pid) is None
         assert link.whose(os.getpid()) is None
-        assert link.whose(2**22 + 1) is None
+        assert link.whose(2**22 + 1) == SOMEBODYS, "gone: nobody can say that it was no agent's"
         main.kill()
         main.wait()
         keeper.tell("ended", "a#1", None, 9, 0.0, 0, 0.0, ("1 (sleep)",))

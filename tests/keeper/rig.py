@@ -57,6 +57,8 @@ class Manager:
         self.fds: dict[tuple[str, str], int] = {}  # ("stream", name) -> descriptor
 
     def order(self, *message: object, fd: int = -1) -> None:
+        if message[0] == "send" and len(message) == 4:
+            message = (*message, 0)  # no number: always carried out
         plain = tuple(int(field) if isinstance(field, signal.Signals) else field for field in message)
         wire.send(self._link, wire.encode(plain), fd)
 

@@ -64,8 +64,8 @@ def test_a_part_of_a_message_is_refused(message: wire.Message, data: st.DataObje
     [
         ((), "no kind"),
         (("dance",), "no such message: dance"),
-        (("send", "a#1", 15), "send: 3 fields expected, 2 found"),
-        (("send", "a#1", "TERM", True), "send: signal is a str"),
+        (("send", "a#1", 15), "send: 4 fields expected, 2 found"),
+        (("send", "a#1", "TERM", True, 0), "send: signal is a str"),
     ],
 )
 def test_a_wrong_message_is_refused_in_words(message: wire.Message, words: str) -> None:

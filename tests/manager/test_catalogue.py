@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from maestro.engine.events import Reread
-from maestro.engine.events import Asked
+from maestro.engine.events import Asked, Reread
 from maestro.engine.state import Life, State
 from maestro.engine.world import World
 from maestro.manager.catalogue import Catalogue

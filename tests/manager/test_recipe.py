@@ -101,7 +101,7 @@ def test_environment_files_are_read_in_order(tmp_path: Path) -> None:
     )
     (tmp_path / "b").write_text("A=later\n")
     env = make(
-        environment_file=(str(tmp_path / "a"), str(tmp_path / "b")), environment=EnvironmentMap({"F": "mine"})
+        environment_file=(str(tmp_path / "a"), str(tmp_path / "b")), environment=EnvironmentMap({"F": "overridden"})
     ).env
     found = {name: value for name, value in env.items() if len(name) <= 3}
     assert found == {
@@ -110,7 +110,7 @@ def test_environment_files_are_read_in_order(tmp_path: Path) -> None:
         "C": 'quoted # "',
         "D": "x",
         "E": "",
-        "F": "mine",
+        "F": "a=b",
         "_G1": "'",
     }
 

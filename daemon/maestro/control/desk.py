@@ -16,7 +16,7 @@ from maestro import __version__
 from maestro.control import lines, views
 from maestro.control import protocol as p
 from maestro.control.finder import Finder
-from maestro.control.roles import Caller
+from maestro.control.roles import Caller, Role
 from maestro.control.service import refused
 from maestro.engine.events import Asked, Happening
 from maestro.engine.jobs import Job, JobState
@@ -46,6 +46,7 @@ class Office(Struct, frozen=True, kw_only=True):
     root: str
     keeper_pid: int
     started: float
+    is_ending: Callable[[], bool]
     end: Callable[[str], None]  # "shutdown", "leave" (agents run on), "reexec"
     notices: Callable[[], list[str]]
 
@@ -68,20 +69,25 @@ class Desk:
             root=self._o.root,
             pid=self._o.keeper_pid,
             started=self._o.started,
-            notices=tuple(self._o.notices()),
+            notices=tuple(self._o.notices()) if caller.role >= Role.READ else (),
         )
 
     # ------------------------------------------------------------------------------ verbs
 
     async def verb(self, caller: Caller, request: p.Verb) -> AsyncIterator[p.VerbView]:
         verb = type(request).__name__.lower()
+        if verb != "stop" and self._o.is_ending():
+            raise refused("ending", f"cannot {verb} anything now: maestrod is ending", "start it again first")
         names, errors = self._find.in_force(request.units)
         request_id = f"{caller.uid}:{caller.request_id}" if caller.request_id else ""
-        jobs = self._o.manager.asked_before(request_id)
-        if not jobs and names:
-            step = self._o.manager.feed(Asked(verb, tuple(names), request_id))
-            jobs = [job for job in step.jobs if job.unit in names and job.verb in (verb, "restart")]
-            jobs = [job for job in jobs if job.state is not JobState.CANCELED]
+        jobs = [job for job in self._o.manager.asked_before(request_id) if job.unit in names]
+        fresh = [
+            name for name in names if all(job.unit != name for job in jobs)
+        ]  # or refused before: refused again
+        if fresh:
+            step = self._o.manager.feed(Asked(verb, tuple(fresh), request_id))
+            made = [job for job in step.jobs if job.unit in fresh and job.verb in (verb, "restart")]
+            jobs += [job for job in made if job.state is not JobState.CANCELED]
             errors |= {name: views.error_view(refusal) for name, refusal in step.refusals.items()}
             self._audit(caller, f"{verb} {' '.join(names)}", _result(jobs, errors))
         async for view in self._await(jobs, errors, request.wait):
@@ -242,7 +248,7 @@ class Desk:
 
     async def logs(self, caller: Caller, request: p.Logs) -> AsyncIterator[p.LineView]:
         names = [name for name in self._find.all(request.units) if not name.endswith(".target")]
-        async with aclosing(lines.read(self._o.logs, names, request)) as found:
+        async with aclosing(lines.read(self._o.logs, names, request, literally=bool(caller.agent))) as found:
             async for line in found:
                 yield line
 

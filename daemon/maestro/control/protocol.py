@@ -36,6 +36,7 @@ Name = Annotated[str, Meta(min_length=1, max_length=255)]  # of a unit, or a glo
 Names = Annotated[tuple[Name, ...], Meta(max_length=MAX_UNITS)]
 OneOrMore = Annotated[tuple[Name, ...], Meta(min_length=1, max_length=MAX_UNITS)]
 Count = Annotated[int, Meta(ge=0, le=1_000_000)]
+Few = Annotated[int, Meta(ge=0, le=1000)]  # lines of log in one answer
 Place = Annotated[int, Meta(ge=0, le=(1 << 63) - 1)]  # a cursor; sqlite and files know no greater number
 
 # ------------------------------------------------------------------------------------------- requests
@@ -89,7 +90,7 @@ class Disable(Request, frozen=True, tag_field="do", tag="disable"):
 
 class Status(Request, frozen=True, tag_field="do", tag="status"):
     units: Names = ()  # none: all that are loaded
-    lines: Count = 10  # of log, where units are named
+    lines: Few = 10  # of log, where units are named
     detail: bool = True  # processes and log lines; False: states only
 
 

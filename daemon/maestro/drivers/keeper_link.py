@@ -14,9 +14,9 @@ from typing import Any
 import msgspec
 
 from maestro.keeper import wire
-from maestro.keeper.proc import Proc
+from maestro.keeper.proc import Proc, Process
 from maestro.keeper.title import set_title
-from maestro.ports import Ended, Entry, KeeperNews, Recipe, Table
+from maestro.ports import SOMEBODYS, Ended, Entry, KeeperNews, Recipe, Table
 
 __all__ = ["EXIT_RESTART", "LINK_VARIABLE", "KeeperGone", "KeeperLink", "set_title"]
 
@@ -100,8 +100,8 @@ class KeeperLink:
         except wire.TooLong as error:
             self._refuse(agent, str(error))
 
-    def send(self, agent: str, signal: int, *, tree: bool) -> None:
-        self._order("send", agent, int(signal), tree)
+    def send(self, agent: str, signal: int, *, tree: bool, order: int = 0) -> None:
+        self._order("send", agent, int(signal), tree, order)
 
     def adopt(self, agent: str, pid: int, start: int, invocation: str) -> None:
         self._family.invited(agent, invocation)
@@ -241,8 +241,9 @@ class KeeperLink:
                 self._lost()
                 return
             if received is not None:
-                self._note(received[0])
-                self._pass_on(*received)
+                over = received[0][0] in ("ended", "emptied")  # whose the process was is still asked then
+                for act in (self._pass_on, self._note) if over else (self._note, self._pass_on):
+                    act(*received)
 
     def _lost(self) -> None:
         assert self._loop is not None
@@ -251,7 +252,7 @@ class KeeperLink:
         self._loop.remove_writer(self._socket.fileno())
         self._news.lost()
 
-    def _note(self, message: wire.Message) -> None:
+    def _note(self, message: wire.Message, _fd: int = -1) -> None:
         """Remember who is who, for `whose`."""
         match message:
             case ("entry", agent, pid, start, ended, left, invocation):
@@ -289,6 +290,7 @@ class _Family:
 
     def __init__(self) -> None:
         self._proc = Proc()
+        self._own, self._keeper = os.getpid(), os.getppid()
         self._mains: dict[int, tuple[int, str]] = {}  # pid -> (start, agent)
         self._pids: dict[str, int] = {}
         self._invocations: dict[str, str] = {}
@@ -318,15 +320,27 @@ class _Family:
     def whose(self, pid: int) -> str | None:
         """By its line of parents, by its session, or by the environment that it was started with."""
         process = self._proc.look(pid)
-        session = process.session if process is not None else 0
+        if process is None:  # gone; what it said before may still be waiting
+            return self._mains.get(pid, (0, SOMEBODYS))[1]
+        agent, below_keeper = self._by_parents(process)
+        if agent is None:
+            agent = self._by_session(process.session) or self._invocations.get(
+                self._proc.invocation(pid) or "-"
+            )
+        return agent or (SOMEBODYS if below_keeper else None)
+
+    def _by_parents(self, process: Process | None) -> tuple[str | None, bool]:
+        """The agent that a line of parents leads to, and whether it leads to the keeper by any other way than through us."""
         for _ in range(_DEEPEST):
-            if process is None or process.pid <= 1:
-                break
+            if process is None or process.pid <= 1 or process.pid == self._own:
+                return None, False
             start, agent = self._mains.get(process.pid, (-1, ""))
             if start == process.start:
-                return agent
+                return agent, True
+            if process.parent == self._keeper:
+                return None, process.pid != self._own
             process = self._proc.look(process.parent)
-        return self._by_session(session) or self._invocations.get(self._proc.invocation(pid) or "-")
+        return None, True
 
     def _by_session(self, session: int) -> str | None:
         start, agent = self._mains.get(session, (-1, ""))

@@ -81,6 +81,8 @@ def spawn(scene: Scene) -> Outcome:
         scene.life,
         spawns=number,
         began=scene.now,
+        sent=None,
+        orders=0,
         agent=agent_id,
         pid=0,
         start=0,
@@ -100,10 +102,14 @@ def spawn(scene: Scene) -> Outcome:
         timers=timers,
         cause=f"starting {agent.exec[0]}",
     )
-    deeds: tuple[Deed, ...] = (Spawn(scene.name, agent_id),)
-    if "probe" in life.awaits:
-        deeds = (Probe(scene.name, agent_id), *deeds)  # first: a log line may come before the keeper's answer
+    deeds = order(scene.name, life)
     return Outcome(life=life, deeds=deeds, news=(_tell(scene, "starting", life.cause, life),))
+
+
+def order(name: str, life: Life) -> tuple[Deed, ...]:
+    """What starts the agent of a life that is about to: the probe first, for a log line may come before the keeper's answer."""
+    probe = (Probe(name, life.agent),) if "probe" in life.awaits else ()
+    return (*probe, Spawn(name, life.agent))
 
 
 def start_timeout(unit: Unit) -> float:
@@ -176,6 +182,7 @@ def let_stop(scene: Scene) -> Outcome:
     life = replace(
         scene.life,
         step=0,
+        sent=None,
         stop_began=scene.now,
         aborting=False,
         timers=_until(scene.now, wait),
@@ -204,9 +211,7 @@ def abort(scene: Scene) -> Outcome:
     life = replace(scene.life, result=Result.WATCHDOG, aborting=True, step=0, stop_began=scene.now)
     cause = f"no WATCHDOG=1 for {words.span(scene.agent.watchdog)}"
     life = replace(life, timers=_until(scene.now, scene.agent.stop.sequence[0].wait), cause=cause)
-    return Outcome(
-        life=life, deeds=(Send(life.agent, "ABRT", False),), news=(_tell(scene, "watchdog", cause, life),)
-    )
+    return _sent(scene, life, "ABRT", False, "watchdog")
 
 
 def next_step(scene: Scene) -> Outcome:
@@ -226,9 +231,7 @@ def insist(scene: Scene) -> Outcome:
         cause = f"{life.cause}; SIGABRT did not end it: SIGKILL sent"
     life = replace(life, cause=cause, aborting=False, step=len(scene.agent.stop.sequence) - 1)
     life = replace(life, timers=_until(scene.now, INSIST_EVERY))
-    return Outcome(
-        life=life, deeds=(Send(life.agent, "KILL", True),), news=(_tell(scene, "stuck", cause, life),)
-    )
+    return _sent(scene, life, "KILL", True, "stuck")
 
 
 def _stop_step(scene: Scene, life: Life, number: int, kind: str, cause: str) -> Outcome:
@@ -238,9 +241,14 @@ def _stop_step(scene: Scene, life: Life, number: int, kind: str, cause: str) -> 
     life = replace(life, step=number, cause=cause, timers=_until(scene.now, step.wait))
     if number == 0:
         life = replace(life, stop_began=scene.now)
-    return Outcome(
-        life=life, deeds=(Send(life.agent, str(step.signal), tree),), news=(_tell(scene, kind, cause, life),)
-    )
+    return _sent(scene, life, str(step.signal), tree, kind)
+
+
+def _sent(scene: Scene, life: Life, signal: str, tree: bool, kind: str) -> Outcome:
+    """A signal of the stop, kept until the next: a new manager orders it again, and the keeper knows whether that is needed."""
+    deed = Send(life.agent, signal, tree, life.orders + 1)
+    life = replace(life, sent=deed, orders=deed.order)
+    return Outcome(life=life, deeds=(deed,), news=(_tell(scene, kind, life.cause, life),))
 
 
 def _until(now: float, wait: float) -> dict[str, float]:

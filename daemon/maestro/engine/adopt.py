@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from maestro.engine.events import Adopt, Ended, Happening, Looked, Probe, Send, Spawn
+from maestro.engine import acts
+from maestro.engine.events import Adopt, Ended, Happening, Looked, Probe, Send
 from maestro.engine.machine import Input
 from maestro.engine.state import Goal, Life, State
 
@@ -35,7 +36,7 @@ def _compare(world: World, name: str, life: Life, seen: Looked) -> None:
     elif life.state is State.SPAWNING or (
         life.state is State.STOPPING and not life.pid and life.ended is None
     ):
-        world.do(Spawn(name, life.agent))  # the intent was committed, the deed may not have left
+        world.do(*acts.order(name, life))  # the intent was committed, the deed may not have left
     elif life.ended is not None:
         world.emptied(life.agent)
     else:
@@ -45,20 +46,18 @@ def _compare(world: World, name: str, life: Life, seen: Looked) -> None:
 def _resume(world: World, name: str, life: Life, pid: int, start: int) -> None:
     if life.state is State.SPAWNING:
         world.put_to(life.agent, Input.SPAWNED, pid=pid, start=start)
-    agent = world.units[name].agent
-    assert agent is not None
     if "probe" in world.life(name).awaits:
         world.do(Probe(name, life.agent))
-    if life.state is State.STOPPING:  # the signal may not have left; a second TERM does no harm
-        step = agent.stop.sequence[min(life.step, len(agent.stop.sequence) - 1)]
-        world.do(Send(life.agent, str(step.signal), agent.stop.kill_mode == "control-group"))
+    if life.state is State.STOPPING and life.sent is not None:
+        world.do(life.sent)  # committed, and perhaps not carried out: the keeper knows
 
 
 def _stray(world: World, agent: str, pid: int, start: int) -> None:
     """An agent that runs and was never committed, or no longer is: the disk was full, or the store was lost."""
     name, _, number = agent.rpartition("#")
     life = world.life(name)
-    if life.alive or name not in world.units or world.units[name].agent is None:
+    unwanted = life.alive or life.agent == agent  # a second copy, or one that was set aside
+    if unwanted or name not in world.units or world.units[name].agent is None:
         world.say(
             Happening(
                 unit=name,

@@ -67,6 +67,13 @@ class Reread(Struct, frozen=True):
     removed: tuple[str, ...] = ()
 
 
+class SetAside(Struct, frozen=True):
+    """A unit over which two managers in a row crashed is taken out of the game."""
+
+    unit: str
+    why: str
+
+
 class Looked(Struct, frozen=True):
     """What the keeper's table says to a new manager, agent by agent: running with its pid, or ended."""
 
@@ -76,7 +83,7 @@ class Looked(Struct, frozen=True):
 
 
 AboutAgent = Spawned | CannotSpawn | Ended | Emptied | Notified | ProbeAnswered
-Event = Asked | AboutAgent | Tick | Reread | Looked
+Event = Asked | AboutAgent | Tick | Reread | SetAside | Looked
 
 # ------------------------------------------------------------------------------------------- what is asked
 
@@ -90,6 +97,9 @@ class Send(Struct, frozen=True):
     agent: str
     signal: str
     tree: bool
+    order: int = (
+        0  # counts up per agent: the keeper drops one that it has carried out; 0 is always carried out
+    )
 
 
 class Acknowledge(Struct, frozen=True):

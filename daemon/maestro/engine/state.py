@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from msgspec import Struct
 
-from maestro.engine.events import Ended
+from maestro.engine.events import Ended, Send
 
 
 class State(StrEnum):
@@ -92,6 +92,10 @@ class Life(Struct, frozen=True, kw_only=True):
     delay: float = 0.0  # the pause drawn for the current restart, jitter included
     starts: tuple[float, ...] = ()  # times of recent automatic starts
     restarts: int = 0  # automatic restarts since the last start by hand
+    sent: Send | None = (
+        None  # the newest signal of the running stop: ordered again after a death of the manager
+    )
+    orders: int = 0  # signals ordered for the current agent
     step: int = 0  # which step of the stop sequence is running
     aborting: bool = False  # the stop is a watchdog's: ABRT, then KILL
     stop_began: float = 0.0

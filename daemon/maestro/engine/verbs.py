@@ -101,6 +101,13 @@ def _raise(world: World, name: str, *, by_hand: bool) -> None:
         world.apply(name, Input.START_ASKED)
 
 
+def raise_required(world: World, name: str) -> None:
+    """An automatic restart starts what the unit requires too, where that has ended by itself: as in systemd."""
+    for required in world.graph.requires.get(name, ()):
+        if world.know(required) is not None and world.life(required).state is State.DEAD:
+            _raise(world, required, by_hand=False)
+
+
 def _lower(world: World, name: str) -> None:
     if name in world.units and world.life(name).goal is Goal.UP:
         world.set_goal(name, Goal.DOWN)

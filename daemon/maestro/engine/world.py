@@ -15,7 +15,7 @@ from typing import assert_never
 
 from msgspec.structs import replace
 
-from maestro.engine import adopt, blockers, machine, policy, verbs
+from maestro.engine import acts, adopt, blockers, machine, policy, verbs
 from maestro.engine.events import (
     AboutAgent,
     Acknowledge,
@@ -31,7 +31,7 @@ from maestro.engine.events import (
     ProbeAnswered,
     Reread,
     Send,
-    Spawn,
+    SetAside,
     Spawned,
     Tick,
     Unprobe,
@@ -128,6 +128,8 @@ class World:
                 for name in event.removed:
                     self._remove(name)
                 self._ask_anew(self.units)
+            case SetAside():
+                self._set_aside(event.unit, event.why)
             case Looked():
                 adopt.take_up(self, event)
             case _:
@@ -169,10 +171,15 @@ class World:
 
     def ended(self, event: Ended) -> None:
         name = self.owner(event.agent)
-        if name is None or not self.life(name).alive or self.life(name).ended is not None:
+        if name is None or not self.life(name).alive:
+            return
+        if self.life(name).ended is not None:  # told again: what matters is what is left of it by now
+            self._change(name, left=event.left)
+            if not event.left:
+                self.emptied(event.agent)
             return
         if _never_began(self.life(name), event):
-            self._step.deeds.extend((Acknowledge(event.agent), Spawn(name, event.agent)))
+            self.do(Acknowledge(event.agent), *acts.order(name, self.life(name)))
             return
         agent = self.units[name].agent
         assert agent is not None
@@ -251,13 +258,13 @@ class World:
 
     # ---------------------------------------------------------------------------------- how lives change
 
-    def do(self, deed: Deed) -> None:
-        self._step.deeds.append(deed)
+    def do(self, *deeds: Deed) -> None:
+        self._step.deeds.extend(deeds)
 
     def say(self, happening: Happening) -> None:
         self._step.news.append(happening)
 
-    def set_aside(self, name: str, why: str) -> None:
+    def _set_aside(self, name: str, why: str) -> None:
         """Take a unit out of the game that brought the manager down twice; what runs of it is killed."""
         life = self.life(name)
         if life.alive:

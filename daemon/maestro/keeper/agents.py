@@ -139,10 +139,11 @@ class Agents:
 
     # -------------------------------------------------------------------------------------------- signals
 
-    def send(self, agent: str, number: int, tree: bool) -> None:
+    def send(self, agent: str, number: int, tree: bool, order: int = 0) -> None:
         entry = self._table.entries.get(agent)
-        if entry is None or not 0 < number < signal.NSIG:
+        if entry is None or not 0 < number < signal.NSIG or 0 < order <= entry.order:
             return
+        entry.order = max(entry.order, order)
         if entry.ended is not None and not entry.left:
             return  # its pid may be another's by now
         if not tree:
@@ -262,9 +263,10 @@ class Agents:
     def follow(self, agent: str, pid: int) -> None:
         """The agent has named another of its processes as its main one."""
         entry = self._table.entries.get(agent)
-        if entry is None or entry.unconfirmed >= 0 or entry.adopted:
+        if entry is None:
             return
-        self._followers.follow(entry, pid)
+        if entry.unconfirmed < 0 and not entry.adopted:
+            self._followers.follow(entry, pid)
         self._answer(entry)
 
     def _lost(self, entry: Entry) -> None:

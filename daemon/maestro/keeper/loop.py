@@ -250,6 +250,8 @@ class Keeper:
         self.manager.said_hello()
         self.link.queue.clear()
         for e in self.table.entries.values():
+            if e.unconfirmed >= 0:
+                continue  # nobody knows yet whether it will run: its spawn, ordered again, is answered then
             self.tell("entry", e.agent, e.pid, e.start, e.ended, e.left, e.invocation)
         for name in self.table.streams:
             self.tell("stream", name)

@@ -26,6 +26,7 @@ class Entry:
         "ended",
         "invocation",
         "left",
+        "order",
         "pid",
         "session",
         "start",
@@ -42,6 +43,7 @@ class Entry:
         self.adopted = False  # not our child: another keeper started it
         self.ended: Ended | None = None
         self.left: tuple[str, ...] = ()
+        self.order = 0  # number of the newest signal that was carried out
         self.acknowledged = False
         self.doomed = False  # all of it has been ordered to be killed
 

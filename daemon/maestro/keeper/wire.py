@@ -33,7 +33,8 @@ _OR_NONE = type(None)
 ORDERS: dict[str, tuple[tuple[str, Any], ...]] = {
     "hello": (("version", int),),  # first word of every manager; answered by the table
     "spawn": (("agent", str), ("recipe", dict)),  # -> spawned | cannot_spawn; a known id is answered again
-    "send": (("agent", str), ("signal", int), ("tree", bool)),  # tree: every process of the agent, main first
+    # tree: every process of the agent, main first; order: counts up, one that was carried out is dropped; 0: never
+    "send": (("agent", str), ("signal", int), ("tree", bool), ("order", int)),
     "adopt": (("agent", str), ("pid", int), ("start", int), ("invocation", str)),  # -> spawned | ended
     "follow": (
         ("agent", str),

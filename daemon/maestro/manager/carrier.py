@@ -50,7 +50,9 @@ class Carrier:
             case events.Spawn():
                 self._spawn(deed)
             case events.Send():
-                self._keeper.send(deed.agent, signal_number(deed.signal) or signal.SIGTERM, tree=deed.tree)
+                self._keeper.send(
+                    deed.agent, signal_number(deed.signal) or signal.SIGTERM, tree=deed.tree, order=deed.order
+                )
             case events.Acknowledge():
                 self._keeper.acknowledge(deed.agent)
             case events.Release():
@@ -201,7 +203,7 @@ class Carrier:
         if agent is None or name is None:
             return
         section = self._world.units[name].agent
-        if section is not None and section.notify_access == "main" and pid != self._world.life(name).pid:
+        if section is not None and section.notify_access == "main" and not self._is_main(pid, name):
             return
         fields = _checked(fields)
         main = int(fields.pop("MAINPID", "0"))
@@ -209,6 +211,22 @@ class Carrier:
             self._following.add(agent)
             self._keeper.follow(agent, main)
         self._manager.feed(events.Notified(agent, fields))
+
+    def _is_main(self, pid: int, name: str) -> bool:
+        """Its word may come before the keeper's that it runs: then it is known by leading a session of its own."""
+        main = self._world.life(name).pid
+        if main:
+            return pid == main
+        try:
+            return os.getsid(pid) == pid
+        except ProcessLookupError:
+            return False
+
+    def hands_over(self, ended: Ended) -> bool:
+        """Whether an end from the keeper's table may be one that another process goes on after: then the keeper's answer is awaited."""
+        if ended.agent in self._following:
+            self._early[ended.agent] = ended
+        return ended.agent in self._following
 
     def limits(self, name: str) -> LogLimits:
         unit = self._world.units.get(name)

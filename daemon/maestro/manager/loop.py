@@ -96,6 +96,13 @@ class Manager:
         self._batch.events.append((told.seq, told.time, _encode(told)))
         self._stir()
 
+    def note_all(self) -> None:
+        """Put every life and job into the next batch."""
+        for name in self.world.lives:
+            self._note_life(name)
+        for job in (*self.finished.values(), *self.world.jobs.values()):
+            self._batch.jobs[job.id] = _encode(job)
+
     def _note_life(self, name: str) -> None:
         life = self.world.lives.get(name)
         self._batch.lives[name] = None if life is None else _encode(life)
@@ -160,7 +167,7 @@ class Manager:
             settlers, self._settlers = self._settlers, []
             self._note_trouble(await self._store.commit(batch))
             for deed in deeds:
-                self._carry(deed)
+                self._carry_out(deed)
             for one in told:
                 self.hub.publish(one)
             for job in ended:
@@ -171,6 +178,15 @@ class Manager:
             for settler in settlers:
                 if not settler.done():
                     settler.set_result(None)
+
+    def _carry_out(self, deed: Deed) -> None:
+        try:
+            self._carry(deed)
+        except Exception:
+            unit = getattr(deed, "unit", "") or getattr(deed, "agent", "").rpartition("#")[0]
+            _log.exception("a bug of Maestro's, at %s, by %r", unit, deed)
+            self._doom(unit)
+            raise
 
     async def settle(self) -> None:
         """Wait until all that has been fed by now is committed and carried out, however much is fed meanwhile."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+from typing import TypeVar
 
 import msgspec
+from msgspec.structs import replace
 
-from maestro.engine.events import Asked, Looked
+from maestro.engine.events import Asked, Looked, SetAside
 from maestro.engine.jobs import Job, JobState
 from maestro.engine.state import Life
 from maestro.manager.carrier import Carrier
@@ -14,6 +16,7 @@ from maestro.manager.catalogue import Catalogue
 from maestro.manager.loop import Manager
 from maestro.ports import Logs, Saved, Table
 
+T = TypeVar("T")
 _log = logging.getLogger("maestro")
 _MOST_TOLD = 20  # problems of unit files that are told at start
 
@@ -21,24 +24,40 @@ _MOST_TOLD = 20  # problems of unit files that are told at start
 def restore(manager: Manager, catalogue: Catalogue, saved: Saved, boot: str) -> None:
     """Lives and jobs as committed; after a boot only the numbers that must not be used twice."""
     manager.hub.resume(saved.last_event)
-    lives = {name: msgspec.msgpack.decode(body, type=Life) for name, body in saved.lives.items()}
-    jobs = [msgspec.msgpack.decode(body, type=Job) for body in saved.jobs.values()]
-    if saved.facts.get("boot") != boot:
+    lives = {name: life for name, body in saved.lives.items() if (life := _decoded(body, Life, name))}
+    jobs = [job for number, body in saved.jobs.items() if (job := _decoded(body, Job, f"job {number}"))]
+    booted = saved.facts.get("boot") != boot
+    if booted:
         lives = {name: Life(spawns=life.spawns, agent=life.agent) for name, life in lives.items()}
-        jobs = [job for job in jobs if job.state is not JobState.RUNNING]
+        jobs = [_interrupted(job) for job in jobs]
     manager.restore(lives, jobs, int(saved.facts.get("last_job", "0")))
+    if booted:
+        manager.note_all()  # with the boot's id: or the next manager would take the old lives for this boot's
     catalogue.load(manager.world, saved.definitions)
     for problem in catalogue.problems[:_MOST_TOLD]:
         _log.warning("%s", problem)
+
+
+def _decoded(body: bytes, kind: type[T], what: str) -> T | None:
+    """One record of the store; None for one that another version wrote and this one can't read: it must not stop the rest."""
+    try:
+        return msgspec.msgpack.decode(body, type=kind)
+    except (msgspec.DecodeError, msgspec.ValidationError) as error:
+        _log.error("%s: what the store has of it cannot be read (%s); going on without", what, error)
+        return None
+
+
+def _interrupted(job: Job) -> Job:
+    running = job.state is JobState.RUNNING
+    return replace(job, state=JobState.CANCELED, words="the host was booted") if running else job
 
 
 def set_aside(manager: Manager, unit: str) -> None:
     """Take a unit out of the game over which two managers in a row crashed."""
     if unit:
         _log.error("%s: set aside after two crashes of the manager over it", unit)
-        manager.world.set_aside(
-            unit, "set aside: Maestro crashed twice over it, a bug of ours; `maestroctl start` tries again"
-        )
+        why = "set aside: Maestro crashed twice over it, a bug of ours; `maestroctl start` tries again"
+        manager.feed(SetAside(unit, why))
 
 
 def take_up(carrier: Carrier, logs: Logs, table: Table) -> Looked:
@@ -49,7 +68,7 @@ def take_up(carrier: Carrier, logs: Logs, table: Table) -> Looked:
     for entry in table.entries:
         if carrier.sweep_probe(entry.agent):
             continue
-        if entry.ended is not None:
+        if entry.ended is not None and not carrier.hands_over(entry.ended):
             ended[entry.agent] = entry.ended
             carrier.settle_past(entry.agent)
         else:

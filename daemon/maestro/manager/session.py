@@ -84,8 +84,7 @@ class Session:
     async def _close(self, committer: asyncio.Task[None]) -> None:
         if self.server is not None:
             self.server.close()
-        if self.notify is not None:
-            self.notify.close()
+        self._stop_listening()
         committer.cancel()
         self._closing.logs.close()
         self._closing.plugins.close()
@@ -93,6 +92,10 @@ class Session:
         self.keeper.close()
 
     # ------------------------------------------------------------------------------ ends
+
+    @property
+    def is_ending(self) -> bool:
+        return self._ending
 
     def told(self, what: str) -> None:
         """The keeper got a signal for us."""
@@ -114,6 +117,7 @@ class Session:
         if how == "shutdown":
             await self._stop_all()
             self.manager.note_fact("session", "closed")
+        self._stop_listening()  # what agents say from now on is for the next manager
         await self.manager.settle()
         if how == "reexec":
             self.keeper.reexec()
@@ -121,6 +125,12 @@ class Session:
             self.keeper.retire()
         if not self._over.done():
             self._over.set_result(self._restart_code if how == "reexec" else 0)
+
+    def _stop_listening(self) -> None:
+        if self.notify is not None:
+            self.notify.close()
+            self.notify = None
+            self.carrier.listen = lambda: None
 
     async def _stop_all(self) -> None:
         world = self.manager.world

@@ -79,7 +79,7 @@ class FakeKeeper:
         self.recipes[agent] = recipe
         self.orders.append(("spawn", agent))
 
-    def send(self, agent: str, signal: int, *, tree: bool) -> None:
+    def send(self, agent: str, signal: int, *, tree: bool, order: int = 0) -> None:
         self.orders.append(("send", agent, int(signal), tree))
 
     def adopt(self, agent: str, pid: int, start: int, invocation: str) -> None:
