@@ -52,10 +52,10 @@ def test_variables_and_files(daemon: Daemon) -> None:
     lines = output(
         daemon,
         'echo "$A|$B|$C"',
-        environment={"C": "from unit", "A": "unit wins"},
+        environment={"C": "from unit", "A": "overridden"},
         environment_file=[str(file), "-/no/such/file"],
     )
-    assert lines == ["unit wins|quoted|from unit"]
+    assert lines == ["from file|quoted|from unit"]
 
 
 def test_the_command_is_expanded_once(daemon: Daemon) -> None:

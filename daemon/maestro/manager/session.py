@@ -59,7 +59,7 @@ class Session:
         self.on_reload: Callable[[], None] = lambda: None
         self._restart_code = restart_code
         self._over: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        self._ending = False
+        self._ending = self._shutting_down = False
         carrier.on_told = self.told
         carrier.on_lost = self._keeper_lost
 
@@ -95,7 +95,8 @@ class Session:
 
     @property
     def is_ending(self) -> bool:
-        return self._ending
+        """Whether everything is being stopped for good. A renewal is none of that: what is asked meanwhile waits for the next manager."""
+        return self._shutting_down
 
     def told(self, what: str) -> None:
         """The keeper got a signal for us."""
@@ -110,7 +111,7 @@ class Session:
         if how == "reload":
             self.on_reload()
         elif not self._ending:
-            self._ending = True
+            self._ending, self._shutting_down = True, how == "shutdown"
             tasks.spawn(self._end(how), how)
 
     async def _end(self, how: str) -> None:
