@@ -82,3 +82,8 @@ def _stray(world: World, agent: str, pid: int, start: int) -> None:
     )
     world.set_life(name, found)
     world.say(Happening(unit=name, kind="found", words=found.cause, agent=agent, state=found.coarse.value))
+
+
+def never_began(life: Life, ended: Ended) -> bool:
+    """The keeper died between our order and its fork, as far as can be found: so it is ordered again."""
+    return life.state is State.SPAWNING and not life.pid and ended.code is None and ended.signal is None

@@ -15,7 +15,7 @@ from typing import assert_never
 
 from msgspec.structs import replace
 
-from maestro.engine import acts, adopt, blockers, machine, policy, verbs
+from maestro.engine import acts, adopt, blockers, machine, notified, policy, verbs
 from maestro.engine.events import (
     AboutAgent,
     Acknowledge,
@@ -151,9 +151,9 @@ class World:
             case Emptied():
                 self.emptied(event.agent)
             case Notified():
-                self._notified(event)
+                notified.take(self, event)
             case ProbeAnswered():
-                self._ready(event.agent, "probe")
+                notified.ready(self, event.agent, "probe")
             case _:
                 assert_never(event)
 
@@ -166,7 +166,7 @@ class World:
         """Put an input to the unit of an agent; what comes for a past agent is late and means nothing."""
         name = self.owner(agent)
         if name is not None and self.life(name).state in ALIVE:
-            self._change(name, **facts)
+            self.change(name, **facts)
             self.apply(name, moment, words)
 
     def ended(self, event: Ended) -> None:
@@ -174,16 +174,16 @@ class World:
         if name is None or not self.life(name).alive:
             return
         if self.life(name).ended is not None:  # told again: what matters is what is left of it by now
-            self._change(name, left=event.left)
+            self.change(name, left=event.left)
             if not event.left:
                 self.emptied(event.agent)
             return
-        if _never_began(self.life(name), event):
+        if adopt.never_began(self.life(name), event):
             self.do(Acknowledge(event.agent), *acts.order(name, self.life(name)))
             return
         agent = self.units[name].agent
         assert agent is not None
-        self._change(name, ended=event, left=event.left, result=policy.judge(agent, self.life(name), event))
+        self.change(name, ended=event, left=event.left, result=policy.judge(agent, self.life(name), event))
         gone = not event.left or agent.stop.kill_mode == "process"
         self.apply(name, Input.GONE if gone else Input.ENDED)
 
@@ -192,49 +192,6 @@ class World:
         if name is not None and self.life(name).alive and self.life(name).ended is not None:
             self.apply(name, Input.GONE)
 
-    def _notified(self, event: Notified) -> None:
-        name = self.owner(event.agent)
-        if name is None or not self.life(name).alive:
-            return
-        for key, value in event.fields.items():
-            if key == "STATUS":
-                self._change(name, status=value)
-            elif key == "EXTEND_TIMEOUT_USEC":
-                self._extend(name, int(value) / 1e6)
-        if event.fields.get("WATCHDOG") == "1":
-            self._rewind(name)
-        if event.fields.get("WATCHDOG") == "trigger" and self.life(name).state is State.RUNNING:
-            self.apply(name, Input.RANG_WATCHDOG)
-        if event.fields.get("READY") == "1":
-            self._ready(event.agent, "notify")
-        if event.fields.get("STOPPING") == "1":
-            self.put_to(event.agent, Input.STOP_SAID)
-
-    def _extend(self, name: str, seconds: float) -> None:
-        """Push the running start or stop time-out out; a stop at most to `drain_max` after it began."""
-        life, agent = self.life(name), self.units[name].agent
-        assert agent is not None
-        timers = dict(life.timers)
-        for timer in ("start", "stop"):
-            if timer in timers:
-                at = self.now + seconds
-                if timer == "stop":
-                    at = min(at, life.stop_began + agent.stop.drain_max)
-                timers[timer] = max(timers[timer], at)
-        self._change(name, timers=timers)
-
-    def _rewind(self, name: str) -> None:
-        agent, life = self.units[name].agent, self.life(name)
-        if agent and agent.watchdog and "watchdog" in life.timers:
-            self._change(name, timers={**life.timers, "watchdog": self.now + agent.watchdog})
-
-    def _ready(self, agent: str, what: str) -> None:
-        name = self.owner(agent)
-        if name is None or what not in self.life(name).awaits:
-            return
-        awaits = tuple(one for one in self.life(name).awaits if one != what)
-        self.put_to(agent, Input.READY, awaits=awaits)
-
     def _ring(self) -> None:
         while (at := self.next_ring()) is not None and at <= self.now:
             _, name, timer = heappop(self._rings)
@@ -242,7 +199,7 @@ class World:
 
     def _ring_one(self, name: str, timer: str) -> None:
         timers = {key: when for key, when in self.life(name).timers.items() if key != timer}
-        self._change(name, timers=timers)
+        self.change(name, timers=timers)
         self.apply(name, machine.RINGS[timer])
 
     def _skip_empty_pauses(self) -> None:
@@ -288,13 +245,13 @@ class World:
                 if other in self._holds:
                     self._holds[other].look(name)
 
-    def _change(self, name: str, **facts: object) -> None:
+    def change(self, name: str, **facts: object) -> None:
         self.set_life(name, replace(self.life(name), **facts))
 
     def set_goal(self, name: str, goal: Goal, *, bounce: bool = False) -> None:
         life = self.life(name)
         if life.goal is not goal or life.bounce != bounce:
-            self._change(name, goal=goal, bounce=bounce)
+            self.change(name, goal=goal, bounce=bounce)
             self.stir(name)
 
     def stir(self, name: str) -> None:
@@ -415,8 +372,3 @@ class World:
 
     def refuse(self, name: str, refusal: Refusal) -> None:
         self._step.refusals[name] = refusal
-
-
-def _never_began(life: Life, ended: Ended) -> bool:
-    """The keeper died between our order and its fork, as far as can be found: so it is ordered again."""
-    return life.state is State.SPAWNING and not life.pid and ended.code is None and ended.signal is None
