@@ -101,7 +101,8 @@ def test_environment_files_are_read_in_order(tmp_path: Path) -> None:
     )
     (tmp_path / "b").write_text("A=later\n")
     env = make(
-        environment_file=(str(tmp_path / "a"), str(tmp_path / "b")), environment=EnvironmentMap({"F": "overridden"})
+        environment_file=(str(tmp_path / "a"), str(tmp_path / "b")),
+        environment=EnvironmentMap({"F": "overridden"}),
     ).env
     found = {name: value for name, value in env.items() if len(name) <= 3}
     assert found == {

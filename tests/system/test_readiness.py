@@ -5,47 +5,15 @@ from __future__ import annotations
 import os
 import signal
 import socket
-import sys
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.system.harness import Daemon, children, is_alive, until
+from tests.system.speakers import SLEEP, catches, dependant, speaker, start
 
 pytestmark = pytest.mark.system
-
-PROGRAMS = Path(__file__).parent / "programs"
-SLEEP = ["/bin/sleep", "1000"]
-
-
-def speaker(daemon: Daemon, name: str, code: str) -> list[str]:
-    """The command of an agent made of a few lines of Python, which has `say`, `on`, `linger` and `forever`."""
-    path = daemon.root / f"{name}.py"
-    path.write_text(f"import sys\nsys.path.insert(0, {str(PROGRAMS)!r})\nfrom speaker import *\n{code}\n")
-    return [sys.executable, "-B", str(path)]
-
-
-def start(daemon: Daemon, name: str, wait: bool = False) -> dict[str, Any]:
-    return daemon.call("start", units=[name], wait=wait)
-
-
-@contextmanager
-def beside(act: Callable[[], None]) -> Iterator[None]:
-    thread = threading.Thread(target=act)
-    thread.start()
-    try:
-        yield
-    finally:
-        thread.join(20)
-
-
-def dependant(daemon: Daemon, of: str) -> None:
-    daemon.unit("after", unit={"requires": [of], "after": [of]}, agent={"exec": SLEEP})
-
 
 # ------------------------------------------------------------------------------------------- types
 
@@ -351,16 +319,9 @@ def test_an_agent_may_pull_its_own_watchdog(daemon: Daemon) -> None:
     )
     daemon.start()
     start(daemon, "dog", wait=True)
-    until(lambda: _catches(daemon.status("dog")["pid"], signal.SIGUSR1))
+    until(lambda: catches(daemon.status("dog")["pid"], signal.SIGUSR1))
     os.kill(daemon.status("dog")["pid"], signal.SIGUSR1)
     assert daemon.wait_state("dog", "failed")["result"] == "watchdog"
-
-
-def _catches(pid: int, number: int) -> bool:
-    [line] = [
-        line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("SigCgt")
-    ]
-    return bool(int(line.split()[1], 16) >> (number - 1) & 1)
 
 
 def test_an_agent_says_that_it_stops(daemon: Daemon) -> None:
@@ -384,100 +345,3 @@ def test_an_agent_says_that_it_stops(daemon: Daemon) -> None:
     assert (one["cause"], one["status"]) == ("it said it stops", "packing")
     go.unlink()
     assert daemon.wait_state("leaver", "inactive", "failed")["state"] == "inactive"
-
-
-# ------------------------------------------------------------------------------------------- senders
-
-
-def test_a_stranger_cannot_make_it_ready(daemon: Daemon) -> None:
-    daemon.unit("shy", agent={"exec": SLEEP, "type": "notify"})
-    daemon.start()
-    start(daemon, "shy")
-    pid = daemon.wait_state("shy", "start")["pid"]
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as mouth:
-        for text in (
-            b"READY=1\nSTATUS=I am shy",
-            f"MAINPID={os.getpid()}\nREADY=1".encode(),
-            b"\xff" * 8000,
-            b"READY=1\n" * 900,
-        ):
-            mouth.sendto(text, str(daemon.root / "run/maestro/notify.sock"))
-    before = daemon.status("shy")
-    assert (before["fine"], before["status"], before["pid"]) == ("start", "", pid)
-    # what an agent sends afterwards is heard after: so the above was heard, and left out
-    daemon.unit(
-        "talker", agent={"exec": speaker(daemon, "talker", "say('READY=1'); forever()"), "type": "notify"}
-    )
-    daemon.call("daemon-reload")
-    start(daemon, "talker", wait=True)
-    assert daemon.status("shy")["fine"] == "start"
-    assert daemon.status("shy")["pid"] == pid
-
-
-def test_the_main_process_alone_where_the_unit_says_so(daemon: Daemon) -> None:
-    code = "if os.fork() == 0:\n    say('READY=1'); print('child has spoken', flush=True); forever()\n"
-    code += "on('USR1', lambda: say('READY=1'))\nforever()"
-    daemon.unit(
-        "parent", agent={"exec": speaker(daemon, "parent", code), "type": "notify", "notify_access": "main"}
-    )
-    daemon.start()
-    start(daemon, "parent")
-    until(lambda: b"child has spoken" in daemon.log("parent"))
-    assert daemon.status("parent")["fine"] == "start"
-    until(lambda: _catches(daemon.status("parent")["pid"], signal.SIGUSR1))
-    os.kill(daemon.status("parent")["pid"], signal.SIGUSR1)
-    daemon.wait_state("parent", "running")
-
-
-def test_a_childs_word_counts_by_default(daemon: Daemon) -> None:
-    code = "if os.fork() == 0:\n    say('READY=1\\nSTATUS=by the child'); forever()\nforever()"
-    daemon.unit("parent", agent={"exec": speaker(daemon, "parent", code), "type": "notify"})
-    daemon.start()
-    assert start(daemon, "parent", wait=True)["jobs"][0]["state"] == "done"
-    assert daemon.status("parent")["status"] == "by the child"
-
-
-@pytest.mark.parametrize("at_once", [False, True])
-def handover(daemon: Daemon) -> tuple[int, int]:
-    """An agent whose main process has named its child as the main one; the pids of both."""
-    code = (
-        "child = os.fork()\nif child == 0:\n    on('USR2', lambda: os._exit(5)); forever()\n"
-        "say(f'MAINPID={child}\\nREADY=1')\non('USR1', lambda: os._exit(0))\nforever()"
-    )
-    agent = {"exec": speaker(daemon, "giver", code), "type": "notify", "restart": {"policy": "no"}}
-    daemon.unit("giver", agent=agent)
-    daemon.start()
-    start(daemon, "giver", wait=True)
-    [parent] = [pid for pid in children(daemon.keeper) if pid != daemon.manager()]
-    [child] = children(parent)
-    until(
-        lambda: daemon.status("giver")["pid"] == child,
-        what="the keeper has taken note of the new main process",
-    )
-    until(lambda: _catches(parent, signal.SIGUSR1) and _catches(child, signal.SIGUSR2))
-    return parent, child
-
-
-def test_a_main_process_that_hands_over(daemon: Daemon) -> None:
-    """The first main process may end when it has named another: the agent runs on, and ends with that one."""
-    parent, child = handover(daemon)
-    os.kill(parent, signal.SIGUSR1)
-    until(lambda: not is_alive(parent))
-    dead = daemon.kill_manager()
-    until(lambda: daemon.manager() not in (None, dead))
-    one = daemon.status("giver")
-    assert (one["fine"], one["pid"], one["restarts"]) == ("running", child, 0)
-    os.kill(child, signal.SIGUSR2)
-    one = daemon.wait_state("giver", "dead", "failed")
-    assert (one["fine"], one["cause"]) == ("failed", "ended with exit status 5")
-    assert not daemon.agents_of_this_root()
-
-
-def test_a_main_process_that_handed_over_is_stopped_with_all_of_it(daemon: Daemon) -> None:
-    parent, child = handover(daemon)
-    os.kill(parent, signal.SIGUSR1)
-    until(lambda: not is_alive(parent))
-    assert daemon.call("stop", units=["giver"])["jobs"][0]["state"] == "done"
-    assert not is_alive(child)
-    assert daemon.status("giver")["state"] == "inactive"
-    assert not daemon.agents_of_this_root()

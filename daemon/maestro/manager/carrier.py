@@ -19,10 +19,11 @@ from maestro.manager.loop import Manager
 from maestro.manager.recipe import CannotPrepare, House
 from maestro.model.status import signal_number
 from maestro.model.unit import Unit
-from maestro.ports import Keeper, LogLimits, Logs
+from maestro.ports import SOMEBODYS, Keeper, LogLimits, Logs
 
 _log = logging.getLogger("maestro")
 _LOG_GRAIN = 20_000_000  # nanoseconds: times in the log's index are no finer
+_MOST_UNCLAIMED = 64  # senders whose notifications are kept until it is known whose they are
 _PROBE = "probe:"  # agent ids of exec probes: the engine never hears of them
 
 
@@ -37,6 +38,7 @@ class Carrier:
         self._probes: dict[str, Callable[[], object]] = {}  # agent -> how to stop asking
         self._commands: dict[str, asyncio.Future[bool]] = {}  # exec probes that run
         self._probe_number = 0
+        self._unclaimed: dict[int, list[dict[str, str]]] = {}  # notifications by the pid of their sender
         self._following: set[str] = set()  # agents that named another main process, until the keeper answers
         self._early: dict[str, Ended] = {}  # ends that came before that answer
         self.listen: Callable[[], None] = lambda: None  # takes what waits at the notify socket
@@ -154,6 +156,8 @@ class Carrier:
         self._early.pop(agent, None)  # the end of a main process that had handed over
         if not agent.startswith(_PROBE):
             self._manager.feed(events.Spawned(agent, pid, start))
+        for fields in self._unclaimed.pop(pid, ()):
+            self.notified(pid, fields)
 
     def cannot_spawn(self, agent: str, stage: str, errno: int) -> None:
         if agent.startswith(_PROBE):
@@ -199,6 +203,11 @@ class Carrier:
     def notified(self, pid: int, fields: dict[str, str]) -> None:
         """An sd_notify datagram from a process; one that belongs to no agent is left out."""
         agent = self._keeper.whose(pid)
+        if agent == SOMEBODYS:  # gone already: the keeper's word that it began may still be on its way
+            self._unclaimed.setdefault(pid, []).append(fields)
+            while len(self._unclaimed) > _MOST_UNCLAIMED:
+                del self._unclaimed[next(iter(self._unclaimed))]
+            return
         name = self._world.owner(agent) if agent else None
         if agent is None or name is None:
             return

@@ -181,7 +181,8 @@ class Theatre:
         if deed.agent in self.alive:
             self.later(0.0, events.Spawned(deed.agent, deed.pid or 1, 1))
         else:
-            self.later(0.0, Ended(agent=deed.agent))
+            left = tuple(f"{number} (left)" for number in range(self.leftovers.get(deed.agent, 0)))
+            self.later(0.0, Ended(agent=deed.agent, left=left))
 
     # ------------------------------------------------------------------------------ the manager dies
 

@@ -45,6 +45,7 @@ def asked(number: int, _: object) -> None:
     raise Asked(143 if number == signal.SIGTERM else 7)
 
 
+ENDING = {signal.SIGTERM, signal.SIGUSR2}
 count = 0
 signal.signal(signal.SIGTERM, asked)
 signal.signal(signal.SIGUSR2, asked)
@@ -60,8 +61,10 @@ try:
     while time.monotonic() < until or os.path.exists(os.path.join(folder, "calm")):
         many = 1 + int(chance() * 20)
         lines = "".join(f"{unit} {me} {number}\n" for number in range(count + 1, count + many + 1))
+        signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)  # what is written is counted, whenever the end comes
         os.write(1, lines.encode())  # below PIPE_BUF: whole or not at all
         count += many
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
         select.select([], [], [], 0.05 + 0.25 * chance())
     how = chance()
     if how < 0.15:
