@@ -187,9 +187,6 @@ def test_without_descriptors_some_cannot_start_and_the_others_run(poor: Daemon) 
     assert "Traceback" not in daemon.said()
 
 
-@pytest.mark.xfail(
-    reason="agents' pipes take the manager's last descriptor, and a stop does not give it back"
-)
 def test_without_descriptors_clients_are_answered_and_others_start_when_some_stop(poor: Daemon) -> None:
     daemon = poor
     daemon.call("start", units=["a*"], wait=False)
