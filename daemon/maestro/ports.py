@@ -126,7 +126,6 @@ class LogQuery(Struct, frozen=True, kw_only=True):
     lines: int | None = 10  # the last n; None: all
     since_ns: int | None = None
     until_ns: int | None = None
-    grep: str | None = None  # regular expression
     cursor: int | None = None  # offset to go on from; replaces `lines`
     follow: bool = False
 

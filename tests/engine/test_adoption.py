@@ -7,6 +7,7 @@ import pytest
 
 from maestro.engine.events import Asked, Ended, Looked, Send, Spawn
 from maestro.engine.state import Life, Result, State
+from maestro.engine.world import World
 from maestro.model.unit import RestartSection
 from maestro.testing.theatre import Play, Theatre, unit
 
@@ -87,3 +88,13 @@ def test_an_order_that_a_dead_keeper_never_carried_out_is_given_again() -> None:
     theatre.run(until=1)
     assert (theatre.life("web").state, theatre.life("web").agent) == (State.RUNNING, "web#1")
     assert theatre.two_at_once == []
+
+
+def test_an_instance_that_no_store_knows_is_made_of_its_template_and_kept() -> None:
+    theatre = Theatre([unit("w@1")])
+    theatre.ask("start", "w@1")
+    theatre.run(until=1)
+    theatre.world = World(theatre.declared.get)  # nothing is loaded: an instance is made when it is asked for
+    theatre.feed(Looked({"w@1#1": (100, 100), "gone#4": (7, 7)}, {}, False))
+    assert (theatre.life("w@1").state, theatre.life("w@1").agent) == (State.RUNNING, "w@1#1")
+    assert set(theatre.alive) == {"w@1#1"}, "and what has no unit any more is left alone"

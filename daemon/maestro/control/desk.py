@@ -248,7 +248,7 @@ class Desk:
 
     async def logs(self, caller: Caller, request: p.Logs) -> AsyncIterator[p.LineView]:
         names = [name for name in self._find.all(request.units) if not name.endswith(".target")]
-        async with aclosing(lines.read(self._o.logs, names, request, literally=bool(caller.agent))) as found:
+        async with aclosing(lines.read(self._o.logs, names, request)) as found:
             async for line in found:
                 yield line
 

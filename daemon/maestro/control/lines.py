@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import AsyncGenerator
 
 from msgspec.structs import replace
@@ -17,11 +16,9 @@ from maestro.ports import Logs as LogsPort
 _ROOM = 1000  # lines read ahead of a slow reader
 
 
-async def read(
-    logs: LogsPort, names: list[str], request: Logs, *, literally: bool = False
-) -> AsyncGenerator[LineView, None]:
+async def read(logs: LogsPort, names: list[str], request: Logs) -> AsyncGenerator[LineView, None]:
     """What was asked of each log, each in order. When following, first a mark for each: where reading begins."""
-    queries = {name: _query(logs, name, request, literally) for name in names}
+    queries = {name: _query(logs, name, request) for name in names}
     for name, query in queries.items():
         if query.cursor is not None:
             yield LineView(unit=name, time=0.0, text="", cursor=query.cursor, mark=True)
@@ -40,25 +37,16 @@ async def read(
             reader.cancel()
 
 
-def _query(logs: LogsPort, name: str, request: Logs, literally: bool) -> LogQuery:
+def _query(logs: LogsPort, name: str, request: Logs) -> LogQuery:
     """A follower who asks for the last lines gets a cursor at once: cut off before the first line, he loses nothing by asking again."""
-    # An agent's pattern is taken as it is written: an expression of its making could hold us up for ever.
-    grep = re.escape(request.grep) if literally and request.grep else request.grep
     query = LogQuery(
         lines=request.lines,
         since_ns=None if request.since is None else int(request.since * 1e9),
         until_ns=None if request.until is None else int(request.until * 1e9),
-        grep=grep,
         cursor=request.cursors.get(name),
         follow=request.follow,
     )
-    if (
-        request.follow
-        and query.cursor is None
-        and query.lines is not None
-        and not request.grep
-        and query.since_ns is None
-    ):
+    if request.follow and query.cursor is None and query.lines is not None and query.since_ns is None:
         last = logs.tail(name, query.lines) if query.lines else []
         return replace(query, cursor=last[0].offset if last else logs.mark(name).size)
     return query

@@ -107,7 +107,6 @@ class Logs(Request, frozen=True, tag_field="do", tag="logs"):
     lines: Count | None = 10  # the last n of each; None: all
     since: float | None = None  # seconds since 1970
     until: float | None = None
-    grep: Annotated[str, Meta(max_length=10_000)] | None = None
     cursors: dict[Name, Place] = {}  # unit -> offset to go on from
     follow: bool = False
 

@@ -56,17 +56,15 @@ def _stray(world: World, agent: str, pid: int, start: int) -> None:
     """An agent that runs and was never committed, or no longer is: the disk was full, or the store was lost."""
     name, _, number = agent.rpartition("#")
     life = world.life(name)
-    unwanted = life.alive or life.agent == agent  # a second copy, or one that was set aside
-    if unwanted or name not in world.units or world.units[name].agent is None:
-        world.say(
-            Happening(
-                unit=name,
-                kind="stray",
-                words=f"killing {agent} (pid {pid}): it is not ours to keep",
-                agent=agent,
-            )
-        )
+    if life.alive or life.agent == agent:  # a second copy, or one that was set aside
+        text = f"killing {agent} (pid {pid}): it is not the one that counts"
+        world.say(Happening(unit=name, kind="stray", words=text, agent=agent))
         world.do(Send(agent, "KILL", True))
+        return
+    unit = world.know(name)
+    if unit is None or unit.agent is None:  # what runs is not ended because we forgot why
+        text = f"{agent} (pid {pid}) runs, and there is no unit {name} to hold it by: it is left alone"
+        world.say(Happening(unit=name, kind="stray", words=text, agent=agent))
         return
     found = Life(
         state=State.RUNNING,

@@ -23,7 +23,8 @@ class Taken(Exception):
 
 def take(directory: str) -> int:
     """Lock `directory` for this process; return the descriptor that holds the lock."""
-    fd = os.open(os.path.join(directory, "keeper.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    fd = os.open(os.path.join(directory, "keeper.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    os.fchmod(fd, 0o600)  # whoever may read it may lock it, and so keep us from starting
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import deque
 
 from maestro.cli import exits
 from maestro.cli.command import TEXT, Argument, Command, Option
@@ -11,6 +12,7 @@ from maestro.control.trouble import CallError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import Any
 
     from maestro.cli.context import Context
@@ -22,7 +24,7 @@ def _run(context: Context, given: dict[str, Any]) -> int:
     several = len(names) > 1 or any(mark in names[0] for mark in "*?[")
     times = (context.is_tty or given["timestamps"]) and not given["no_timestamps"]
     try:
-        for line in context.client.stream("logs", fields, limit=context.limit):
+        for line in _wanted(context.client.stream("logs", fields, limit=context.limit), given):
             if given["json"] or context.json:
                 context.say_json(as_json(line))
             else:
@@ -37,13 +39,41 @@ def _run(context: Context, given: dict[str, Any]) -> int:
 def _fields(context: Context, given: dict[str, Any]) -> dict[str, Any]:
     from maestro.cli.moment import moment  # it imports the model
 
-    fields: dict[str, Any] = {"units": given["names"], "follow": given["follow"], "grep": given["grep"]}
+    fields: dict[str, Any] = {"units": given["names"], "follow": given["follow"]}
     for option in ("since", "until"):
         if given[option] is not None:
             fields[option] = moment(given[option], f"--{option}", context.now())
     bounded = given["since"] is not None or given["until"] is not None
     fields["lines"] = _lines(given["lines"] or ("all" if bounded else "10"))
+    if given["grep"] and not given["follow"]:
+        fields["lines"] = None  # the last lines that match are among all of them
     return fields
+
+
+def _wanted(lines: Iterable[dict[str, Any]], given: dict[str, Any]) -> Iterable[dict[str, Any]]:
+    """Lines that match. Looked for here: an expression that takes for ever is to hold up nobody but its author."""
+    if not given["grep"]:
+        return lines
+    import re
+
+    try:
+        pattern = re.compile(given["grep"])
+    except re.error as error:
+        raise CallError(
+            "bad-request", f"--grep: not a regular expression: {error}", "see the re module of Python"
+        ) from None
+    matching = (line for line in lines if pattern.search(line["text"]))
+    bounded = given["since"] is not None or given["until"] is not None
+    most = _lines(given["lines"] or ("all" if bounded else "10"))
+    return matching if given["follow"] or most is None else _last(matching, most)
+
+
+def _last(lines: Iterable[dict[str, Any]], most: int) -> Iterable[dict[str, Any]]:
+    """The last of each unit, in the order in which they came."""
+    kept: dict[str, deque[dict[str, Any]]] = {}
+    for line in lines:
+        kept.setdefault(line["unit"], deque(maxlen=most)).append(line)
+    return (line for unit in kept.values() for line in unit)
 
 
 def _lines(text: str) -> int | None:
@@ -93,7 +123,12 @@ COMMAND = Command(
             "--since", kind=TEXT, metavar="TIME", help="Not older: 10min, 2h, 2026-11-21, today, @SECONDS."
         ),
         Option("--until", kind=TEXT, metavar="TIME", help="Not newer."),
-        Option("--grep", kind=TEXT, metavar="REGEX", help="Only lines in which this is found."),
+        Option(
+            "--grep",
+            kind=TEXT,
+            metavar="REGEX",
+            help="Only lines in which this is found; with -f, of the last N and of what comes.",
+        ),
         Option("--json", help="One JSON object a line; a line that is JSON itself has its fields in it."),
         Option("--timestamps", help="With times, also into a pipe."),
         Option("--no-timestamps", help="Without times, also on a terminal."),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-from collections import deque
 from collections.abc import Iterable
 
 from maestro.drivers.log_files.index import offset_from
@@ -29,11 +27,6 @@ class View:
 
     def __init__(self, shelf: Shelf, query: LogQuery) -> None:
         self._shelf, self._query = shelf, query
-        self._wanted = re.compile(query.grep) if query.grep else None
-        # With a pattern the last n matches are wanted, and only reading everything finds them.
-        self._held: deque[LogLine] | None = None
-        if self._wanted and query.lines is not None and query.cursor is None:
-            self._held = deque(maxlen=query.lines)
         self._stop: int | None = None  # lines that begin here or later are not wanted
         self._scan = Scan(shelf, 0)
         self._over = False
@@ -48,7 +41,7 @@ class View:
         low = oldest if query.since_ns is None else self._since(query.since_ns, end)
         if query.cursor is not None:
             low = max(low, min(query.cursor, end))
-        elif query.lines is not None and self._held is None:
+        elif query.lines is not None:
             last = end if self._stop is None else self._stop
             low = max(low, self._last(last, query.lines, end))
         self._scan = Scan(self._shelf, low)
@@ -79,11 +72,6 @@ class View:
         ended = not found or self._done()
         if ended and not self._query.follow and self._stop is not None:
             lines += self._choose(self._rest(self._stop))
-        if self._held is not None:
-            self._held.extend(lines)
-            lines = []
-            if ended:
-                lines, self._held = list(self._held), None
         self._over = self._over or self._done() or (ended and not self._query.follow)
         return lines if lines or not ended else None
 
@@ -105,8 +93,7 @@ class View:
             if (self._stop is not None and line.offset >= self._stop) or self._too_late(line):
                 self._over = True
                 break
-            if self._wanted is None or self._wanted.search(line.text):
-                chosen.append(line)
+            chosen.append(line)
         return chosen
 
     def _too_late(self, line: LogLine) -> bool:
