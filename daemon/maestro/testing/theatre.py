@@ -8,13 +8,14 @@ from itertools import count
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from maestro.engine import events
 from maestro.engine.events import Deed, Ended, Event, Happening
 from maestro.engine.state import Life, State
 from maestro.engine.step import Step
 from maestro.engine.world import World
-from maestro.model.unit import AgentSection, Unit, UnitSection
+from maestro.model.unit import AgentSection, HealthSection, Unit, UnitSection
 
 
 class Play(Struct, frozen=True, kw_only=True):
@@ -51,6 +52,10 @@ class Theatre:
         self.seen: list[tuple[float, str, State]] = []
         self.news: list[Happening] = []
         self.two_at_once: list[str] = []  # agents that were started beside a living one of their unit
+        self._ready: set[str] = set()  # agents whose probe would be answered with yes
+        self._probed: set[str] = set()  # agents whose probe is being asked
+        self._absent = False  # there is no manager: what happens is only noted by the keeper
+        self._unheard: list[Event] = []  # datagrams that wait at the notify socket
         self._heap: list[tuple[float, int, Event]] = []
         self._order = count()
         self._pids = count(100)
@@ -60,12 +65,17 @@ class Theatre:
     def ask(self, verb: str, *names: str) -> Step:
         return self.feed(events.Asked(verb, names))
 
-    def feed(self, event: Event) -> Step:
+    def ask_in_vain(self, verb: str, *names: str) -> None:
+        """The manager dies after it has committed what was asked, and before any deed has left."""
+        self.feed(events.Asked(verb, names), carry=False)
+        self.kill_manager()
+
+    def feed(self, event: Event, *, carry: bool = True) -> Step:
         step = self.world.feed(event, self.now, self.chance)
         for name in sorted(step.lives):
             self.seen.append((self.now, name, self.world.life(name).state))
         self.news.extend(step.news)
-        for deed in step.deeds:
+        for deed in step.deeds if carry else ():
             self.carry(deed)
         return step
 
@@ -116,6 +126,12 @@ class Theatre:
                 self.unacknowledged.pop(deed.agent, None)
             case events.Adopt():
                 self._adopt(deed)
+            case events.Probe():
+                self._probed.add(deed.agent)
+                if deed.agent in self._ready:
+                    self.later(0.0, events.ProbeAnswered(deed.agent))
+            case events.Unprobe():
+                self._probed.discard(deed.agent)
             case _:
                 pass
 
@@ -151,31 +167,44 @@ class Theatre:
             self.later(0.0, events.Emptied(deed.agent))
 
     def _happen(self, event: Event) -> None:
-        """Only what is true reaches the world: a process ends once, a dead one says nothing."""
-        if isinstance(event, Ended):
-            play = self.alive.pop(event.agent, None)
-            if play is None:
-                if (
-                    event.code is None and event.signal is None
-                ):  # what a new keeper answers when it finds nothing
-                    self.feed(event)
-                return
-            left = tuple(f"{number} (left)" for number in range(play.leaves))
-            if left:
-                self.leftovers[event.agent] = play.leaves
-            event = Ended(
-                agent=event.agent,
-                code=event.code if event.signal is None else None,
-                signal=event.signal,
-                left=left,
-            )
-            self.unacknowledged[event.agent] = event
-        elif isinstance(event, events.Emptied):
-            if self.leftovers.pop(event.agent, None) is None:
-                return
-        elif isinstance(event, events.Notified) and event.agent not in self.alive:
+        """Only what is true reaches the world: a process ends once, a dead one says nothing. Without a manager it waits."""
+        told = self._truth(event)
+        if told is None:
             return
-        self.feed(event)
+        if not self._absent:
+            self.feed(told)
+        elif isinstance(told, events.Notified):
+            self._unheard.append(told)
+
+    def _truth(self, event: Event) -> Event | None:
+        match event:
+            case Ended():
+                return self._end(event)
+            case events.Emptied():
+                return event if self._empty(event.agent) else None
+            case events.Notified():
+                return event if event.agent in self.alive else None
+            case events.ProbeAnswered():
+                self._ready.add(event.agent)
+                return event if event.agent in self._probed and event.agent in self.alive else None
+            case _:
+                return event
+
+    def _end(self, event: Ended) -> Event | None:
+        play = self.alive.pop(event.agent, None)
+        if play is None:  # only what a new keeper answers when it finds nothing is news of it
+            return event if event.code is None and event.signal is None else None
+        if play.leaves:
+            self.leftovers[event.agent] = play.leaves
+        left = tuple(f"{number} (left)" for number in range(play.leaves))
+        code = event.code if event.signal is None else None
+        self.unacknowledged[event.agent] = Ended(agent=event.agent, code=code, signal=event.signal, left=left)
+        return self.unacknowledged[event.agent]
+
+    def _empty(self, agent: str) -> bool:
+        if agent in self.unacknowledged:
+            self.unacknowledged[agent] = replace(self.unacknowledged[agent], left=())
+        return self.leftovers.pop(agent, None) is not None
 
     def _adopt(self, deed: events.Adopt) -> None:
         if deed.agent in self.alive:
@@ -186,8 +215,15 @@ class Theatre:
 
     # ------------------------------------------------------------------------------ the manager dies
 
-    def kill_manager(self, *, keeper: bool = False) -> None:
-        """What was committed survives; what was on its way to the dead manager is asked for anew."""
+    def kill_manager(self, *, keeper: bool = False, away: float = 0.0) -> None:
+        """What was committed survives; what happens in the `away` seconds without a manager is kept by the keeper."""
+        self._absent = True
+        back = self.now + away
+        while self._heap and self._heap[0][0] <= back and away:
+            self.now = max(self.now, self._heap[0][0])
+            self._happen(heapq.heappop(self._heap)[2])
+        self.now, self._absent = back, False
+        self._probed.clear()
         lives, jobs, last = dict(self.world.lives), list(self.world.jobs.values()), self.world.last_job
         self.world = World(self.declared.get)
         for unit in self.declared.values():
@@ -200,6 +236,9 @@ class Theatre:
             if agent not in self.unacknowledged
         }
         ended = {} if keeper else dict(self.unacknowledged)
+        unheard, self._unheard = self._unheard, []
+        for event in unheard:
+            self.feed(event)
         self.feed(events.Looked({} if keeper else running, ended, keeper))
 
 
@@ -210,11 +249,13 @@ def unit(name: str = "web", **options: Any) -> Unit:
     if name.endswith(".target"):
         return Unit(name=name, kind="target", unit=section)
     options.setdefault("exec", ("/bin/true",))
+    readiness = options.pop("readiness", None)
     origins: dict[str, Any] = {"agent.start_timeout": None} if "start_timeout" in options else {}
     return Unit(
         name=name,
         kind="agent",
         unit=section,
         agent=AgentSection(**options),
+        health=HealthSection(readiness=readiness),
         origins=origins,
     )
