@@ -63,6 +63,7 @@ plays = st.builds(
     heeds=st.sampled_from([("TERM",), ("TERM",), ()]),
     slow=st.sampled_from([0.0, 0.0, 1.0, 4.0]),
     leaves=st.sampled_from([0, 0, 0, 0, 2]),
+    lingers=st.sampled_from([0.0, 0.5]),
     cannot=st.sampled_from(["", "", "", "", "cannot fork: resource temporarily unavailable"]),
 )
 casts = st.lists(plays, min_size=1, max_size=6)

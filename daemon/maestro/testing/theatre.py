@@ -28,6 +28,7 @@ class Play(Struct, frozen=True, kw_only=True):
     heeds: tuple[str, ...] = ("TERM",)  # signals that end it, besides KILL
     slow: float = 0.0  # how long it takes to heed
     leaves: int = 0  # processes of its tree that outlive it and heed only KILL
+    lingers: float = 0.0  # how long those take to end after KILL
     cannot: str = ""  # why it cannot be spawned
 
 
@@ -52,6 +53,7 @@ class Theatre:
         self.seen: list[tuple[float, str, State]] = []
         self.news: list[Happening] = []
         self.two_at_once: list[str] = []  # agents that were started beside a living one of their unit
+        self._lingers: dict[str, float] = {}
         self._ready: set[str] = set()  # agents whose probe would be answered with yes
         self._probed: set[str] = set()  # agents whose probe is being asked
         self._absent = False  # there is no manager: what happens is only noted by the keeper
@@ -164,7 +166,7 @@ class Theatre:
         if play is not None and (deed.signal == "KILL" or deed.signal in play.heeds):
             self.later(0.0 if deed.signal == "KILL" else play.slow, Ended(agent=deed.agent, signal=number))
         if deed.signal == "KILL" and deed.tree and deed.agent in self.leftovers:
-            self.later(0.0, events.Emptied(deed.agent))
+            self.later(self._lingers.get(deed.agent, 0.0), events.Emptied(deed.agent))
 
     def _happen(self, event: Event) -> None:
         """Only what is true reaches the world: a process ends once, a dead one says nothing. Without a manager it waits."""
@@ -196,6 +198,7 @@ class Theatre:
             return event if event.code is None and event.signal is None else None
         if play.leaves:
             self.leftovers[event.agent] = play.leaves
+            self._lingers[event.agent] = play.lingers
         left = tuple(f"{number} (left)" for number in range(play.leaves))
         code = event.code if event.signal is None else None
         self.unacknowledged[event.agent] = Ended(agent=event.agent, code=code, signal=event.signal, left=left)
