@@ -7,6 +7,7 @@ import time
 
 from maestro.keeper import adoption, child, kernel, signals
 from maestro.keeper.followers import Followers
+from maestro.keeper.quick import Quick
 from maestro.keeper.spare import OUT_OF_DESCRIPTORS
 from maestro.keeper.table import Entry
 
@@ -52,6 +53,7 @@ class Agents:
         self._killed: dict[str, set[tuple[int, int]]] = {}  # doomed agent -> (pid, start) of what was killed
         self._watched: dict[str, int] = {}  # adopted agent -> pidfd of one of its processes
         self._unwatched: set[str] = set()  # adopted agents that there is no descriptor for
+        self._quick = Quick(around.nest)
         self._followers = Followers(table, around, self._lost)
         self._fresh = False  # the tree has been refreshed for this batch of orders
 
@@ -78,6 +80,9 @@ class Agents:
         stage = "make a pipe"
         try:
             output = self._output(recipe.get("stream"))
+            if quick := self._quick.spawn(recipe, output):
+                self._tell_begun(self._born(agent, quick, recipe))
+                return
             read, write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
             stage = "fork"
             try:
@@ -90,7 +95,9 @@ class Agents:
         except OSError as error:
             self._tell("cannot_spawn", agent, stage, error.errno or 0)
             return
-        self._born(agent, pid, recipe, read)
+        entry = self._born(agent, pid, recipe)
+        entry.unconfirmed = read
+        self._await_exec(entry)
 
     def _output(self, name: str | None) -> int:
         if name is None:
@@ -103,13 +110,15 @@ class Agents:
     def _fork(self, recipe: dict[str, Any], output: int, report: int) -> int:
         return fork(child.Birth(recipe, self._around.nest, output, report), child.AGENT)
 
-    def _born(self, agent: str, pid: int, recipe: dict[str, Any], report: int) -> None:
+    def _born(self, agent: str, pid: int, recipe: dict[str, Any]) -> Entry:
         process = self._around.proc.look(pid)
         invocation = recipe.get("env", {}).get("INVOCATION_ID", "")
         entry = Entry(agent, pid, process.start if process else 0, invocation)
-        entry.unconfirmed = report
         self._table.add(entry)
-        self._await_exec(entry)
+        return entry
+
+    def _tell_begun(self, entry: Entry) -> None:
+        self._tell("spawned", entry.agent, entry.pid, entry.start)
 
     def _await_exec(self, entry: Entry) -> None:
         self._around.watch.on(entry.unconfirmed, lambda: self._confirm(entry))
@@ -124,7 +133,7 @@ class Agents:
         os.close(entry.unconfirmed)
         entry.unconfirmed = -1
         if not report:
-            self._tell("spawned", entry.agent, entry.pid, entry.start)
+            self._tell_begun(entry)
             return
         self._forget(entry)
         number, _, stage = report.decode(errors="replace").partition(" ")
@@ -135,7 +144,7 @@ class Agents:
         if entry.ended is not None:
             self._tell("ended", entry.agent, *entry.ended, entry.left)
         elif entry.unconfirmed < 0:
-            self._tell("spawned", entry.agent, entry.pid, entry.start)
+            self._tell_begun(entry)
 
     # -------------------------------------------------------------------------------------------- signals
 
