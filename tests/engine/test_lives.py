@@ -204,7 +204,7 @@ def test_a_stop_goes_through_its_steps() -> None:
     theatre.ask("stop", "web")
     theatre.run(until=100)
     assert theatre.times("web", State.DEAD) == [16]
-    assert theatre.life("web").cause == "stopped, had to be killed"
+    assert theatre.life("web").cause == "stopped on request, had to be killed"
 
 
 def test_leftovers_are_ended_before_the_next_copy() -> None:

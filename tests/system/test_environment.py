@@ -87,7 +87,9 @@ def test_a_session_of_its_own_and_default_signals(daemon: Daemon) -> None:
     )
     pid = lines[-1]
     assert lines[0] == f"{pid} {pid} {pid}"
-    c_library = 0b11 << 31  # 32 and 33 are its own: posix_spawn has them ignored, and its threads take them back
+    c_library = (
+        0b11 << 31
+    )  # 32 and 33 are its own: posix_spawn has them ignored, and its threads take them back
     assert [int(line.split()[1], 16) & ~c_library for line in lines[1:3]] == [0, 0]
 
 

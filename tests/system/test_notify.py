@@ -155,4 +155,4 @@ def test_an_agent_is_no_operator_whatever_it_does(daemon: Daemon) -> None:
     daemon.start()
     start(daemon, "sly", wait=True)
     until(lambda: daemon.log("sly"))
-    assert daemon.log("sly") == b"agent\n"
+    assert daemon.log("sly") == b"none\n"

@@ -294,7 +294,7 @@ def test_a_stop_sequence_is_walked_step_by_step(daemon: Daemon) -> None:
     assert daemon.call("stop", units=["stubborn"])["jobs"][0]["state"] == "done"
     assert 0.49 <= time.monotonic() - began <= 5
     assert daemon.log("stubborn") == b"up\nINT\nUSR1\nTERM\n"
-    assert daemon.status("stubborn")["cause"] == "stopped"
+    assert daemon.status("stubborn")["cause"] == "stopped on request"
     words = [one["words"] for one in told(daemon, "stubborn") if one["kind"] == "stopping"]
     assert words[0] == "stop asked"
     assert "SIGUSR1 sent" in words[1]

@@ -89,7 +89,9 @@ def sentence(job: View, elapsed: float, *, wait: bool) -> str:
     because = f": {words}" if words else ""
     match job["state"]:
         case "done":
-            return f"{unit}: {_DONE.get(verb, verb)}{because} ({span(elapsed)})"
+            done = _DONE.get(verb, verb)
+            said = words if words and words.startswith(done) else f"{done}{because}"
+            return f"{unit}: {said} ({span(elapsed)})"
         case "failed":
             return f"{unit}: {verb} failed{because}"
         case "dependency":

@@ -12,6 +12,8 @@ from typing import Protocol
 
 from msgspec import Struct
 
+from maestro.ports import SOMEBODYS
+
 ADMIN_GROUP = "maestro"
 READ_GROUP = "maestro-read"
 
@@ -90,6 +92,8 @@ class HostAccounts:
 
 def role_of(peer: Peer, agent: str | None, own_uid: int, accounts: Accounts) -> Role:
     """The role of a peer. Being an agent comes first: a root agent must not restart itself either."""
+    if agent == SOMEBODYS:
+        return Role.NONE  # of an agent that nobody can name, or gone: it has no unit of its own to ask about
     if agent is not None:
         return Role.AGENT
     if peer.uid in (0, own_uid) or _in_group(peer, ADMIN_GROUP, accounts):

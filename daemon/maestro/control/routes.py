@@ -157,6 +157,9 @@ def permit(route: Route, request: Request, caller: Caller, own_uid: int, account
     """Refuse what the caller's role does not allow."""
     if caller.role is Role.AGENT:
         _permit_agent(route, request, caller)
+    elif caller.role < route.least and caller.agent:
+        message = f"not allowed: {route.do} is not for pid {caller.pid}: it comes from an agent, and cannot be told from which"
+        raise refused("not-allowed", message, "ask from the agent's own session, or as a person")
     elif caller.role < route.least:
         message = (
             f"not allowed: {route.do} needs {who_may(route.least, own_uid, accounts)};"

@@ -289,14 +289,14 @@ def _how(scene: Scene) -> str:
 
 
 def turn_round(scene: Scene) -> Outcome:
-    outcome = _over(scene, scene.life, "stopped", "stopped, to be started again")
+    outcome = _over(scene, scene.life, "stopped", "stopped on request, to be started again")
     fresh = begin_afresh(Scene(scene.unit, outcome.life, scene.now, scene.chance, "restart asked"))
     return replace(outcome, life=fresh.life)
 
 
 def rest(scene: Scene) -> Outcome:
     killed = scene.life.ended is not None and scene.life.ended.signal == 9
-    text = "stopped" + (", had to be killed" if killed else "")
+    text = "stopped on request" + (", had to be killed" if killed else "")
     return _for_good(scene, _over(scene, replace(scene.life, blocked_by=(), hopeless=False), "stopped", text))
 
 
