@@ -89,7 +89,7 @@ def sentence(job: View, elapsed: float, *, wait: bool) -> str:
     because = f": {words}" if words else ""
     match job["state"]:
         case "done":
-            done = _DONE.get(verb, verb)
+            done = str(_DONE.get(verb, verb))
             said = words if words and words.startswith(done) else f"{done}{because}"
             return f"{unit}: {said} ({span(elapsed)})"
         case "failed":
