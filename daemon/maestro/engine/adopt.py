@@ -33,6 +33,7 @@ def _compare(world: World, name: str, life: Life, seen: Looked) -> None:
         _resume(world, name, life, *seen.running[life.agent])
     elif seen.fresh:
         world.do(Adopt(life.agent, life.pid, life.start))
+        _probe_again(world, name)
     elif life.state is State.SPAWNING or (
         life.state is State.STOPPING and not life.pid and life.ended is None
     ):
@@ -46,10 +47,15 @@ def _compare(world: World, name: str, life: Life, seen: Looked) -> None:
 def _resume(world: World, name: str, life: Life, pid: int, start: int) -> None:
     if life.state is State.SPAWNING:
         world.put_to(life.agent, Input.SPAWNED, pid=pid, start=start)
-    if "probe" in world.life(name).awaits:
-        world.do(Probe(name, life.agent))
+    _probe_again(world, name)
     if life.state is State.STOPPING and life.sent is not None:
         world.do(life.sent)  # committed, and perhaps not carried out: the keeper knows
+
+
+def _probe_again(world: World, name: str) -> None:
+    life = world.life(name)
+    if "probe" in life.awaits and life.state is not State.STOPPING:
+        world.do(Probe(name, life.agent))
 
 
 def _stray(world: World, agent: str, pid: int, start: int) -> None:
