@@ -312,7 +312,7 @@ def test_who_ignores_term_is_killed_with_all_of_it(daemon: Daemon) -> None:
     assert daemon.call("stop", units=["stubborn"])["jobs"][0]["state"] == "done"
     assert not any(is_alive(int(pid)) for pid in pids.read_text().split())
     one = daemon.status("stubborn")
-    assert (one["state"], one["cause"]) == ("inactive", "stopped, had to be killed")
+    assert (one["state"], one["cause"]) == ("inactive", "stopped on request, had to be killed")
     assert not daemon.agents_of_this_root()
 
 
