@@ -214,3 +214,15 @@ def _add_up(rig: Any, written: list[bytes]) -> None:
     assert sum(map(len, kept)) + dropped_bytes == sum(map(len, written))
     remaining = iter(written)
     assert all(line in remaining for line in kept), "half, doubled or reordered lines"
+
+
+def test_a_pump_may_be_closed_at_any_moment_of_a_trickle(rig: Any) -> None:
+    """The thread may take the last order before the one who gave it has rung: the bell must still be there."""
+    for round_ in range(60):
+        logs = rig.open()
+        both, into = rig.pipe()
+        logs.take(f"s{round_}", both, LogLimits())
+        for _ in range(3):
+            os.write(into, b"crumb\n")
+        logs.close()
+        assert logs._pump._ended

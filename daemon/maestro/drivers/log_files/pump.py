@@ -58,6 +58,10 @@ class Pump:
         """Wait, but not for a disk that hangs."""
         self.wish(self._end)
         self._thread.join(CLOSING * 2)
+        if not self._thread.is_alive():
+            os.close(
+                self._bell
+            )  # not in the thread: it may take the last wish before this one has rung for it
 
     # ------------------------------------------------------------------------------------------ the thread
 
@@ -251,5 +255,4 @@ class Pump:
         self._pens.close()
         self._flow.close()
         self._epoll.close()
-        os.close(self._bell)
         self._ended = True
