@@ -21,12 +21,18 @@ def take(world: World, asked: Asked) -> None:
     VERBS[asked.verb](world, asked)
 
 
-def _start(world: World, asked: Asked) -> None:
+def _open_startable(world: World, asked: Asked) -> list[str]:
+    """Jobs for those that may start, and all that they pull in on its way up."""
     names = [name for name in asked.units if _may_start(world, name)]
     for name in names:
         _open(world, name, asked)
     for name in _needed(world, names, apart_from=set(names)):
         _raise(world, name, by_hand=False)
+    return names
+
+
+def _start(world: World, asked: Asked) -> None:
+    names = _open_startable(world, asked)
     for name in names:
         _raise(world, name, by_hand=True)
     _conclude(world, names)
@@ -42,11 +48,7 @@ def _stop(world: World, asked: Asked) -> None:
 
 
 def _restart(world: World, asked: Asked) -> None:
-    names = [name for name in asked.units if _may_start(world, name)]
-    for name in names:
-        _open(world, name, asked)
-    for name in _needed(world, names, apart_from=set(names)):
-        _raise(world, name, by_hand=False)
+    names = _open_startable(world, asked)
     for name in names:
         _bounce(world, name)
     for name in world.graph.brought_down(names):
