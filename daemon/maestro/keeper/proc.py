@@ -62,6 +62,13 @@ class Proc:
             found.extend(map(int, self._read(f"{pid}/task/{thread}/children").split()))
         return found
 
+    def other_children(self, pid: int, known: set[bytes]) -> list[int]:
+        """The children of a process of one thread that are not known: the known need not be parsed, be it a thousand."""
+        if not self._has_children:
+            return [child for child in self.children(pid) if b"%d" % child not in known]
+        numerals = set(self._read(f"{pid}/task/{pid}/children").split())
+        return sorted(map(int, numerals - known))
+
     def invocation(self, pid: int) -> str:
         """INVOCATION_ID in the environment with which `pid` was started."""
         environment = b"\0" + self._read(f"{pid}/environ", _ENVIRONMENT_READ)

@@ -55,6 +55,7 @@ class Table:
         self.keeper = keeper
         self.entries: dict[str, Entry] = {}
         self.by_pid: dict[int, Entry] = {}  # main processes that run
+        self.numerals: set[bytes] = set()  # the same pids as /proc writes them: to be compared, not parsed
         self.by_session: dict[int, str] = {}
         self.by_invocation: dict[str, str] = {}
         self.leaving: dict[str, Entry] = {}  # ended, with processes left
@@ -66,7 +67,7 @@ class Table:
         if entry.pid:
             self.by_session[entry.session] = entry.agent
             if entry.ended is None:
-                self.by_pid[entry.pid] = entry
+                self._appoint(entry)
         if entry.invocation:
             self.by_invocation[entry.invocation] = entry.agent
         if entry.ended is not None and entry.left:
@@ -75,16 +76,23 @@ class Table:
     def end(self, entry: Entry, ended: Ended) -> None:
         """Note how the main process ended. What is left is the caller's to find out."""
         entry.ended = ended
+        self._dismiss(entry)
+
+    def _appoint(self, entry: Entry) -> None:
+        self.by_pid[entry.pid] = entry
+        self.numerals.add(b"%d" % entry.pid)
+
+    def _dismiss(self, entry: Entry) -> None:
         if self.by_pid.get(entry.pid) is entry:
             del self.by_pid[entry.pid]
+            self.numerals.discard(b"%d" % entry.pid)
 
     def follow(self, entry: Entry, pid: int, start: int) -> None:
         """Another process is the main one from now on; the end of the first means nothing any more."""
-        if self.by_pid.get(entry.pid) is entry:
-            del self.by_pid[entry.pid]
+        self._dismiss(entry)
         entry.pid, entry.start, entry.ended, entry.acknowledged = pid, start, None, False
         self.leave(entry, ())
-        self.by_pid[pid] = entry
+        self._appoint(entry)
 
     def leave(self, entry: Entry, left: tuple[str, ...]) -> None:
         entry.left = left
@@ -96,8 +104,7 @@ class Table:
     def drop(self, entry: Entry) -> None:
         self.entries.pop(entry.agent, None)
         self.leaving.pop(entry.agent, None)
-        if self.by_pid.get(entry.pid) is entry:
-            del self.by_pid[entry.pid]
+        self._dismiss(entry)
         # A later agent may have got the same pid, or been given the same invocation.
         if self.by_session.get(entry.session) == entry.agent:
             del self.by_session[entry.session]

@@ -33,9 +33,8 @@ class Tree:
         Where one has, its own children may have become ours just after the list was read: only after its
         reaping can it be said that an agent has left nothing.
         """
-        mains, others = self._table.by_pid, self.not_agents
-        pids = [pid for pid in self._proc.children(self._keeper) if pid not in mains and pid not in others]
-        orphans = [process for pid in pids if (process := self._proc.look(pid))]
+        pids = self._proc.other_children(self._keeper, self._table.numerals)
+        orphans = [p for pid in pids if pid not in self.not_agents and (p := self._proc.look(pid))]
         self._orphans, self.unclaimed = {}, []
         for process in orphans:
             agent = self._owner.get(process.pid) or self._attribute(process)

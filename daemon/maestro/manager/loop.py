@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from collections.abc import Callable
 
 import msgspec
 
-from maestro.engine.events import Deed, Event, Happening, Tick
+from maestro.engine.events import Acknowledge, Deed, Event, Happening, Tick
 from maestro.engine.jobs import Job, JobState
 from maestro.engine.state import Life
 from maestro.engine.step import Step
@@ -166,8 +167,10 @@ class Manager:
             ended, self._ended_jobs = self._ended_jobs, []
             settlers, self._settlers = self._settlers, []
             self._note_trouble(await self._store.commit(batch))
-            for deed in deeds:
+            for deed in sorted(deeds, key=_can_wait):
                 self._carry_out(deed)
+            if deeds:
+                os.sched_yield()  # the keeper first: to tell what was done takes longer than to do it
             for one in told:
                 self.hub.publish(one)
             for job in ended:
@@ -226,3 +229,8 @@ class Manager:
             for job in jobs.values()
             if request in job.requests
         ]
+
+
+def _can_wait(deed: Deed) -> bool:
+    """A replacement is not to wait until the keeper has forgotten the one before."""
+    return isinstance(deed, Acknowledge)
