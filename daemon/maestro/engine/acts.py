@@ -49,6 +49,12 @@ def begin_afresh(scene: Scene) -> Outcome:
     return Outcome(life=life)
 
 
+def be_upheld(scene: Scene) -> Outcome:
+    """Another unit wants it up, always: as an automatic restart, so that the pause grows."""
+    tries = scene.life.tries + 1
+    return Outcome(life=replace(scene.life, goal=Goal.UP, tries=tries, cause="upheld"))
+
+
 def restart_now(scene: Scene) -> Outcome:
     life = scene.life
     starts = policy.remember_start(scene.agent.restart, life.starts, scene.now)

@@ -8,7 +8,8 @@ from itertools import chain, islice
 from msgspec import Struct
 
 from maestro.engine.graph import Graph
-from maestro.engine.state import Goal, Life, State
+from maestro.engine.relations import Atom
+from maestro.engine.state import ALIVE, Goal, Life, State
 
 NEVER_SEEN = Life()
 NAMED = 3  # of those that hold a start back, in words
@@ -26,17 +27,19 @@ class Blocker(Struct, frozen=True):
 class Hold:
     """What holds the start of one unit back. Looks at one neighbour at a time, so that a thousand of them cost each its own change."""
 
-    __slots__ = ("_after", "_known", "_lives", "_required", "_waiting", "hopeless")
+    __slots__ = ("_after", "_apart", "_known", "_lives", "_required", "_waiting", "hopeless")
 
     def __init__(
         self, name: str, graph: Graph, lives: Mapping[str, Life], known: Mapping[str, object]
     ) -> None:
         self._lives, self._known = lives, known
-        self._after = graph.predecessors.get(name, {})
-        self._required = frozenset(graph.requires.get(name, ()))
+        self._required = frozenset(graph.of(name, Atom.NEED))
+        self._after = dict.fromkeys((*graph.predecessors.get(name, ()), *graph.of(name, Atom.BOUND)))
+        self._apart = dict.fromkeys(graph.of(name, Atom.APART), "must not run beside it")
+        self._apart |= {other: f"holds {what}" for other, what in graph.rivals(name).items()}
         self.hopeless: dict[str, Blocker] = {}
         self._waiting: dict[str, Blocker] = {}
-        for other in (*self._after, *graph.successors.get(name, ())):
+        for other in dict.fromkeys((*self._after, *graph.successors.get(name, ()), *self._apart)):
             self.look(other)
 
     def __len__(self) -> int:
@@ -53,6 +56,8 @@ class Hold:
 
     def _ask(self, other: str) -> Blocker | None:
         life = self._lives.get(other, NEVER_SEEN)
+        if other in self._apart and life.state in ALIVE:
+            return Blocker(other, self._apart[other])
         if other in self._after:
             return _before(other, life, other in self._required) if other in self._known else None
         # A stop goes before a start, whichever way the order runs.

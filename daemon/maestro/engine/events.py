@@ -25,6 +25,7 @@ class Asked(Struct, frozen=True):
     verb: str
     units: tuple[str, ...]
     request: str = ""  # the caller's id: the same request twice gives the same jobs
+    mode: str = "replace"  # plan.Mode
 
 
 class Spawned(Struct, frozen=True):
@@ -133,7 +134,14 @@ class Unprobe(Struct, frozen=True):
     agent: str
 
 
-Deed = Spawn | Send | Acknowledge | Release | Adopt | Probe | Unprobe
+class Quit(Struct, frozen=True):
+    """An essential unit is gone for good: end everything, with this exit code."""
+
+    unit: str
+    code: int
+
+
+Deed = Spawn | Send | Acknowledge | Release | Adopt | Probe | Unprobe | Quit
 
 
 class Happening(Struct, frozen=True, kw_only=True):

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 
 from msgspec import Struct
 
+from maestro.engine.relations import RELATIONS, Atom
 from maestro.model.unit import Unit
+
+
+class Link(Struct, frozen=True):
+    """What `subject` is to `other`, because unit `by` says `option`."""
+
+    subject: str
+    atom: Atom
+    other: str
+    by: str
+    option: str
 
 
 class Edge(Struct, frozen=True):
@@ -14,8 +25,12 @@ class Edge(Struct, frozen=True):
 
     first: str
     second: str
-    option: str  # "after", "before"; or "requires", "wants" of a target, which imply an order
+    option: str  # "after", "before"; or a dependency of a target, which implies an order
     where: str  # FILE:LINE of the option, empty for a link
+
+
+_Related = dict[str, dict[str, dict[Link, None]]]
+_IMPLYING_ORDER = ("requires", "requisite", "wants", "binds_to", "upholds", "milestone")  # of a target
 
 
 class Graph:
@@ -25,18 +40,23 @@ class Graph:
         self._said: dict[str, tuple[Edge, ...]] = {}  # by the unit that says it
         self.predecessors: dict[str, dict[str, Edge]] = {}  # unit -> those that come up before it
         self.successors: dict[str, dict[str, Edge]] = {}
-        self.requires: dict[str, tuple[str, ...]] = {}
-        self.wants: dict[str, tuple[str, ...]] = {}
-        self.required_by: dict[str, set[str]] = {}
+        self._links: dict[str, tuple[Link, ...]] = {}  # by the unit that says it
+        self._related: dict[Atom, _Related] = {atom: {} for atom in Atom}  # subject -> other -> links
+        self._suffered: dict[Atom, _Related] = {atom: {} for atom in Atom}  # other -> subject -> links
+        self._exclusive: dict[str, tuple[str, ...]] = {}  # unit -> what only one at a time may hold
+        self._sharers: dict[str, dict[str, None]] = {}  # such a thing -> the units that want it
         for unit in units:
             self.put(unit)
 
     def put(self, unit: Unit) -> None:
         self.remove(unit.name)
-        self.requires[unit.name] = tuple(map(str, unit.unit.requires))
-        self.wants[unit.name] = tuple(map(str, unit.unit.wants))
-        for name in self.requires[unit.name]:
-            self.required_by.setdefault(name, set()).add(unit.name)
+        self._links[unit.name] = links = tuple(_links(unit))
+        for link in links:
+            for said, here, there in self._both_ways(link):
+                said.setdefault(here, {}).setdefault(there, {})[link] = None
+        self._exclusive[unit.name] = unit.unit.exclusive
+        for thing in unit.unit.exclusive:
+            self._sharers.setdefault(thing, {})[unit.name] = None
         edges = tuple(_edges(unit))
         self._said[unit.name] = edges
         for edge in edges:
@@ -47,9 +67,19 @@ class Graph:
         for edge in self._said.pop(name, ()):
             if self.predecessors[edge.second].get(edge.first) is edge:
                 self._withdraw(edge, other=edge.first if edge.second == name else edge.second)
-        for needed in self.requires.pop(name, ()):
-            self.required_by[needed].discard(name)
-        self.wants.pop(name, None)
+        for thing in self._exclusive.pop(name, ()):
+            del self._sharers[thing][name]
+        for link in self._links.pop(name, ()):
+            for said, here, there in self._both_ways(link):
+                del said[here][there][link]
+                if not said[here][there]:
+                    del said[here][there]
+
+    def _both_ways(self, link: Link) -> tuple[tuple[_Related, str, str], ...]:
+        return (
+            (self._related[link.atom], link.subject, link.other),
+            (self._suffered[link.atom], link.other, link.subject),
+        )
 
     def _withdraw(self, edge: Edge, other: str) -> None:
         del self.predecessors[edge.second][edge.first]
@@ -59,32 +89,36 @@ class Graph:
                 self.predecessors[same.second][same.first] = same
                 self.successors[same.first][same.second] = same
 
+    def of(self, name: str, atom: Atom) -> Iterable[str]:
+        """The units that this one is that to."""
+        return self._related[atom].get(name, ())
+
+    def to(self, name: str, atom: Atom) -> Iterable[str]:
+        """The units that are that to this one."""
+        return self._suffered[atom].get(name, ())
+
+    def tell(self, subject: str, atom: Atom, other: str) -> str:
+        """`a requires b`: what makes the first that to the second."""
+        link = next(iter(self._related[atom][subject][other]))
+        named = link.other if link.by == link.subject else link.subject
+        return f"{link.by} {link.option.replace('_', ' ')} {named}"
+
+    def rivals(self, name: str) -> dict[str, str]:
+        """The units that want a thing which only one may hold and this one wants, and which thing."""
+        things = self._exclusive.get(name, ())
+        return {other: thing for thing in things for other in self._sharers[thing] if other != name}
+
     def neighbours(self, name: str) -> set[str]:
         """Units whose next step may depend on this one's state."""
         return {
             *self.predecessors.get(name, ()),
             *self.successors.get(name, ()),
-            *self.required_by.get(name, ()),
+            *self.to(name, Atom.NEED),
+            *self.to(name, Atom.BOUND),
+            *self.to(name, Atom.APART),
+            *self.of(name, Atom.UPHOLD),
+            *self.rivals(name),
         }
-
-    def pulled_in(self, names: Iterable[str]) -> list[str]:
-        """The units that a start of these starts as well, without them; each once, in the order found."""
-        return self._closure(names, lambda name: (*self.requires.get(name, ()), *self.wants.get(name, ())))
-
-    def brought_down(self, names: Iterable[str]) -> list[str]:
-        """The units that a stop of these stops as well: those that require them."""
-        return self._closure(names, lambda name: sorted(self.required_by.get(name, ())))
-
-    def _closure(self, names: Iterable[str], following: Callable[[str], Iterable[str]]) -> list[str]:
-        asked = list(names)
-        seen, found, todo = set(asked), [], list(asked)
-        while todo:
-            for name in following(todo.pop()):
-                if name not in seen:
-                    seen.add(name)
-                    found.append(name)
-                    todo.append(name)
-        return found
 
     def cycle(self, among: Iterable[str] | None = None) -> list[Edge]:
         """A shortest cycle of the order among these units (by default all), edge by edge; empty when there is none."""
@@ -120,12 +154,21 @@ def _edges(unit: Unit) -> Iterable[Edge]:
         for name in map(str, names):
             first, second = (name, unit.name) if option == "after" else (unit.name, name)
             yield Edge(first, second, option, _where(unit, option))
-    if unit.kind == "target":
+    if unit.kind == "target" and section.default_dependencies:
         ordered = {*section.before, *section.after}
-        for option, names in (("requires", section.requires), ("wants", section.wants)):
-            for name in map(str, names):
+        for option in _IMPLYING_ORDER:
+            for name in map(str, getattr(section, option)):
                 if name not in ordered:
                     yield Edge(name, unit.name, option, _where(unit, option))
+
+
+def _links(unit: Unit) -> Iterable[Link]:
+    for option, relation in RELATIONS.items():
+        for other in map(str, getattr(unit.unit, option)):
+            for atom in relation.there:
+                yield Link(unit.name, atom, other, unit.name, option)
+            for atom in relation.back:
+                yield Link(other, atom, unit.name, unit.name, option)
 
 
 def _where(unit: Unit, option: str) -> str:

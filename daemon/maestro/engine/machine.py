@@ -39,6 +39,7 @@ class Input(StrEnum):
     RANG_RESTART = "pause is over"
     RANG_COOLDOWN = "cool-down is over"
     RANG_FORGIVE = "ready for long enough"
+    RANG_UPHOLD = "time to uphold it"
 
 
 class Row(Struct, frozen=True):
@@ -82,6 +83,8 @@ TABLE: tuple[Row, ...] = (
     Row(S.BACKOFF, I.START_ASKED, guards.always, S.WAITING, acts.begin_afresh),
     Row(S.COOLDOWN, I.START_ASKED, guards.always, S.WAITING, acts.begin_afresh),
     Row(S.WAITING, I.START_ASKED, guards.always, S.WAITING, acts.begin_afresh),
+    Row(S.DEAD, I.RANG_UPHOLD, guards.always, S.WAITING, acts.be_upheld),
+    Row(S.FAILED, I.RANG_UPHOLD, guards.always, S.WAITING, acts.be_upheld),
     Row(S.WAITING, I.GO, guards.has_no_process, S.RUNNING, acts.arrive),
     Row(S.WAITING, I.GO, guards.always, S.SPAWNING, acts.spawn),
     Row(S.WAITING, I.HALT, guards.always, S.DEAD, acts.rest),
@@ -160,7 +163,7 @@ def _enter(scene: Scene, outcome: Outcome, to: State) -> Outcome:
 
 # Timers that make sense in a state; the others are unwound by entering it.
 TIMERS: dict[State, frozenset[str]] = {
-    State.DEAD: frozenset(),
+    State.DEAD: frozenset({"uphold"}),
     State.WAITING: frozenset(),
     State.SPAWNING: frozenset({"start"}),
     State.STARTING: frozenset({"start"}),
@@ -168,7 +171,7 @@ TIMERS: dict[State, frozenset[str]] = {
     State.STOPPING: frozenset({"stop"}),
     State.BACKOFF: frozenset({"restart"}),
     State.COOLDOWN: frozenset({"cooldown"}),
-    State.FAILED: frozenset(),
+    State.FAILED: frozenset({"uphold"}),
 }
 
 RINGS: dict[str, Input] = {
@@ -178,6 +181,7 @@ RINGS: dict[str, Input] = {
     "restart": Input.RANG_RESTART,
     "cooldown": Input.RANG_COOLDOWN,
     "forgive": Input.RANG_FORGIVE,
+    "uphold": Input.RANG_UPHOLD,
 }
 
 

@@ -14,6 +14,7 @@ class Refusal(Struct, frozen=True):
     code: str
     words: str
     hint: str = ""
+    done: bool = False  # there is nothing to do, and that is no failure
 
 
 class Step(Struct):

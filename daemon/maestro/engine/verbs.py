@@ -1,94 +1,149 @@
-"""What start, stop, restart and reload change: goals, and the jobs that wait for them."""
+"""What a verb changes: a plan is made of it, and each job of the plan sets a goal, which the machine follows."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from maestro.engine.events import Asked
-from maestro.engine.graph import tell_cycle
 from maestro.engine.jobs import MERGE, JobState, Merge
 from maestro.engine.machine import Input
+from maestro.engine.plan import Kind, Mode, Plan, Planned, Planner, Unplannable
+from maestro.engine.relations import Atom
 from maestro.engine.state import ALIVE, Goal, State
 from maestro.engine.step import Refusal
 
 if TYPE_CHECKING:
     from maestro.engine.world import World
 
+Wish = tuple[str, Kind]  # a unit that was named, and what is asked of it
+
 
 def take(world: World, asked: Asked) -> None:
     """Carry one request out on all its units; those that can't be are refused one by one, each with its reason."""
-    VERBS[asked.verb](world, asked)
+    made = plan(world, asked)
+    jobs = made.jobs
+    for name, why in made.left_out.items():
+        world.note(name, "left-out", f"not started: {why.words}")
+    for job in jobs:
+        _open(world, job, asked.request)
+    for job in jobs:
+        _GOALS[job.kind](world, job.unit, job.asked)
+    world.settle()
+    for job in jobs:
+        world.conclude(job.unit)
 
 
-def _open_startable(world: World, asked: Asked) -> list[str]:
-    """Jobs for those that may start, and all that they pull in on its way up."""
-    names = [name for name in asked.units if _may_start(world, name)]
-    for name in names:
-        _open(world, name, asked)
-    for name in _needed(world, names, apart_from=set(names)):
-        _raise(world, name, by_hand=False)
-    return names
+def plan(world: World, asked: Asked) -> Plan:
+    """The jobs that a request comes to; whom it is refused for is noted in the step."""
+    wishes = [(name, kind) for name in asked.units if (kind := _wish(world, name, asked.verb)) is not None]
+    made = _plan(world, wishes, Mode(asked.mode))
+    return _isolated(world, wishes, made) if asked.mode == Mode.ISOLATE and made.jobs else made
 
 
-def _start(world: World, asked: Asked) -> None:
-    names = _open_startable(world, asked)
-    for name in names:
-        _raise(world, name, by_hand=True)
-    _conclude(world, names)
+def _plan(world: World, wishes: list[Wish], mode: Mode) -> Plan:
+    while wishes:
+        try:
+            return Planner(world.scope, mode).make(wishes)
+        except Unplannable as why:
+            world.refuse(why.anchor, why.refusal)
+            wishes = [wish for wish in wishes if wish[0] != why.anchor]
+    return Plan()
 
 
-def _stop(world: World, asked: Asked) -> None:
-    names = [name for name in asked.units if _is_known(world, name)]
-    for name in names:
-        _open(world, name, asked)
-    for name in (*names, *world.graph.brought_down(names)):
-        _lower(world, name)
-    _conclude(world, names)
+def _isolated(world: World, wishes: list[Wish], made: Plan) -> Plan:
+    """The same, and a stop of everything else that is up or on its way."""
+    kept = {job.unit for job in made.jobs} | {name for name, _ in wishes}
+    kept |= {name for name in world.units if world.units[name].unit.ignore_on_isolate}
+    kept |= _needed_by(world, kept)
+    others = [name for name, life in world.lives.items() if name in world.units and life.goal is Goal.UP]
+    stops = [(name, Kind.STOP) for name in others if name not in kept]
+    return _plan(world, [*wishes, *stops], Mode.REPLACE)
 
 
-def _restart(world: World, asked: Asked) -> None:
-    names = _open_startable(world, asked)
-    for name in names:
-        _bounce(world, name)
-    for name in world.graph.brought_down(names):
-        if world.life(name).state in ALIVE and world.life(name).goal is Goal.UP:
-            _bounce(world, name)
-    _conclude(world, names)
+def _needed_by(world: World, names: Iterable[str]) -> set[str]:
+    """What these need to be up, at any distance: it is up, or it would be in the plan."""
+    found: set[str] = set()
+    todo = list(names)
+    while todo:
+        name = todo.pop()
+        for atom in (Atom.START, Atom.TRY_START, Atom.VERIFY):
+            new = [other for other in world.graph.of(name, atom) if other not in found]
+            found.update(new)
+            todo.extend(new)
+    return found
 
 
-def _reload(world: World, asked: Asked) -> None:
-    for name in asked.units:
-        if not _is_known(world, name):
-            continue
-        agent = world.units[name].agent
-        if agent is None or agent.reload_signal is None:
-            hint = f"set agent.reload_signal, or use: maestroctl restart {name}"
-            _refuse(world, name, "no-reload", f"cannot reload {name}: its unit names no reload_signal", hint)
-        elif world.life(name).state is not State.RUNNING:
-            state = world.life(name).coarse
-            _refuse(
-                world, name, "not-running", f"cannot reload {name}: it is {state}", f"maestroctl start {name}"
-            )
-        else:
-            job = world.open_job(name, "reload", asked.request) if world.job_of(name) is None else None
-            world.apply(name, Input.RELOAD_ASKED)
-            if job is not None:
-                world.close_job(job, JobState.DONE, f"SIG{agent.reload_signal} sent")
+# ------------------------------------------------------------------------------------------- wishes
 
 
-VERBS: dict[str, Callable[[World, Asked], None]] = {
-    "start": _start,
-    "stop": _stop,
-    "restart": _restart,
+def _wish(world: World, name: str, verb: str) -> Kind | None:
+    """What a verb asks of one unit; None where that is nothing, or it was refused."""
+    unit = world.know(name)
+    if unit is None:
+        world.refuse(name, no_such_unit(name))
+        return None
+    return _WISHES[verb](world, name)
+
+
+def no_such_unit(name: str) -> Refusal:
+    hint = "maestroctl list shows the units; maestroctl daemon-reload looks for new files"
+    return Refusal("no-such-unit", f"no unit {name}", hint)
+
+
+def _try_restart(world: World, name: str) -> Kind | None:
+    if world.life(name).goal is Goal.UP:
+        return Kind.RESTART
+    world.refuse(name, Refusal("not-running", f"{name} is not running: nothing to restart", "", done=True))
+    return None
+
+
+def _reload(world: World, name: str) -> Kind | None:
+    trouble = _cannot_reload(world, name)
+    if trouble is None:
+        return Kind.RELOAD
+    world.refuse(name, trouble)
+    return None
+
+
+def _cannot_reload(world: World, name: str) -> Refusal | None:
+    if not world.can_reload(name):
+        hint = f"set agent.reload_signal, or use: maestroctl restart {name}"
+        return Refusal("no-reload", f"cannot reload {name}: its unit names no reload_signal", hint)
+    if world.life(name).state is not State.RUNNING:
+        words = f"cannot reload {name}: it is {world.life(name).coarse}"
+        return Refusal("not-running", words, f"maestroctl start {name}")
+    return None
+
+
+def _reload_or_restart(world: World, name: str) -> Kind | None:
+    return Kind.RELOAD if _cannot_reload(world, name) is None else Kind.RESTART
+
+
+def _isolate(world: World, name: str) -> Kind | None:
+    if world.units[name].unit.allow_isolate:
+        return Kind.START
+    hint = "set unit.allow_isolate: true where that is meant"
+    world.refuse(name, Refusal("no-isolate", f"{name} does not allow to be isolated", hint))
+    return None
+
+
+_WISHES: dict[str, Callable[[World, str], Kind | None]] = {
+    "start": lambda world, name: Kind.START,
+    "stop": lambda world, name: Kind.STOP,
+    "restart": lambda world, name: Kind.RESTART,
+    "try-restart": _try_restart,
     "reload": _reload,
+    "reload-or-restart": _reload_or_restart,
+    "isolate": _isolate,
 }
+VERBS = tuple(_WISHES)
 
 
 # ------------------------------------------------------------------------------------------- goals
 
 
-def _raise(world: World, name: str, *, by_hand: bool) -> None:
+def _raise(world: World, name: str, by_hand: bool) -> None:
     """Make a unit's goal up. A start by hand also ends a pause or a cool-down, and forgets what went wrong before."""
     life = world.life(name)
     if life.state is State.STOPPING and not life.halted:
@@ -105,98 +160,73 @@ def _raise(world: World, name: str, *, by_hand: bool) -> None:
 
 def raise_required(world: World, name: str) -> None:
     """An automatic restart starts what the unit requires too, where that has ended by itself: as in systemd."""
-    for required in world.graph.requires.get(name, ()):
+    for required in list(world.graph.of(name, Atom.START)):
         if world.know(required) is not None and world.life(required).state is State.DEAD:
             _raise(world, required, by_hand=False)
 
 
-def _lower(world: World, name: str) -> None:
+def start_for(world: World, name: str, by: str) -> None:
+    """Start a unit because of what became of another. What cannot be started is told, and nothing else suffers."""
+    try:
+        made = Planner(world.scope).make([(name, Kind.START)])
+    except Unplannable as why:
+        world.note(name, "not-started", f"wanted by {by}: {why.refusal.words}")
+        return
+    for job in made.jobs:
+        _GOALS[job.kind](world, job.unit, False)
+
+
+def lower(world: World, name: str, _by_hand: bool = True) -> None:
     if name in world.units and world.life(name).goal is Goal.UP:
         world.set_goal(name, Goal.DOWN)
 
 
-def _bounce(world: World, name: str) -> None:
+def _bounce(world: World, name: str, _by_hand: bool = True) -> None:
     if world.life(name).state in ALIVE:
         world.set_goal(name, Goal.UP, bounce=True)
     else:
         _raise(world, name, by_hand=True)
 
 
+def _send_reload(world: World, name: str, _by_hand: bool = True) -> None:
+    agent = world.units[name].agent
+    if agent is None or world.life(name).state is not State.RUNNING:
+        return
+    world.apply(name, Input.RELOAD_ASKED)
+    job = world.job_of(name)
+    if job is not None and job.verb == Kind.RELOAD:
+        world.close_job(job, JobState.DONE, f"SIG{agent.reload_signal} sent")
+
+
+def _reload_or_start(world: World, name: str, by_hand: bool) -> None:
+    act = _send_reload if world.life(name).state is State.RUNNING else _raise
+    act(world, name, by_hand)
+
+
+_GOALS: dict[Kind, Callable[[World, str, bool], None]] = {
+    Kind.START: _raise,
+    Kind.STOP: lower,
+    Kind.RESTART: _bounce,
+    Kind.RELOAD: _send_reload,
+    Kind.RELOAD_OR_START: _reload_or_start,
+    Kind.VERIFY: lambda world, name, by_hand: None,
+}
+
+
 # ------------------------------------------------------------------------------------------- jobs
 
 
-def _open(world: World, name: str, asked: Asked) -> None:
-    pending = world.job_of(name)
+def _open(world: World, job: Planned, request: str) -> None:
+    """A job for each unit that was named; and a pending one that the plan contradicts is canceled."""
+    pending = world.job_of(job.unit)
+    verb = Kind.START if job.kind is Kind.RELOAD_OR_START else job.kind
     if pending is not None:
-        if MERGE.get((pending.verb, asked.verb)) is Merge.JOIN:
-            world.join_job(pending, asked.request)
+        if MERGE.get((pending.verb, verb)) is Merge.REPLACE:
+            said = verb.value if job.asked else f"{verb.value} of it, for {job.why}"
+            world.close_job(pending, JobState.CANCELED, f"superseded by {said}")
+        elif job.asked:
+            if MERGE.get((pending.verb, verb)) is Merge.JOIN:
+                world.join_job(pending, request)
             return
-        world.close_job(pending, JobState.CANCELED, f"superseded by {asked.verb}")
-    world.open_job(name, asked.verb, asked.request)
-
-
-def _conclude(world: World, names: Iterable[str]) -> None:
-    """Jobs that find their unit where they want it end at once; the others when the unit gets there."""
-    world.settle()
-    for name in names:
-        world.conclude(name)
-
-
-# ------------------------------------------------------------------------------------------- refusals
-
-
-def _needed(world: World, names: list[str], apart_from: Container[str] = ()) -> list[str]:
-    """All that these pull in, loaded; unknown names among `wants` are left out."""
-    seen: set[str] = set()
-    todo = list(names)
-    while todo:
-        name = todo.pop()
-        if name in seen or world.know(name) is None:
-            continue
-        seen.add(name)
-        todo.extend((*world.graph.requires[name], *world.graph.wants[name]))
-    return sorted(name for name in seen if name not in apart_from)
-
-
-def _is_known(world: World, name: str) -> bool:
-    if world.know(name) is not None:
-        return True
-    _refuse(
-        world,
-        name,
-        "no-such-unit",
-        f"no unit {name}",
-        "maestroctl list shows the units; maestroctl daemon-reload looks for new files",
-    )
-    return False
-
-
-def _may_start(world: World, name: str) -> bool:
-    if not _is_known(world, name):
-        return False
-    needed = _needed(world, [name])
-    for unit in needed:
-        for required in world.graph.requires[unit]:
-            if world.know(required) is None:
-                _refuse(
-                    world,
-                    name,
-                    "missing-requirement",
-                    f"cannot start {name}: {unit} requires {required}, which does not exist or does not load",
-                )
-                return False
-    cycle = world.graph.cycle(needed)
-    if cycle:
-        _refuse(
-            world,
-            name,
-            "cycle",
-            f"cannot start {name}: the order runs in a circle: {tell_cycle(cycle)}",
-            "take one of these lines out",
-        )
-        return False
-    return True
-
-
-def _refuse(world: World, name: str, code: str, words: str, hint: str = "") -> None:
-    world.refuse(name, Refusal(code, words, hint))
+    if job.asked:
+        world.open_job(job.unit, verb, request)

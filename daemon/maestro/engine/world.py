@@ -15,7 +15,7 @@ from typing import assert_never
 
 from msgspec.structs import replace
 
-from maestro.engine import acts, adopt, blockers, machine, notified, policy, verbs
+from maestro.engine import acts, adopt, blockers, bonds, machine, notified, policy, verbs
 from maestro.engine.events import (
     AboutAgent,
     Acknowledge,
@@ -39,6 +39,7 @@ from maestro.engine.events import (
 from maestro.engine.graph import Graph
 from maestro.engine.jobs import Job, JobState, verdict
 from maestro.engine.machine import Impossible, Input
+from maestro.engine.plan import Activity, Scope
 from maestro.engine.scene import Scene
 from maestro.engine.state import ALIVE, Goal, Life, Result, State
 from maestro.engine.step import Refusal, Step
@@ -67,7 +68,9 @@ class World:
         ] = []  # heap of (when, unit, timer); a stale one is dropped when it comes up
         self.at_work = ""  # the unit that was moved last: who is named when something impossible happens
         self.now = 0.0
-        self._chance = 0.0
+        self.chance = 0.0
+        self._triggered: deque[tuple[str, str]] = deque()  # units to be started, and whose end is the reason
+        self.scope = Scope(self.graph, self._trouble, self._activity, self._pending_verb, self.can_reload)
 
     # ---------------------------------------------------------------------------------- what is known
 
@@ -98,6 +101,25 @@ class World:
                 self.put(unit)
         return self.units.get(name)
 
+    def _trouble(self, name: str) -> Refusal | None:
+        if self.know(name) is not None:
+            return None
+        return Refusal("missing-requirement", f"there is no unit {name}, or it does not load")
+
+    def _activity(self, name: str) -> Activity:
+        life = self.life(name)
+        if life.goal is Goal.UP:
+            return Activity.UP if life.state is State.RUNNING and not life.bounce else Activity.COMING_UP
+        return Activity.GOING_DOWN if life.state in ALIVE else Activity.DOWN
+
+    def _pending_verb(self, name: str) -> str:
+        job = self.job_of(name)
+        return job.verb if job is not None else ""
+
+    def can_reload(self, name: str) -> bool:
+        agent = self.units[name].agent if name in self.units else None
+        return agent is not None and agent.reload_signal is not None
+
     def restore(self, lives: dict[str, Life], jobs: Iterable[Job]) -> None:
         """Go on from what an earlier manager had committed."""
         for name, life in lives.items():
@@ -118,7 +140,7 @@ class World:
 
     def feed(self, event: Event, now: float, chance: float) -> Step:
         """Take in one event at time `now`, with a number drawn from [0, 1). Returns what follows from it."""
-        self._step, self.now, self._chance = Step(), now, chance
+        self._step, self.now, self.chance = Step(), now, chance
         match event:
             case Asked():
                 verbs.take(self, event)
@@ -136,6 +158,10 @@ class World:
                 self._hear(event)
         self.settle()
         self._skip_empty_pauses()
+        while self._triggered:
+            name, by = self._triggered.popleft()
+            verbs.start_for(self, name, by)
+            self.settle()
         return self._step
 
     # ---------------------------------------------------------------------------------- events
@@ -221,6 +247,13 @@ class World:
     def say(self, happening: Happening) -> None:
         self._step.news.append(happening)
 
+    def note(self, name: str, kind: str, words: str) -> None:
+        self.say(Happening(unit=name, kind=kind, words=words, state=str(self.life(name).coarse)))
+
+    def trigger(self, by: str, names: Iterable[str]) -> None:
+        """Start these when all is still: the end of another is the reason."""
+        self._triggered.extend((name, by) for name in names)
+
     def _set_aside(self, name: str, why: str) -> None:
         """Take a unit out of the game that brought the manager down twice; what runs of it is killed."""
         life = self.life(name)
@@ -269,12 +302,13 @@ class World:
         """Put one input to one unit, through the table."""
         self.at_work = name
         before = self.life(name)
-        outcome = machine.step(Scene(self.units[name], before, self.now, self._chance, words), moment)
+        outcome = machine.step(Scene(self.units[name], before, self.now, self.chance, words), moment)
         self.set_life(name, outcome.life)
         self._step.deeds.extend(outcome.deeds)
         if "probe" in before.awaits and "probe" not in outcome.life.awaits:
             self._step.deeds.append(Unprobe(before.agent))
         self._step.news.extend(replace(one, state=str(outcome.life.coarse)) for one in outcome.news)
+        bonds.followed(self, name, before, outcome.news)
         if outcome.life != before:
             if blockers.face(outcome.life) != blockers.face(before):
                 self.stir(name)
@@ -302,8 +336,12 @@ class World:
             self.apply(name, Input.HALT)
         elif life.state is State.WAITING:
             self._try_start(name, life)
+        elif life.state in (State.DEAD, State.FAILED):
+            bonds.uphold(self, name, life)
+        elif bonds.lost(self, name, life):
+            self.set_goal(name, Goal.UP, bounce=True)
         elif life.must_be_halted and not blockers.is_held_up(name, self.graph, self.lives):
-            self.apply(name, Input.HALT)
+            self.apply(name, Input.HALT, bonds.why_down(self, name, life))
 
     def _try_start(self, name: str, life: Life) -> None:
         hold = self._holds.get(name)

@@ -40,18 +40,80 @@ class UnitSection(Struct, frozen=True, kw_only=True):
     documentation: tuple[str, ...] = option((), "Where to read more: URLs or paths.", change=Change.LIVE)
     requires: tuple[UnitRef, ...] = option(
         (),
-        "Units started with this one; while an ordered one of them is not up, this one waits. "
+        "Units started with this one; while one of them is not up, this one waits. "
         "Stopping or restarting one of them does the same to this one.",
+        change=Change.LIVE,
+    )
+    requisite: tuple[UnitRef, ...] = option(
+        (),
+        "As `requires`, but these are not started: a start is refused while one of them is not up.",
         change=Change.LIVE,
     )
     wants: tuple[UnitRef, ...] = option(
         (), "Units started with this one, whose failure does not matter to it.", change=Change.LIVE
+    )
+    binds_to: tuple[UnitRef, ...] = option(
+        (),
+        "As `requires`; and when one of these ends by itself or fails, this one is stopped, and comes back with it.",
+        change=Change.LIVE,
+    )
+    part_of: tuple[UnitRef, ...] = option(
+        (), "Stopping or restarting one of these does the same to this one.", change=Change.LIVE
+    )
+    upholds: tuple[UnitRef, ...] = option(
+        (),
+        "As `wants`; and while this one is up, these are started again whenever they are found down.",
+        change=Change.LIVE,
+    )
+    milestone: tuple[UnitRef, ...] = option(
+        (),
+        "Units started with this one and needed for its start, but not to run on: their stop does not touch it.",
+        change=Change.LIVE,
+    )
+    conflicts: tuple[UnitRef, ...] = option(
+        (),
+        "Units that never run beside this one: the start of either stops the other, and waits for its end.",
+        change=Change.LIVE,
     )
     before: tuple[UnitRef, ...] = option(
         (), "Units that start only when this one is ready, and stop first.", change=Change.LIVE
     )
     after: tuple[UnitRef, ...] = option(
         (), "Units that this one waits for when both start, and that stop last.", change=Change.LIVE
+    )
+    propagates_stop_to: tuple[UnitRef, ...] = option(
+        (), "Units that are stopped when this one stops or ends.", change=Change.LIVE
+    )
+    propagates_reload_to: tuple[UnitRef, ...] = option(
+        (), "Units that are reloaded when this one is.", change=Change.LIVE
+    )
+    on_failure: tuple[UnitRef, ...] = option(
+        (), "Units started when this one has failed and is not restarted.", change=Change.LIVE
+    )
+    on_success: tuple[UnitRef, ...] = option(
+        (), "Units started when this one has ended well.", change=Change.LIVE
+    )
+    on_give_up: tuple[UnitRef, ...] = option(
+        (), "Units started when this one has broken a start limit.", change=Change.LIVE
+    )
+    exclusive: tuple[str, ...] = option(
+        (),
+        "Names of things that only one unit at a time may hold, `gpu0` say: while another has one, this one waits.",
+        change=Change.LIVE,
+    )
+    default_dependencies: bool = option(
+        True, "Whether a target waits for the units that it names.", change=Change.LIVE
+    )
+    allow_isolate: bool = option(
+        False, "Whether `maestroctl isolate` may be asked for it.", change=Change.LIVE
+    )
+    ignore_on_isolate: bool = option(
+        False, "Whether it runs on when another unit is isolated.", change=Change.LIVE
+    )
+    essential: bool = option(
+        False,
+        "When it fails for good or gives up, the daemon ends, with its exit code: for containers.",
+        change=Change.LIVE,
     )
 
 

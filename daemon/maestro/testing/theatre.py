@@ -53,6 +53,7 @@ class Theatre:
         self.seen: list[tuple[float, str, State]] = []
         self.news: list[Happening] = []
         self.two_at_once: list[str] = []  # agents that were started beside a living one of their unit
+        self.on_quit: Callable[[events.Quit], object] = lambda quit: None
         self._lingers: dict[str, float] = {}
         self._ready: set[str] = set()  # agents whose probe would be answered with yes
         self._probed: set[str] = set()  # agents whose probe is being asked
@@ -64,8 +65,8 @@ class Theatre:
 
     # ------------------------------------------------------------------------------ what happens
 
-    def ask(self, verb: str, *names: str) -> Step:
-        return self.feed(events.Asked(verb, names))
+    def ask(self, verb: str, *names: str, mode: str = "replace") -> Step:
+        return self.feed(events.Asked(verb, names, mode=mode))
 
     def ask_in_vain(self, verb: str, *names: str) -> None:
         """The manager dies after it has committed what was asked, and before any deed has left."""
@@ -126,6 +127,8 @@ class Theatre:
                 self._signal(deed)
             case events.Acknowledge():
                 self.unacknowledged.pop(deed.agent, None)
+            case events.Quit():
+                self.on_quit(deed)
             case events.Adopt():
                 self._adopt(deed)
             case events.Probe():
@@ -246,9 +249,11 @@ class Theatre:
 
 
 def unit(name: str = "web", **options: Any) -> Unit:
-    """A unit for tests: `requires`, `after` … go to `unit:`, the rest to `agent:`."""
-    hung = {key: options.pop(key) for key in ("requires", "wants", "after", "before") if key in options}
-    section = UnitSection(**{key: tuple(value) for key, value in hung.items()})  # type: ignore[arg-type]
+    """A unit for tests: `requires`, `essential` … go to `unit:`, the rest to `agent:`."""
+    hung = {key: options.pop(key) for key in UnitSection.__struct_fields__ if key in options}
+    for key, value in hung.items():
+        hung[key] = tuple(value) if isinstance(value, list) else value
+    section = UnitSection(**hung)
     if name.endswith(".target"):
         return Unit(name=name, kind="target", unit=section)
     options.setdefault("exec", ("/bin/true",))
