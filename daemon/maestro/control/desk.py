@@ -140,7 +140,7 @@ class Desk:
         return p.VerbView(errors=errors)
 
     async def enable(self, caller: Caller, request: p.Enable) -> AsyncIterator[p.VerbView]:
-        names, errors = self._find.in_force(request.units)
+        names, errors = self._find.to_enable(request.units)
         changes: list[str] = []
         for name in names:
             unit = self._world.know(name)
