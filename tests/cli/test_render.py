@@ -111,6 +111,7 @@ def test_a_block_has_all_that_is_known() -> None:
                 "researcher",
                 description="Reads papers",
                 path="/etc/maestro/units/researcher.agent.yaml",
+                documentation=("https://example.org/researcher", "/usr/share/doc/researcher"),
                 enabled=True,
                 changed=True,
                 cause="ready as pid 4711",
@@ -136,6 +137,8 @@ def test_a_block_has_all_that_is_known() -> None:
    Warning: the file has changed; maestroctl daemon-reload reads it
     Active: active (running) since 2026-11-21 10:00:01; 5 min ago
      Cause: ready as pid 4711
+      Docs: https://example.org/researcher
+            /usr/share/doc/researcher
   Restarts: 3
        Log: 12 lines dropped by the rate limit
   Main PID: 4711 (agent researcher#17)
@@ -213,6 +216,8 @@ def test_events_and_reloads_are_sentences() -> None:
         reloaded(msgspec.to_builtins(found), PLAIN)
         == "2 units loaded; changed: a, b\n1 problem:\n  /u/a:1:2: no\n"
     )
+    lacking = p.ReloadView(units=2, warnings=(problem,))
+    assert reloaded(msgspec.to_builtins(lacking), PLAIN) == "2 units loaded\n1 warning:\n  /u/a:1:2: no\n"
 
 
 @pytest.mark.parametrize(

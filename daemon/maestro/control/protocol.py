@@ -234,6 +234,7 @@ class UnitView(Struct, frozen=True, kw_only=True):
     path: str = ""
     load: str = "loaded"  # loaded, bad, missing (its file is gone, the agent runs on)
     problems: tuple[ProblemView, ...] = ()
+    documentation: tuple[str, ...] = ()
     enabled: bool = False
     state: str = "inactive"  # coarse: inactive activating active deactivating failed waiting
     fine: str = "dead"
@@ -309,3 +310,6 @@ class ReloadView(Struct, frozen=True, kw_only=True):
     changed: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
     problems: tuple[ProblemView, ...] = ()
+    warnings: tuple[
+        ProblemView, ...
+    ] = ()  # what keeps units that load from being started: requirements that are missing, circles

@@ -43,6 +43,7 @@ def unit_view(
         kind=unit.kind if unit else ("target" if name.endswith(".target") else "agent"),
         description=unit.unit.description if unit else "",
         path=(loaded.path if loaded else "") or (unit.path if unit else ""),
+        documentation=unit.unit.documentation if unit else (),
         load="missing" if loaded is None else "bad" if problems else "loaded",
         problems=problems,
         state=life.coarse.value,

@@ -172,10 +172,10 @@ class FakeFiles:
         return self.read().files.get(path.removeprefix("/units/"), Piece(path=path, refused="cannot be read"))
 
     def enable(self, name: str, targets: Iterable[str], required_by: Iterable[str] = ()) -> list[str]:
-        return []
+        targets = (*targets, *required_by)
+        for target in targets:
+            self.links[target] = (*self.links.get(target, ()), name)
+        return [f"linked {name} into {target}" for target in targets]
 
     def disable(self, name: str) -> list[str]:
-        return []
-
-    def enabled(self, name: str) -> list[str]:
         return []

@@ -88,4 +88,7 @@ def reloaded(view: View, paint: Paint) -> str:
     if view["problems"]:
         lines.append(paint.red(f"{count(len(view['problems']), 'problem')}:"))
         lines += [f"  {problem(one)}" for one in view["problems"]]
+    if view["warnings"]:
+        lines.append(paint("yellow", f"{count(len(view['warnings']), 'warning')}:"))
+        lines += [f"  {problem(one)}" for one in view["warnings"]]
     return "\n".join(lines) + "\n"
