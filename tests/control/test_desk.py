@@ -7,6 +7,7 @@ import pytest
 from maestro.control import protocol as p
 from maestro.control.desk import Desk, Office
 from maestro.control.roles import Caller, Role
+from maestro.control.service import Refused
 from maestro.engine.world import World
 from maestro.manager.carrier import Carrier
 from maestro.manager.catalogue import Catalogue
@@ -122,5 +123,29 @@ def test_daemon_reload_warns_of_what_keeps_good_units_from_starting() -> None:
         assert circle.message.startswith("the order runs in a circle: ")
         assert (missing.path, missing.line, missing.option) == ("/units/web.agent.yaml", 2, "unit.requires")
         assert missing.message == "ghost does not exist: there is no ghost.agent.yaml"
+
+    play(go())
+
+
+def test_a_broken_audit_log_is_told_with_the_entry() -> None:
+    async def go() -> None:
+        behind = Behind()
+        assert await behind.desk.audit(ROOT, p.Audit(check=True)) == ()
+        behind.store.broken = 7
+        assert await behind.desk.audit(ROOT, p.Audit()) == ()
+        with pytest.raises(Refused) as caught:
+            await behind.desk.audit(ROOT, p.Audit(check=True))
+        assert caught.value.error.code == "audit-broken"
+        assert "entry 7" in caught.value.error.message
+
+    play(go())
+
+
+def test_checking_the_audit_log_is_for_administrators() -> None:
+    async def go() -> None:
+        reader = Caller(uid=5, gid=5, pid=7, role=Role.READ)
+        with pytest.raises(Refused) as caught:
+            await Behind().desk.audit(reader, p.Audit(check=True))
+        assert caught.value.error.code == "not-allowed"
 
     play(go())

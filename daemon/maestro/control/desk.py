@@ -271,10 +271,20 @@ class Desk:
                 yield views.event_view(told)
 
     async def audit(self, caller: Caller, request: p.Audit) -> tuple[p.AuditView, ...]:
+        if request.check:
+            await self._check_audit(caller)
         rows = await self._o.store.audit(request.lines)
         return tuple(
             p.AuditView(seq=row.seq, time=row.time, hash=row.hash, **json.loads(row.body)) for row in rows
         )
+
+    async def _check_audit(self, caller: Caller) -> None:
+        if caller.role < Role.ADMIN:  # it reads all that was ever written
+            raise refused("not-allowed", "not allowed: checking the audit log is for administrators")
+        broken = await self._o.store.check_audit()
+        if broken is not None:
+            message = f"the audit log has been changed: entry {broken} does not follow from the one before"
+            raise refused("audit-broken", message, "maestroctl audit -n N shows what it says now")
 
     # ------------------------------------------------------------------------------ the daemon itself
 

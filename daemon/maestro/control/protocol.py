@@ -126,6 +126,7 @@ class Events(Request, frozen=True, tag_field="do", tag="events"):
 
 class Audit(Request, frozen=True, tag_field="do", tag="audit"):
     lines: Count = 20
+    check: bool = False  # first, whether each entry of the log still follows from the one before
 
 
 class DaemonReload(Request, frozen=True, tag_field="do", tag="daemon-reload"):

@@ -31,6 +31,7 @@ class FakeStore:
         self.batches: list[Batch] = []
         self.rows: list[Row] = []
         self.reads = 0
+        self.broken: int | None = None  # what `check_audit` answers
 
     async def load(self) -> Saved:
         return Saved()
@@ -50,7 +51,7 @@ class FakeStore:
         return []
 
     async def check_audit(self) -> int | None:
-        return None
+        return self.broken
 
     async def close(self) -> None:
         pass

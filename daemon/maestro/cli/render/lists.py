@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from maestro.cli.render.common import View
 
 _HEAD = ("NAME", "KIND", "STATE", "ENABLED", "PID", "RESTARTS", "SINCE", "DESCRIPTION")
+_WIDEST_ACTION = 40  # characters that results are moved right for: an action may name hundreds of units
 
 
 def table(view: View, width: int | None, paint: Paint) -> str:
@@ -51,7 +52,7 @@ def audit(entries: list[View]) -> str:
     for entry in entries:
         when = stamp(entry["time"])
         rows.append((when, entry["who"], str(entry["pid"]), clean(entry["action"]), clean(entry["result"])))
-    return "\n".join(columns(rows)) + "\n"
+    return "\n".join(columns(rows, widest=_WIDEST_ACTION)) + "\n"
 
 
 def options(view: View, paint: Paint) -> str:
