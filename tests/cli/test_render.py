@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from maestro.cli.render.block import blocks
-from maestro.cli.render.lists import event, reloaded, table
+from maestro.cli.render.lists import event, options, pieces, reloaded, table
 from maestro.cli.render.tree import tree
 from maestro.cli.text import Paint, ago, clean, columns, cut, span
 from maestro.control import protocol as p
@@ -255,3 +255,12 @@ def test_columns_and_cutting() -> None:
     assert columns([("a", "b"), ("ccc", "d")]) == ["a    b", "ccc  d"]
     assert cut("abcdef", 4) == "abc…"
     assert cut("abcd", 4) == "abcd"
+
+
+def test_several_units_are_shown_one_after_the_other() -> None:
+    made = [p.ShowView(name=name, options={"agent.exec": []}, origins={}) for name in ("a", "b")]
+    shown: list[dict[str, Any]] = [msgspec.to_builtins(one) for one in made]
+    assert options(shown[:1], PLAIN) == "agent.exec = []\n"
+    assert options(shown, PLAIN) == "a\nagent.exec = []\n\nb\nagent.exec = []\n"
+    files: list[dict[str, Any]] = [{"name": "a", "pieces": [("/u/a", "x: y")]}, {"name": "default.target", "pieces": []}]
+    assert pieces(files, PLAIN) == "# /u/a\nx: y\n\n# default.target has no file\n"

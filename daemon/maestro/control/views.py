@@ -86,17 +86,7 @@ def error_view(refusal: Refusal) -> ErrorView:
 
 
 def event_view(told: Told) -> EventView:
-    what = told.what
-    return EventView(
-        seq=told.seq,
-        time=told.time,
-        unit=what.unit,
-        kind=what.kind,
-        words=what.words,
-        state=what.state,
-        agent=what.agent,
-        job=what.job,
-    )
+    return EventView(**told.facts())
 
 
 def line_view(unit: str, line: LogLine) -> LineView:
