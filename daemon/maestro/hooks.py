@@ -39,6 +39,7 @@ class EventNotice(Struct, frozen=True, kw_only=True):
     words: str
     state: str
     agent: str
+    job: int = 0  # number of the job that this is about, where it is about one
     section: Struct | None = None  # the unit's section that this plugin declared, if it has one
     log: tuple[str, ...] = ()  # the last lines of output, where the event is an end
 

@@ -9,7 +9,7 @@ from os.path import abspath, expanduser, join
 class Paths:
     """Directories and sockets of one installation."""
 
-    __slots__ = ("control", "logs", "notify", "root", "run", "settings", "state", "store", "units")
+    __slots__ = ("control", "logs", "notify", "root", "run", "state", "store", "units")
 
     def __init__(self, root: str, config: str, run: str, state: str, logs: str, vendor: str) -> None:
         self.root = root
@@ -19,7 +19,6 @@ class Paths:
         self.control = join(run, "control.sock")
         self.notify = join(run, "notify.sock")
         self.store = join(state, "state.db")
-        self.settings = join(config, "maestro.yaml")
         self.units = (join(config, "units"), join(run, "units"), vendor)
 
 

@@ -6,7 +6,8 @@ import os
 from collections.abc import Iterable, Sequence
 
 from maestro.drivers.unit_files import UnitDirectories
-from maestro.engine.graph import Edge, Graph, tell_cycle
+from maestro.engine import together
+from maestro.engine.graph import Graph
 from maestro.manager.plugins import Plugins
 from maestro.model import names
 from maestro.model.library import Library, load_all
@@ -30,7 +31,8 @@ def verify(files: Sequence[str], directories: Sequence[str]) -> tuple[Problem, .
     paths = set(map(os.path.abspath, files))
     own = [problem for problem in library.problems if os.path.abspath(problem.path) in paths]
     mine = [unit for unit in map(_unit, (library.get(name) for name in _names(files))) if unit is not None]
-    return in_order([*own, *_missing(mine, library), *_circles(mine, library)])
+    graph = Graph(library.units.values())
+    return in_order([*own, *together.missing(mine, library.has), *together.circle(mine, graph)])
 
 
 def _library(files: Sequence[str], directories: Sequence[str], settings: Settings) -> Library:
@@ -56,32 +58,3 @@ def _names(files: Iterable[str]) -> list[str]:
 
 def _unit(loaded: Loaded | None) -> Unit | None:
     return loaded.unit if loaded else None
-
-
-def _missing(mine: Iterable[Unit], library: Library) -> list[Problem]:
-    """Requirements that there is no file for: a start would be refused."""
-    return [
-        _problem(unit, "unit.requires", f"there is no unit {name}", "write its file, or use wants")
-        for unit in mine
-        for name in unit.unit.requires
-        if library.get(str(name)) is None
-    ]
-
-
-def _circles(mine: Sequence[Unit], library: Library) -> list[Problem]:
-    cycle: list[Edge] = Graph([*library.units.values()]).cycle()
-    at = next((unit for unit in mine if any(unit.name in (edge.first, edge.second) for edge in cycle)), None)
-    if at is None:
-        return []
-    option = "unit.after" if at.unit.after else "unit.before"
-    return [
-        _problem(
-            at, option, f"the order runs in a circle: {tell_cycle(cycle)}", "take one of these lines out"
-        )
-    ]
-
-
-def _problem(unit: Unit, option: str, message: str, hint: str) -> Problem:
-    origin = unit.origins.get(option)
-    line, column = (origin.line, origin.column) if origin else (1, 1)
-    return Problem(unit.path, line, column, option, message, hint)

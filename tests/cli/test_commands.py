@@ -251,6 +251,32 @@ def test_the_other_commands(ctl: Ctl) -> None:
     assert ctl("shutdown", "--keep-agents").out == "maestrod ends; agents run on\n"
 
 
+def test_version_shows_what_the_operator_should_know(served: Served, ctl: Ctl) -> None:
+    served.service.notices = ("the store cannot be written: no space", "plugin bell is set aside")
+    assert ctl("version").out.splitlines()[2:] == [
+        "Note: the store cannot be written: no space",
+        "Note: plugin bell is set aside",
+    ]
+    assert json.loads(ctl("version", "-o", "json").out)["notices"] == list(served.service.notices)
+
+
+def test_a_long_action_does_not_push_the_results_of_others_away(served: Served, ctl: Ctl) -> None:
+    assert ctl("audit").out.splitlines() == [
+        "TIME                 WHO   PID  ACTION            RESULT",
+        "2026-11-21 10:05:01  root  7    start researcher  done",
+    ]
+    served.service.audited = "stop " + "unit " * 100
+    head, line = ctl("audit").out.splitlines()
+    assert len(head) < 100
+    assert line.endswith("unit unit   done"), "nothing is left out"
+
+
+def test_audit_says_that_its_chain_is_whole(served: Served, ctl: Ctl) -> None:
+    assert ctl("audit", "--check").out.splitlines()[-1] == "every entry is as it was written"
+    assert served.service.asked[-1][1] == p.Audit(check=True)
+    assert ctl("audit", "--check", "-q").out.splitlines()[-1].endswith("done")
+
+
 # ------------------------------------------------------------------------------------------- no daemon
 
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from maestro.cli import clicked, parse
@@ -80,6 +82,37 @@ def test_click_reads_what_the_fast_path_does_not() -> None:
 def test_mistakes_are_told(argv: list[str], words: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert clicked.read(argv) == 2
     assert words in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [["-o", "json"], ["-ojson"], ["--output", "json"], ["--output=json"], ["-o", "text", "-o", "json"]],
+)
+@pytest.mark.parametrize(
+    ("argv", "message", "hint"),
+    [
+        (["statsu"], "There is no command 'statsu'. Did you mean status?", "maestroctl --help"),
+        (["status", "-n", "x"], "Invalid value for '-n' / '--lines': 'x' is not a valid", "maestroctl status --help"),
+        (["status", "--bogus"], "No such option", "maestroctl status --help"),
+        ([], "Missing command.", "maestroctl --help"),
+    ],
+)  # fmt: skip
+def test_mistakes_are_json_where_json_is_asked_for(
+    asked: list[str], argv: list[str], message: str, hint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for line in ([*asked, *argv], [*argv, *asked]) if argv else ([*asked],):
+        assert clicked.read(line) == 2
+        said = capsys.readouterr()
+        view = json.loads(said.out)
+        assert (view["schema"], view["error"]["code"], view["error"]["hint"]) == (1, "bad-request", hint)
+        assert view["error"]["message"].startswith(message)
+        assert said.err == ""
+
+
+def test_a_name_behind_two_dashes_asks_for_no_json(capsys: pytest.CaptureFixture[str]) -> None:
+    assert clicked.read(["status", "--bogus", "--", "-o", "json"]) == 2
+    assert clicked.read(["status", "--bogus", "-o", "json", "-o", "text"]) == 2
+    assert capsys.readouterr().out == ""
 
 
 def test_help_lists_commands_and_exit_codes(capsys: pytest.CaptureFixture[str]) -> None:

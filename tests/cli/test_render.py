@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from maestro.cli.render.block import blocks
-from maestro.cli.render.lists import event, reloaded, table
+from maestro.cli.render.lists import event, options, pieces, reloaded, table
 from maestro.cli.render.tree import tree
 from maestro.cli.text import Paint, ago, clean, columns, cut, span
 from maestro.control import protocol as p
@@ -20,7 +20,36 @@ def view(*units: p.UnitView, **fields: Any) -> dict[str, Any]:
     return made
 
 
-def test_a_tree_of_targets_with_problems_and_notices() -> None:
+def test_a_tree_of_targets() -> None:
+    units = (
+        unit("default.target", fine="", cause="reached", wants=("researcher", "sub.target", "gone")),
+        unit("sub.target", fine="", cause="reached", requires=("vectordb",), wants=("default.target",)),
+        unit("researcher", cause="ready as pid 4711"),
+        unit("vectordb", state="failed", fine="failed", cause="was killed by SIGKILL", since=NOW - 7300),
+        unit(
+            "worker@eu",
+            state="activating",
+            fine="auto-restart",
+            cause="ended with exit status 1",
+            next="restart",
+            next_in=3.21,
+        ),
+        unit("idle", state="inactive", fine="dead", since=0.0),
+    )
+    assert (
+        tree(view(*units), None, PLAIN)
+        == """\
+○ idle            inactive (dead)
+… worker@eu       activating (auto-restart)  5 min ago  ended with exit status 1; restart in 3.2 s
+● default.target  active                     5 min ago  reached
+├─● researcher    active (running)           5 min ago  ready as pid 4711
+└─● sub.target    active                     5 min ago  reached
+  └─× vectordb    failed                     2 h ago    was killed by SIGKILL
+"""
+    )
+
+
+def test_a_tree_ends_with_problems_and_notices() -> None:
     problem = p.ProblemView(
         path="/u/broken.agent.yaml",
         line=3,
@@ -29,43 +58,11 @@ def test_a_tree_of_targets_with_problems_and_notices() -> None:
         message="no such option",
         hint="exec?",
     )
-    picture = tree(
-        view(
-            unit("default.target", fine="", cause="reached", wants=("researcher", "sub.target", "gone")),
-            unit(
-                "sub.target",
-                fine="",
-                cause="reached",
-                requires=("vectordb", "broken"),
-                wants=("default.target",),
-            ),
-            unit("researcher", cause="ready as pid 4711"),
-            unit("vectordb", state="failed", fine="failed", cause="was killed by SIGKILL", since=NOW - 7300),
-            unit(
-                "worker@eu",
-                state="activating",
-                fine="auto-restart",
-                cause="ended with exit status 1",
-                next="restart",
-                next_in=3.21,
-            ),
-            unit("broken", state="inactive", fine="dead", load="bad", since=0.0, problems=(problem,)),
-            unit("idle", state="inactive", fine="dead", since=0.0),
-            notices=("the store cannot be written",),
-        ),
-        None,
-        PLAIN,
-    )
+    broken = unit("broken", state="inactive", fine="dead", load="bad", since=0.0, problems=(problem,))
     assert (
-        picture
+        tree(view(broken, notices=("the store cannot be written",)), None, PLAIN)
         == """\
-○ idle            inactive (dead)
-… worker@eu       activating (auto-restart)  5 min ago  ended with exit status 1; restart in 3.2 s
-● default.target  active                     5 min ago  reached
-├─● researcher    active (running)           5 min ago  ready as pid 4711
-└─● sub.target    active                     5 min ago  reached
-  ├─× broken      does not load
-  └─× vectordb    failed                     2 h ago    was killed by SIGKILL
+× broken  does not load
 
 1 unit does not load:
   /u/broken.agent.yaml:3:5: agent.exce: no such option (exec?)
@@ -99,47 +96,53 @@ def test_no_units() -> None:
 
 
 def test_a_block_has_all_that_is_known() -> None:
-    processes = (
-        (4711, 1, "python -m researcher"),
-        (4712, 4711, "sh"),
-        (4715, 4712, "curl"),
-        (4719, 4711, "node"),
-    )
-    picture = blocks(
-        view(
-            unit(
-                "researcher",
-                description="Reads papers",
-                path="/etc/maestro/units/researcher.agent.yaml",
-                enabled=True,
-                changed=True,
-                cause="ready as pid 4711",
-                agent="researcher#17",
-                restarts=3,
-                status="Reading\x1b[31m arXiv",
-                dropped_lines=12,
-                processes=tuple(p.ProcessView(pid=a, parent=b, command=c) for a, b, c in processes),
-                log=(
-                    p.LineView(unit="researcher", time=NOW, text="one", cursor=4),
-                    p.LineView(unit="researcher", time=0, text="two", cursor=8),
-                ),
-            )
-        ),
-        None,
-        PLAIN,
+    known = unit(
+        "researcher",
+        description="Reads papers",
+        path="/etc/maestro/units/researcher.agent.yaml",
+        documentation=("https://example.org/researcher", "/usr/share/doc/researcher"),
+        enabled=True,
+        changed=True,
+        cause="ready as pid 4711",
+        agent="researcher#17",
+        restarts=3,
+        status="Reading\x1b[31m arXiv",
+        dropped_lines=12,
     )
     assert (
-        picture
+        blocks(view(known), None, PLAIN)
         == """\
 ● researcher - Reads papers
     Loaded: /etc/maestro/units/researcher.agent.yaml (enabled)
    Warning: the file has changed; maestroctl daemon-reload reads it
     Active: active (running) since 2026-11-21 10:00:01; 5 min ago
      Cause: ready as pid 4711
+      Docs: https://example.org/researcher
+            /usr/share/doc/researcher
   Restarts: 3
        Log: 12 lines dropped by the rate limit
   Main PID: 4711 (agent researcher#17)
     Status: "Reading arXiv"
+"""
+    )
+
+
+def test_a_block_ends_with_processes_and_the_last_lines() -> None:
+    processes = (
+        (4711, 1, "python -m researcher"),
+        (4712, 4711, "sh"),
+        (4715, 4712, "curl"),
+        (4719, 4711, "node"),
+    )
+    log = (
+        p.LineView(unit="researcher", time=NOW, text="one", cursor=4),
+        p.LineView(unit="researcher", time=0, text="two", cursor=8),
+    )
+    tree_of = tuple(p.ProcessView(pid=a, parent=b, command=c) for a, b, c in processes)
+    picture = blocks(view(unit("researcher", processes=tree_of, log=log)), None, PLAIN)
+    assert picture.endswith(
+        """
+  Main PID: 4711
  Processes: 4
             └─4711 python -m researcher
               ├─4712 sh
@@ -213,6 +216,8 @@ def test_events_and_reloads_are_sentences() -> None:
         reloaded(msgspec.to_builtins(found), PLAIN)
         == "2 units loaded; changed: a, b\n1 problem:\n  /u/a:1:2: no\n"
     )
+    lacking = p.ReloadView(units=2, warnings=(problem,))
+    assert reloaded(msgspec.to_builtins(lacking), PLAIN) == "2 units loaded\n1 warning:\n  /u/a:1:2: no\n"
 
 
 @pytest.mark.parametrize(
@@ -250,3 +255,15 @@ def test_columns_and_cutting() -> None:
     assert columns([("a", "b"), ("ccc", "d")]) == ["a    b", "ccc  d"]
     assert cut("abcdef", 4) == "abc…"
     assert cut("abcd", 4) == "abcd"
+
+
+def test_several_units_are_shown_one_after_the_other() -> None:
+    made = [p.ShowView(name=name, options={"agent.exec": []}, origins={}) for name in ("a", "b")]
+    shown: list[dict[str, Any]] = [msgspec.to_builtins(one) for one in made]
+    assert options(shown[:1], PLAIN) == "agent.exec = []\n"
+    assert options(shown, PLAIN) == "a\nagent.exec = []\n\nb\nagent.exec = []\n"
+    files: list[dict[str, Any]] = [
+        {"name": "a", "pieces": [("/u/a", "x: y")]},
+        {"name": "default.target", "pieces": []},
+    ]
+    assert pieces(files, PLAIN) == "# /u/a\nx: y\n\n# default.target has no file\n"

@@ -34,6 +34,8 @@ class FakeService:
         self.closed = 0  # iterators that were closed
         self.events_to_send = 0
         self.text = "x"
+        self.notices: tuple[str, ...] = ()
+        self.audited = "start researcher"
 
     def _note(self, caller: Caller, request: p.Request) -> None:
         self.asked.append((caller, request))
@@ -41,7 +43,13 @@ class FakeService:
     async def hello(self, caller: Caller, request: p.Hello) -> p.HelloView:
         self._note(caller, request)
         return p.HelloView(
-            version="0.1.0", protocol=1, role=caller.role.name.lower(), root="/", pid=1, started=NOW - 60
+            version="0.1.0",
+            protocol=1,
+            role=caller.role.name.lower(),
+            root="/",
+            pid=1,
+            started=NOW - 60,
+            notices=self.notices,
         )
 
     def _job(self, unit: str, verb: str, state: str, words: str) -> p.JobView:
@@ -118,7 +126,7 @@ class FakeService:
     async def audit(self, caller: Caller, request: p.Audit) -> tuple[p.AuditView, ...]:
         self._note(caller, request)
         entry = p.AuditView(
-            seq=1, time=NOW, uid=0, pid=7, who="root", action="start researcher", result="done", hash="ab12"
+            seq=1, time=NOW, uid=0, pid=7, who="root", action=self.audited, result="done", hash="ab12"
         )
         return (entry,)
 

@@ -50,6 +50,16 @@ def test_every_route_has_its_method(route: Route, kind: type) -> None:
         ({"v": 1, "do": "start", "units": []}, "start: units: expected array of length >= 1", ""),
         ({"v": 1, "do": "start", "units": "a"}, "start: units: expected array, got str", ""),
         ({"v": 1, "do": "start", "units": [1]}, "start: units[0]: expected str, got int", ""),
+        (
+            {"v": 1, "do": "start", "units": ["a", ""]},
+            "start: no unit can have this name: it is empty",
+            "write the name of a unit",
+        ),
+        (
+            {"v": 1, "do": "logs", "units": ["x" * 256]},
+            "logs: no unit can have this name: it has more than 255 characters",
+            "",
+        ),
         ({"v": 1, "do": "status", "lines": "5"}, "status: lines: expected int, got str", ""),
         ({"v": 1, "do": "status", "lines": -1}, "status: lines: expected int >= 0", ""),
         ({"v": 1, "do": "logs", "units": ["a"], "since": float("nan")}, "logs: since is not a time", ""),

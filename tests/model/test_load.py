@@ -188,6 +188,14 @@ def test_one_problem(text: str, line: str) -> None:
     assert said(text) == [line]
 
 
+@pytest.mark.parametrize("instance", ["''", "a/b", "a b"])
+def test_a_default_instance_must_make_a_name(instance: str) -> None:
+    text = f"agent: {{exec: x}}\ninstall: {{default_instance: {instance}}}\n"
+    [problem] = load_text("w@.agent.yaml", text.encode(), "").problems
+    assert problem.option == "install.default_instance"
+    assert problem.message.startswith("no instance can have this name: ")
+
+
 def test_what_could_not_be_read_is_not_checked() -> None:
     text = "agent:\n  exec: [a, %]\n  type: nope\n  watchdog: 5s\n  restart: {delay: x, max_delay: 0}\n"
     assert [line.split(": ")[1] for line in said(text.replace("%]", "'%y']"))] == [

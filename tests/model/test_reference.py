@@ -6,6 +6,7 @@ import shutil
 import subprocess
 from typing import Any
 
+import jsonschema
 import pytest
 
 from maestro.model.load import FILES, dump, load_text
@@ -43,7 +44,6 @@ def test_schema_details() -> None:
 
 
 def test_a_dump_is_valid() -> None:
-    jsonschema = pytest.importorskip("jsonschema", reason="jsonschema is not installed")
     loaded = load_text("a.agent.yaml", b"agent: {exec: x}\nhealth: {readiness: {tcp: 'a:1'}}", "")
     assert loaded.unit is not None
     jsonschema.Draft202012Validator(schema("agent")).validate(dump(loaded.unit))

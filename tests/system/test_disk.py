@@ -68,9 +68,8 @@ LOUD = (
 ).replace("%", "%%")
 
 
-@pytest.mark.parametrize("manager_is", ["left alone", "killed", "renewed"])
-def test_a_full_disk_is_survived_and_told(small: Daemon, manager_is: str) -> None:
-    daemon, killed = small, manager_is != "left alone"
+def start_on_a_small_disk(daemon: Daemon) -> dict[str, int]:
+    """One that writes without end, one that rests, and one that has run; their pids."""
     loud = [sys.executable, "-I", "-S", "-c", LOUD]
     daemon.unit("loud", agent={"exec": loud}, logs={"max_size": "512K", "max_files": 4})
     daemon.unit("quiet", agent={"exec": ["sleep", "1000"], "restart": {"delay": "10ms"}})
@@ -79,16 +78,20 @@ def test_a_full_disk_is_survived_and_told(small: Daemon, manager_is: str) -> Non
     daemon.start()
     daemon.call("start", units=["loud", "quiet", "one"])
     until(lambda: daemon.status("loud")["log_size"] > 20_000)
-    pids = {name: daemon.status(name)["pid"] for name in ("loud", "quiet", "one")}
-    manager = daemon.manager()
+    return {name: daemon.status(name)["pid"] for name in ("loud", "quiet", "one")}
 
-    ballast = fill(daemon)
+
+def work_goes_on(daemon: Daemon, pids: dict[str, int]) -> None:
+    """Stops, starts and restarts while nothing can be written; notes the pid of what was restarted."""
     assert daemon.call("stop", units=["one"])["jobs"][0]["state"] == "done"
     assert not is_alive(pids["one"])
     assert daemon.call("start", units=["two"])["jobs"][0]["state"] == "done"
-    os.kill(pids["quiet"], 9)
-    quiet = until(lambda: (pid := daemon.status("quiet")["pid"]) not in (0, pids["quiet"]) and pid)
+    before = pids["quiet"]
+    os.kill(before, 9)
+    pids["quiet"] = until(lambda: (pid := daemon.status("quiet")["pid"]) not in (0, before) and pid)
 
+
+def trouble_is_told(daemon: Daemon) -> None:
     def store_troubled() -> bool:
         daemon.call("start", units=["quiet"])  # something to be written
         fill(daemon)
@@ -97,49 +100,67 @@ def test_a_full_disk_is_survived_and_told(small: Daemon, manager_is: str) -> Non
     until(store_troubled, what="a notice that the store cannot be written")
     until(lambda: "space" in daemon.status("loud")["log_trouble"].lower(), what="the log's trouble in status")
     until(lambda: daemon.status("loud")["dropped_lines"] > 100, what="counted drops")
-    assert daemon.status("loud")["pid"] == pids["loud"]
+
+
+def drops_are_counted_in_the_log(daemon: Daemon) -> None:
+    folder = within(daemon, "log/maestro/loud")
+
+    def kept() -> bytes:
+        with contextlib.suppress(FileNotFoundError):  # rotated away meanwhile
+            return b"".join(path.read_bytes() for path in sorted(folder.glob("*.log")))
+        return b""
+
+    marker = re.compile(rb"^-- maestro: (\d+) lines \((\d+) bytes\) dropped: .*space.* --$", re.MULTILINE)
+    found = until(lambda: marker.search(kept()), what="how much was dropped")
+    lines = kept().splitlines()
+    at = lines.index(found[0])
+    if 0 < at < len(lines) - 1:
+        missing = int(lines[at + 1].split()[0]) - int(lines[at - 1].split()[0]) - 1
+        cut = len(lines[at - 1]) < 100  # a line of which only the beginning was written is a dropped one
+        assert int(found[1]) == missing + cut
+
+
+def replace_manager(daemon: Daemon, how: str) -> None:
+    old = until(daemon.manager)
+    if how == "killed":
+        daemon.kill_manager()
+    else:
+        daemon.call("daemon-reexec")
+    daemon.new_manager(old, within=30)
+
+
+@pytest.mark.parametrize("manager_is", ["left alone", "killed", "renewed"])
+def test_a_full_disk_is_survived_and_told(small: Daemon, manager_is: str) -> None:
+    daemon, stays = small, manager_is == "left alone"
+    pids = start_on_a_small_disk(daemon)
+    manager = daemon.manager()
+    ballast = fill(daemon)
+    work_goes_on(daemon, pids)
+    trouble_is_told(daemon)
     assert daemon.manager() == manager
-    if killed:
-        assert manager is not None
-        if manager_is == "killed":
-            daemon.new_manager(daemon.kill_manager(), within=30)
-        else:
-            daemon.call("daemon-reexec")
-            daemon.new_manager(manager, within=30)
-        assert daemon.status("loud")["pid"] == pids["loud"]
+    if not stays:
+        replace_manager(daemon, manager_is)
         assert daemon.status("two")["state"] == "active"
-        assert is_alive(quiet)
+        assert is_alive(pids["quiet"])
         manager = daemon.manager()
+    assert daemon.status("loud")["pid"] == pids["loud"]
 
     ballast.unlink()
     until(lambda: not daemon.call("status")["notices"], what="no trouble any more")
     until(lambda: not daemon.status("loud")["log_trouble"], what="the log is written again")
     assert daemon.status("loud")["pid"] == pids["loud"]
     assert daemon.manager() == manager
-    folder_of = within(daemon, "log/maestro/loud")
-
-    def kept() -> bytes:
-        with contextlib.suppress(FileNotFoundError):  # rotated away meanwhile
-            return b"".join(path.read_bytes() for path in sorted(folder_of.glob("*.log")))
-        return b""
-
-    if not killed:  # a manager that dies cannot say how much it has dropped
-        marker = re.compile(rb"^-- maestro: (\d+) lines \((\d+) bytes\) dropped: .*space.* --$", re.MULTILINE)
-        found = until(lambda: marker.search(kept()), what="how much was dropped")
-        lines = kept().splitlines()
-        at = lines.index(found[0])
-        if 0 < at < len(lines) - 1:
-            missing = int(lines[at + 1].split()[0]) - int(lines[at - 1].split()[0]) - 1
-            cut = len(lines[at - 1]) < 100  # a line of which only the beginning was written is a dropped one
-            assert int(found[1]) == missing + cut
+    if stays:  # a manager that dies cannot say how much it has dropped
+        drops_are_counted_in_the_log(daemon)
     daemon.call("stop", units=["two"])
     events = daemon.events()
     assert [event["seq"] for event in events] == list(range(events[0]["seq"], events[0]["seq"] + len(events)))
-    assert any(event["unit"] == "one" and event["kind"] == "stopped" for event in events) or killed
+    assert any(event["unit"] == "one" and event["kind"] == "stopped" for event in events) or not stays
     daemon.new_manager(daemon.kill_manager())
     assert daemon.status("two")["state"] == "inactive"
-    assert daemon.status("quiet")["pid"] == quiet
-    assert daemon.status("loud")["pid"] == pids["loud"]
+    assert {name: daemon.status(name)["pid"] for name in ("loud", "quiet")} == {
+        name: pids[name] for name in ("loud", "quiet")
+    }
     assert daemon.stop() == 0
     assert not daemon.agents_of_this_root()
 

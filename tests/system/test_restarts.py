@@ -195,49 +195,8 @@ def test_giving_up_may_be_final_and_a_start_by_hand_is_never_refused(daemon: Dae
 # ------------------------------------------------------------------------------------------- cannot be spawned
 
 
-def test_why_it_cannot_be_started_is_named(daemon: Daemon) -> None:
-    plain, inside = daemon.root / "plain", daemon.root / "inside"
-    plain.write_text("#!/bin/sh\n")
-    plain.chmod(0o644)
-    (daemon.root / "garbage").write_bytes(b"\0\1\2\3")
-    (daemon.root / "garbage").chmod(0o755)
-    inside.mkdir(mode=0o700)
-    inside.chmod(0o700)
-    cases: dict[str, tuple[dict[str, Any], str]] = {
-        "missing": (
-            {"exec": ["/no/such/program"]},
-            "cannot execute /no/such/program: no such file or directory",
-        ),
-        "nowhere": (
-            {"exec": ["no-such-program"]},
-            "cannot execute no-such-program: no such file or directory",
-        ),
-        "plain": ({"exec": [str(plain)]}, f"cannot execute {plain}: permission denied"),
-        "garbage": (
-            {"exec": [f"{daemon.root}/garbage"]},
-            f"cannot execute {daemon.root}/garbage: exec format error",
-        ),
-        "cwd": (
-            {"exec": SLEEP, "working_directory": "/no/dir"},
-            "cannot change directory to /no/dir: no such file or directory",
-        ),
-        "file": (
-            {"exec": SLEEP, "working_directory": str(plain)},
-            f"cannot change directory to {plain}: not a directory",
-        ),
-        "user": ({"exec": SLEEP, "user": "no-such-user"}, "cannot run as user no-such-user: no such user"),
-        "group": (
-            {"exec": SLEEP, "group": "no-such-group"},
-            "cannot run as group no-such-group: no such group",
-        ),
-        "files": (
-            {"exec": SLEEP, "environment_file": ["/no/env"]},
-            "cannot read environment file /no/env: no such file or directory",
-        ),
-    }
-    if os.geteuid() == 0:
-        as_nobody = {"exec": SLEEP, "user": "nobody", "working_directory": str(inside)}
-        cases["closed"] = (as_nobody, f"cannot change directory to {inside}: permission denied")
+def cannot_start(daemon: Daemon, cases: dict[str, tuple[dict[str, Any], str]]) -> None:
+    """Start all of them; each fails, in these words."""
     for name, (agent, _) in cases.items():
         daemon.unit(name, agent=agent | {"restart": {"policy": "no"}})
     daemon.start()
@@ -247,6 +206,51 @@ def test_why_it_cannot_be_started_is_named(daemon: Daemon) -> None:
         assert (by_unit[name]["state"], by_unit[name]["words"]) == ("failed", words)
         one = daemon.status(name)
         assert (one["state"], one["result"], one["cause"], one["pid"]) == ("failed", "resources", words, 0)
+
+
+def test_why_a_program_cannot_be_executed_is_named(daemon: Daemon) -> None:
+    plain, garbage = daemon.root / "plain", daemon.root / "garbage"
+    plain.write_text("#!/bin/sh\n")
+    plain.chmod(0o644)
+    garbage.write_bytes(b"\0\1\2\3")
+    garbage.chmod(0o755)
+    programs = {
+        "missing": ("/no/such/program", "no such file or directory"),
+        "nowhere": ("no-such-program", "no such file or directory"),
+        "plain": (str(plain), "permission denied"),
+        "garbage": (str(garbage), "exec format error"),
+    }
+    cannot_start(
+        daemon,
+        {name: ({"exec": [path]}, f"cannot execute {path}: {why}") for name, (path, why) in programs.items()},
+    )
+
+
+def test_why_a_program_cannot_have_its_surroundings_is_named(daemon: Daemon) -> None:
+    plain, inside = daemon.root / "plain", daemon.root / "inside"
+    plain.write_text("")
+    inside.mkdir(mode=0o700)
+    inside.chmod(0o700)
+    cases: dict[str, tuple[dict[str, Any], str]] = {
+        "cwd": (
+            {"working_directory": "/no/dir"},
+            "cannot change directory to /no/dir: no such file or directory",
+        ),
+        "file": (
+            {"working_directory": str(plain)},
+            f"cannot change directory to {plain}: not a directory",
+        ),
+        "user": ({"user": "no-such-user"}, "cannot run as user no-such-user: no such user"),
+        "group": ({"group": "no-such-group"}, "cannot run as group no-such-group: no such group"),
+        "files": (
+            {"environment_file": ["/no/env"]},
+            "cannot read environment file /no/env: no such file or directory",
+        ),
+    }
+    if os.geteuid() == 0:
+        as_nobody = {"user": "nobody", "working_directory": str(inside)}
+        cases["closed"] = (as_nobody, f"cannot change directory to {inside}: permission denied")
+    cannot_start(daemon, {name: ({"exec": SLEEP, **agent}, words) for name, (agent, words) in cases.items()})
 
 
 def test_maestroctl_says_why(daemon: Daemon) -> None:

@@ -139,7 +139,9 @@ def test_the_whole_tree_of_an_adopted_agent_ends(daemon: Daemon, folder: Path) -
     assert {how for how, (pid, *_) in found.items() if is_alive(pid)} == set()
 
 
-@pytest.mark.xfail(reason="parent, session and environment gone: nothing is left to know it by but a cgroup")
+@pytest.mark.xfail(
+    reason="parent, session and environment gone: mended by cgroups, for nothing else is left to know it by"
+)
 def test_a_daemon_that_hides_where_it_came_from_ends_too(daemon: Daemon, folder: Path) -> None:
     daemon.unit("tree", agent={"exec": tree(folder, "bare")})
     daemon.start()

@@ -9,6 +9,8 @@ import click
 
 from maestro.cli import exits
 from maestro.cli.command import COUNT, FLAG, GLOBALS, NAMES, Argument, Command, Option, find
+from maestro.cli.context import standard
+from maestro.control.trouble import CallError
 
 Read = tuple[Command, dict[str, Any]]
 
@@ -17,15 +19,36 @@ def read(argv: list[str]) -> Read | int:
     """The command and what is given to it; an exit code when help or a mistake was shown."""
     try:
         result = group().main(argv, "maestroctl", standalone_mode=False)
-    except click.exceptions.NoArgsIsHelpError as error:
-        click.echo(error.format_message(), err=True)
-        return exits.USAGE
     except click.UsageError as error:
-        error.show()
+        _tell(error, as_json=_asks_for_json(argv))
         return exits.USAGE
     except click.Abort:
         return exits.INTERRUPTED
     return result if isinstance(result, tuple) else int(result or 0)
+
+
+def _tell(error: click.UsageError, *, as_json: bool) -> None:
+    bare = isinstance(error, click.exceptions.NoArgsIsHelpError)  # its message is all of the help
+    if as_json:
+        message = "Missing command." if bare else error.format_message()
+        hint = f"{error.ctx.command_path if error.ctx else 'maestroctl'} --help"
+        standard({"output": "json"}).say_error(CallError("bad-request", message, hint))
+    elif bare:
+        click.echo(error.format_message(), err=True)
+    else:
+        error.show()
+
+
+def _asks_for_json(argv: list[str]) -> bool:
+    """What `--output` says on a line that cannot be read as a whole."""
+    options = argv[: argv.index("--")] if "--" in argv else argv
+    said = ""
+    for word, following in zip(options, [*options[1:], ""], strict=True):
+        if word in ("-o", "--output"):
+            said = following
+        elif word.startswith(("-o", "--output=")):
+            said = word.removeprefix("--output=").removeprefix("-o")
+    return said == "json"
 
 
 def group() -> click.Group:

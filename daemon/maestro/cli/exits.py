@@ -18,7 +18,11 @@ INTERRUPTED = 130
 # code, meaning, the codes of errors that lead to it (any other: REFUSED)
 EXITS: tuple[tuple[int, str, tuple[str, ...]], ...] = (
     (OK, "All is well.", ()),
-    (FAILED, "A unit did not get where it should, or a file has problems.", ("internal", "bad-frame")),
+    (
+        FAILED,
+        "A unit did not get where it should, or a file has problems.",
+        ("internal", "bad-frame", "audit-broken"),
+    ),
     (USAGE, "The command line makes no sense.", ("bad-request",)),
     (NOT_ACTIVE, "status: a unit that was named is not active.", ()),
     (NO_SUCH_UNIT, "No unit of that name.", ("no-such-unit",)),

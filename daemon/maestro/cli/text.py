@@ -95,8 +95,12 @@ def columns(
     rows: Sequence[Sequence[str]],
     width: int | None = None,
     painted: Callable[[int, int, str], str] | None = None,
+    *,
+    widest: int | None = None,
 ) -> list[str]:
     """Rows as aligned lines. The last column is not padded, and cut where the terminal ends.
+
+    A cell longer than `widest` moves the rest of its own row only.
 
     `painted` colours a cell, given its row and column, after its width was taken.
     """
@@ -104,6 +108,8 @@ def columns(
         return []
     last = len(rows[0]) - 1
     widths = [max(len(row[column]) for row in rows) for column in range(last)]
+    if widest is not None:
+        widths = [min(size, widest) for size in widths]
     left = None if width is None else max(width - sum(widths) - 2 * last, 10)
     lines = []
     for number, row in enumerate(rows):

@@ -20,11 +20,13 @@ from maestro.control.roles import Caller, Role
 from maestro.control.service import refused
 from maestro.engine.events import Asked, Happening
 from maestro.engine.jobs import Job, JobState
+from maestro.engine.state import Life, State
 from maestro.manager.carrier import Carrier
 from maestro.manager.catalogue import Catalogue
 from maestro.manager.loop import Manager
 from maestro.manager.plugins import Plugins
 from maestro.model.status import signal_name, signal_number
+from maestro.model.unit import Unit
 from maestro.ports import Keeper, Logs, Store, UnitFiles
 
 PROGRESS = 1.0  # seconds between two words on what a verb waits for
@@ -140,7 +142,7 @@ class Desk:
         return p.VerbView(errors=errors)
 
     async def enable(self, caller: Caller, request: p.Enable) -> AsyncIterator[p.VerbView]:
-        names, errors = self._find.in_force(request.units)
+        names, errors = self._find.to_enable(request.units)
         changes: list[str] = []
         for name in names:
             unit = self._world.know(name)
@@ -213,6 +215,7 @@ class Desk:
         view = views.unit_view(name, unit, life, loaded, manager.clock.now(), manager.clock.wall())
         changes: dict[str, Any] = {
             "enabled": self._o.catalogue.is_enabled(name),
+            "cause": self._cause(unit, life),
             "hint": self._o.hints.get(name, "") if view.result != "success" else "",
         }
         if detailed and view.kind == "agent":
@@ -230,6 +233,12 @@ class Desk:
                 else (),
             }
         return replace(view, **changes)
+
+    def _cause(self, unit: Unit | None, life: Life) -> str:
+        """Why it is as it is; and of one at rest, what it lacks to be started."""
+        at_rest = life.state in (State.DEAD, State.FAILED)
+        lack = self._o.catalogue.lack(unit) if unit is not None and at_rest else ""
+        return "; ".join(filter(None, (life.cause, lack)))
 
     async def show(self, caller: Caller, request: p.Show) -> tuple[p.ShowView, ...]:
         return tuple(
@@ -262,10 +271,20 @@ class Desk:
                 yield views.event_view(told)
 
     async def audit(self, caller: Caller, request: p.Audit) -> tuple[p.AuditView, ...]:
+        if request.check:
+            await self._check_audit(caller)
         rows = await self._o.store.audit(request.lines)
         return tuple(
             p.AuditView(seq=row.seq, time=row.time, hash=row.hash, **json.loads(row.body)) for row in rows
         )
+
+    async def _check_audit(self, caller: Caller) -> None:
+        if caller.role < Role.ADMIN:  # it reads all that was ever written
+            raise refused("not-allowed", "not allowed: checking the audit log is for administrators")
+        broken = await self._o.store.check_audit()
+        if broken is not None:
+            message = f"the audit log has been changed: entry {broken} does not follow from the one before"
+            raise refused("audit-broken", message, "maestroctl audit -n N shows what it says now")
 
     # ------------------------------------------------------------------------------ the daemon itself
 
@@ -279,6 +298,7 @@ class Desk:
             changed=changes.changed,
             removed=changes.removed,
             problems=tuple(map(views.problem_view, self._o.catalogue.problems)),
+            warnings=tuple(map(views.problem_view, self._o.catalogue.warnings)),
         )
 
     async def daemon_reexec(self, caller: Caller, request: p.DaemonReexec) -> dict[str, Any]:

@@ -6,9 +6,12 @@ from collections.abc import Iterable
 from fnmatch import fnmatchcase
 
 from maestro.control.protocol import ErrorView
-from maestro.control.service import refused
+from maestro.control.service import Refused, refused
 from maestro.engine.world import World
 from maestro.manager.catalogue import Catalogue
+from maestro.model import names as unit_names
+from maestro.model.load import Loaded
+from maestro.model.plain import Mistake
 
 Found = tuple[list[str], dict[str, ErrorView]]  # units, and what is wrong with the other names
 
@@ -39,12 +42,37 @@ class Finder:
         for name in names:
             loaded = self._catalogue.loaded(name)
             if name not in self._world.units and loaded is not None and loaded.problems:
-                errors[name] = ErrorView(
-                    code="bad-unit",
-                    message=f"{name} does not load: {loaded.problems[0]}",
-                    hint=f"maestroctl status {name} shows every problem; mend the file, then: maestroctl daemon-reload",
-                )
+                hint = f"maestroctl status {name} shows every problem; mend the file, then: maestroctl daemon-reload"
+                errors[name] = _bad(loaded, hint)
         return [name for name in names if name not in errors], errors
+
+    def to_enable(self, patterns: Iterable[str]) -> Found:
+        """The same; a template means its default instance, as in systemd."""
+        meant: list[str] = []
+        errors: dict[str, ErrorView] = {}
+        for pattern in patterns:
+            try:
+                meant.append(self._default_instance(pattern))
+            except Refused as refusal:
+                errors[pattern] = refusal.error
+        names, wrong = self.in_force(meant)
+        return names, errors | wrong
+
+    def _default_instance(self, pattern: str) -> str:
+        """What stands for a template; anything else stands for itself."""
+        template = self._catalogue.library.templates.get(pattern.removesuffix(".agent"))
+        if template is None:
+            return pattern
+        if template.unit is None:
+            raise Refused(_bad(template, "mend the file, then: maestroctl daemon-reload"))
+        instance = template.unit.install.default_instance
+        if instance is None:
+            raise refused(
+                "no-default-instance",
+                f"cannot enable {template.name}: it is a template, and names no default instance",
+                f"name an instance, such as {template.name}1, or add: install: {{default_instance: main}}",
+            )
+        return unit_names.split(template.name).with_instance(instance).full
 
     def all(self, patterns: Iterable[str]) -> list[str]:
         """The same, where a pattern that means nothing ends the request."""
@@ -54,14 +82,29 @@ class Finder:
         return names
 
     def _meant(self, pattern: str) -> list[str]:
-        if any(mark in pattern for mark in "*?["):
+        if _is_glob(pattern):
             return [name for name in self.everything() if fnmatchcase(name, pattern)]
         known = self._world.know(pattern) is not None or self._catalogue.loaded(pattern) is not None
         return [pattern] if known else []
 
     def _no_such(self, name: str) -> ErrorView:
+        try:
+            if not _is_glob(name):
+                unit_names.split(name)
+        except Mistake as mistake:
+            message = f"no unit can have this name: {mistake}"
+            return ErrorView(code="no-such-unit", message=message, hint=mistake.faults[0].hint)
         hint = "maestroctl list shows the units; maestroctl daemon-reload looks for new files"
         template = self._catalogue.library.templates.get(name if name.endswith("@") else f"{name}@")
         if template is not None:
             hint = f"{template.name} is a template: name an instance, such as {template.name}1"
         return ErrorView(code="no-such-unit", message=f"no unit {name}", hint=hint)
+
+
+def _is_glob(pattern: str) -> bool:
+    return any(mark in pattern for mark in "*?[")
+
+
+def _bad(loaded: Loaded, hint: str) -> ErrorView:
+    message = f"{loaded.name} does not load: {loaded.problems[0]}"
+    return ErrorView(code="bad-unit", message=message, hint=hint)

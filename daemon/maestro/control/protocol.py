@@ -126,6 +126,7 @@ class Events(Request, frozen=True, tag_field="do", tag="events"):
 
 class Audit(Request, frozen=True, tag_field="do", tag="audit"):
     lines: Count = 20
+    check: bool = False  # first, whether each entry of the log still follows from the one before
 
 
 class DaemonReload(Request, frozen=True, tag_field="do", tag="daemon-reload"):
@@ -234,6 +235,7 @@ class UnitView(Struct, frozen=True, kw_only=True):
     path: str = ""
     load: str = "loaded"  # loaded, bad, missing (its file is gone, the agent runs on)
     problems: tuple[ProblemView, ...] = ()
+    documentation: tuple[str, ...] = ()
     enabled: bool = False
     state: str = "inactive"  # coarse: inactive activating active deactivating failed waiting
     fine: str = "dead"
@@ -309,3 +311,6 @@ class ReloadView(Struct, frozen=True, kw_only=True):
     changed: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
     problems: tuple[ProblemView, ...] = ()
+    warnings: tuple[
+        ProblemView, ...
+    ] = ()  # what keeps units that load from being started: requirements that are missing, circles

@@ -102,7 +102,8 @@ def read(message: dict[str, Any], agent_unit: str = "") -> tuple[Route, Request]
     try:
         return route, msgspec.convert(fields, route.request)
     except msgspec.ValidationError as error:
-        raise refused("bad-request", f"{route.do}: {_in_words(str(error))}") from None
+        said, hint = _in_words(str(error))
+        raise refused("bad-request", f"{route.do}: {said}", hint) from None
 
 
 def _check_version(given: object) -> None:
@@ -133,12 +134,23 @@ def _check_names(route: Route, fields: dict[str, Any]) -> None:
             raise refused("bad-request", f"{route.do}: there is no field {_quote(name)}", hint)
 
 
-def _in_words(error: str) -> str:
-    """msgspec's sentence with the field before it: `lines: expected int, got str`."""
+def _in_words(error: str) -> tuple[str, str]:
+    """msgspec's sentence with the field before it: `lines: expected int, got str`; and a hint."""
     text, _, place = error.replace("`", "").partition(" - at $")
+    _, _, bound = text.partition(" of length ")
+    if place.startswith(".units[") and bound:
+        return _unfit_name(bound)
     words = text[:1].lower() + text[1:]
     words = words.replace("object missing required field", "it lacks the field")
-    return f"{place.lstrip('.')}: {words}" if place else words
+    return (f"{place.lstrip('.')}: {words}" if place else words), ""
+
+
+def _unfit_name(bound: str) -> tuple[str, str]:
+    """What is wrong with a name whose length is not `<= 255`, or not `>= 1`."""
+    wrong, number = bound.split()
+    if wrong == ">=":
+        return "no unit can have this name: it is empty", "write the name of a unit"
+    return f"no unit can have this name: it has more than {number} characters", ""
 
 
 def _did_you_mean(given: object, known: tuple[str, ...]) -> str:

@@ -43,6 +43,7 @@ def unit_view(
         kind=unit.kind if unit else ("target" if name.endswith(".target") else "agent"),
         description=unit.unit.description if unit else "",
         path=(loaded.path if loaded else "") or (unit.path if unit else ""),
+        documentation=unit.unit.documentation if unit else (),
         load="missing" if loaded is None else "bad" if problems else "loaded",
         problems=problems,
         state=life.coarse.value,
@@ -85,17 +86,7 @@ def error_view(refusal: Refusal) -> ErrorView:
 
 
 def event_view(told: Told) -> EventView:
-    what = told.what
-    return EventView(
-        seq=told.seq,
-        time=told.time,
-        unit=what.unit,
-        kind=what.kind,
-        words=what.words,
-        state=what.state,
-        agent=what.agent,
-        job=what.job,
-    )
+    return EventView(**told.facts())
 
 
 def line_view(unit: str, line: LogLine) -> LineView:

@@ -118,9 +118,6 @@ class KeeperLink:
         """The keeper gets a duplicate; `fd` stays the caller's."""
         self._order("hold", name, fd=fd)
 
-    def let_go(self, name: str) -> None:
-        self._order("let_go", name)
-
     def release_stream(self, name: str) -> None:
         self._order("release_stream", name)
 

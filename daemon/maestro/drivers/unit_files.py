@@ -186,18 +186,12 @@ class UnitDirectories:
         """Take away all links to a unit from the first directory. Says what was done."""
         unit = names.split(name)
         done = []
-        for link in self._links_to(unit, self._directories[:1]):
+        for link in self._links_to(unit):
             os.unlink(link)
             _sync(os.path.dirname(link))
             done.append(f"removed {link}")
             _remove_empty(os.path.dirname(link))
         return done
-
-    def enabled(self, name: str) -> list[str]:
-        """The targets that want or require a unit by a link, in any directory."""
-        links = self._links_to(names.split(name), self._directories)
-        targets = (os.path.basename(os.path.dirname(link)).rpartition(".")[0] for link in links)
-        return sorted(set(targets))
 
     def _source(self, unit: UnitName) -> str:
         """The file that makes a unit: its own, or its template."""
@@ -209,11 +203,10 @@ class UnitDirectories:
                     return path
         raise FileNotFoundError(errno.ENOENT, f"no file for {unit.full}: {' or '.join(files)}")
 
-    def _links_to(self, unit: UnitName, directories: Sequence[str]) -> list[str]:
+    def _links_to(self, unit: UnitName) -> list[str]:
         return [
             link.path
-            for directory in directories
-            for entry in _entries(directory, {})
+            for entry in _entries(self._directories[0], {})
             if entry.name.endswith((".wants", ".requires")) and entry.is_dir()
             for link in _entries(entry.path, {})
             if link.name == unit.file

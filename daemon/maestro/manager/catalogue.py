@@ -7,13 +7,14 @@ from collections.abc import Iterable, Mapping
 import msgspec
 from msgspec import Struct
 
-from maestro.engine.graph import tell_cycle
+from maestro.engine import together
+from maestro.engine.graph import Graph, tell_cycle
 from maestro.engine.state import State
 from maestro.engine.world import World
 from maestro.model import names
 from maestro.model.library import Library, load_all
 from maestro.model.load import Loaded, Settings, load_text
-from maestro.model.problem import Problem
+from maestro.model.problem import Problem, in_order
 from maestro.model.unit import Unit
 from maestro.ports import Piece, UnitFiles, UnitSources
 
@@ -96,6 +97,22 @@ class Catalogue:
     @property
     def problems(self) -> tuple[Problem, ...]:
         return self.library.problems
+
+    @property
+    def warnings(self) -> tuple[Problem, ...]:
+        """What keeps units from being started although each of them loads."""
+        units = list(self.library.units.values())
+        return in_order([*together.missing(units, self.library.has), *together.circle(units, Graph(units))])
+
+    def lack(self, unit: Unit) -> str:
+        """The first requirement that keeps this unit from being started, in words; empty when all are there."""
+        for name in map(str, unit.unit.requires):
+            if not self.library.has(name):
+                return f"requires {name}, which {together.does_not_exist(name)}"
+            required = self.library.loaded.get(name)
+            if required is not None and required.problems:
+                return f"requires {name}, which does not load: {required.problems[0]}"
+        return ""
 
     def cycle(self, world: World) -> str:
         """The order of the loaded units, if it runs in a circle, in words."""

@@ -6,9 +6,11 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import AsyncIterator, Callable
+from typing import Any
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import asdict
 
 from maestro.engine.events import Happening
 from maestro.ports import Store
@@ -25,6 +27,10 @@ class Told(Struct, frozen=True, kw_only=True):
     seq: int
     time: float  # seconds since 1970
     what: Happening
+
+    def facts(self) -> dict[str, Any]:
+        """The fields that every view of an event has: those of clients, and of plugins."""
+        return {"seq": self.seq, "time": self.time, **asdict(self.what)}
 
 
 _decode = msgspec.msgpack.Decoder(Told).decode

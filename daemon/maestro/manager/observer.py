@@ -49,19 +49,9 @@ class Observer:
             return (f"(its log cannot be read: {error})",)
 
     def _notice(self, told: Told, section: str | None, lines: tuple[str, ...]) -> hooks.EventNotice:
-        what, unit = told.what, self._manager.world.units.get(told.what.unit)
+        unit = self._manager.world.units.get(told.what.unit)
         own: Struct | None = unit.plugins.get(section) if unit and section else None
-        return hooks.EventNotice(
-            seq=told.seq,
-            time=told.time,
-            unit=what.unit,
-            kind=what.kind,
-            words=what.words,
-            state=what.state,
-            agent=what.agent,
-            section=own,
-            log=lines,
-        )
+        return hooks.EventNotice(**told.facts(), section=own, log=lines)
 
     async def _explain(self, told: Told, lines: tuple[str, ...]) -> None:
         """Ask the plugins what the end may mean; `status` shows it."""

@@ -10,6 +10,7 @@ from typing import Any
 from msgspec import Struct
 
 from maestro.model import names
+from maestro.model.plain import Mistake
 from maestro.model.unit import Unit
 
 _PROBES = ("exec", "http", "tcp", "unix", "log")
@@ -169,8 +170,23 @@ def installs_into_targets(unit: Unit) -> Iterator[Finding]:
         for reference in getattr(unit.install, option):
             if names.split(reference).kind != "target":
                 yield Finding(f"install.{option}", f"{reference} is not a target", "default.target is usual")
-    if unit.install.default_instance is not None and names.split(unit.name).instance is None:
+
+
+def default_instance_can_be_made(unit: Unit) -> Iterator[Finding]:
+    instance = unit.install.default_instance
+    if instance is None:
+        return
+    name = names.split(unit.name)
+    if name.instance is None:
         yield Finding("install.default_instance", "only a template has instances", "leave it out")
+        return
+    try:
+        if not instance:
+            raise Mistake("it is empty", "write one, such as main")
+        names.split(name.with_instance(instance).full)
+    except Mistake as mistake:
+        hint = mistake.faults[0].hint
+        yield Finding("install.default_instance", f"no instance can have this name: {mistake}", hint)
 
 
 CHECKS: tuple[Check, ...] = (
@@ -187,6 +203,7 @@ CHECKS: tuple[Check, ...] = (
     pauses_end,
     names_others,
     installs_into_targets,
+    default_instance_can_be_made,
 )
 
 

@@ -113,6 +113,13 @@ class Library:
             self._known[parts.full] = known
         return known
 
+    def has(self, name: str) -> bool:
+        """Whether there is a file for this name; an instance of a template is not made for the answer."""
+        parts = names.split(name)
+        return parts.full in self._known or (
+            parts.template is not None and parts.template.full in self._templates
+        )
+
     def _linked(self, loaded: Loaded) -> Loaded:
         """With what the unit's .wants and .requires directories name."""
         wants, requires = (links.get(loaded.name, ()) for links in self._links)

@@ -31,6 +31,7 @@ class FakeStore:
         self.batches: list[Batch] = []
         self.rows: list[Row] = []
         self.reads = 0
+        self.broken: int | None = None  # what `check_audit` answers
 
     async def load(self) -> Saved:
         return Saved()
@@ -50,7 +51,7 @@ class FakeStore:
         return []
 
     async def check_audit(self) -> int | None:
-        return None
+        return self.broken
 
     async def close(self) -> None:
         pass
@@ -172,10 +173,10 @@ class FakeFiles:
         return self.read().files.get(path.removeprefix("/units/"), Piece(path=path, refused="cannot be read"))
 
     def enable(self, name: str, targets: Iterable[str], required_by: Iterable[str] = ()) -> list[str]:
-        return []
+        targets = (*targets, *required_by)
+        for target in targets:
+            self.links[target] = (*self.links.get(target, ()), name)
+        return [f"linked {name} into {target}" for target in targets]
 
     def disable(self, name: str) -> list[str]:
-        return []
-
-    def enabled(self, name: str) -> list[str]:
         return []

@@ -17,7 +17,7 @@ def _run(context: Context, given: dict[str, Any]) -> int:
     view = context.client.call("daemon-reload", limit=context.limit)
     if context.json:
         context.say_json(view)
-    elif not context.quiet or view["problems"]:
+    elif not context.quiet or view["problems"] or view["warnings"]:
         context.say(reloaded(view, context.paint))
     return exits.FAILED if view["problems"] else exits.OK
 

@@ -41,15 +41,14 @@ def _facts(unit: View, now: float, paint: Paint) -> Iterator[tuple[str, str]]:
         yield "Warning", paint("yellow", "the file has changed; maestroctl daemon-reload reads it")
     yield "Active", _active(unit, now, paint)
     yield from _why(unit, paint)
+    for place, text in enumerate(unit["documentation"]):
+        yield "" if place else "Docs", clean(text)
     if unit["restarts"]:
         yield "Restarts", str(unit["restarts"])
     pulled = (*unit["requires"], *unit["wants"])
     if unit["kind"] == "target" and pulled:
         yield "Pulls in", ", ".join(pulled)
-    if unit["dropped_lines"]:
-        yield "Log", paint("yellow", f"{count(unit['dropped_lines'], 'line')} dropped by the rate limit")
-    if unit["log_trouble"]:
-        yield "Log", paint.red(f"cannot be written: {clean(unit['log_trouble'])}")
+    yield from _log(unit, paint)
     if unit["pid"]:
         agent = f" (agent {unit['agent']})" if unit["agent"] else ""
         yield "Main PID", f"{unit['pid']}{agent}"
@@ -70,6 +69,13 @@ def _why(unit: View, paint: Paint) -> Iterator[tuple[str, str]]:
         yield "Waits for", ", ".join(unit["blocked_by"])
     if unit["result"] not in ("", "success"):
         yield "Result", paint.red(unit["result"])
+
+
+def _log(unit: View, paint: Paint) -> Iterator[tuple[str, str]]:
+    if unit["dropped_lines"]:
+        yield "Log", paint("yellow", f"{count(unit['dropped_lines'], 'line')} dropped by the rate limit")
+    if unit["log_trouble"]:
+        yield "Log", paint.red(f"cannot be written: {clean(unit['log_trouble'])}")
 
 
 def _loaded(unit: View) -> str:

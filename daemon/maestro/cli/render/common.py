@@ -58,6 +58,11 @@ def error(view: View) -> str:
     return clean(f"{view['message']} ({view['hint']})" if view["hint"] else view["message"])
 
 
+def notice(text: str, paint: Paint) -> str:
+    """What the daemon has to say to its operator."""
+    return f"{paint('yellow', 'Note:')} {clean(text)}"
+
+
 def log_line(line: View, paint: Paint) -> str:
     """A line of output as `status` shows it."""
     when = stamp(line["time"]) if line["time"] else "no time recorded   "

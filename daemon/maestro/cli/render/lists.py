@@ -7,11 +7,13 @@ from maestro.cli.text import Paint, ago, clean, columns, count, stamp
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Any
 
     from maestro.cli.render.common import View
 
 _HEAD = ("NAME", "KIND", "STATE", "ENABLED", "PID", "RESTARTS", "SINCE", "DESCRIPTION")
+_WIDEST_ACTION = 40  # characters that results are moved right for: an action may name hundreds of units
 
 
 def table(view: View, width: int | None, paint: Paint) -> str:
@@ -51,11 +53,16 @@ def audit(entries: list[View]) -> str:
     for entry in entries:
         when = stamp(entry["time"])
         rows.append((when, entry["who"], str(entry["pid"]), clean(entry["action"]), clean(entry["result"])))
-    return "\n".join(columns(rows)) + "\n"
+    return "\n".join(columns(rows, widest=_WIDEST_ACTION)) + "\n"
 
 
-def options(view: View, paint: Paint) -> str:
-    """`maestroctl show`: each option, and where it was set if it was."""
+def options(items: Sequence[View], paint: Paint) -> str:
+    """`maestroctl show`: each option, and where it was set if it was; units by name where there are several."""
+    titles = [f"{paint('bold', item['name'])}\n" if len(items) > 1 else "" for item in items]
+    return "\n".join(title + _options(item, paint) for title, item in zip(titles, items, strict=True))
+
+
+def _options(view: View, paint: Paint) -> str:
     lines = []
     for name, value in view["options"].items():
         origin = view["origins"].get(name)
@@ -72,8 +79,12 @@ def _value(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def pieces(view: View, paint: Paint) -> str:
+def pieces(items: Sequence[View], paint: Paint) -> str:
     """`maestroctl cat`."""
+    return "\n".join(_pieces(item, paint) for item in items)
+
+
+def _pieces(view: View, paint: Paint) -> str:
     texts = []
     for path, text in view["pieces"]:
         body = text if text.endswith("\n") else f"{text}\n"
@@ -88,4 +99,7 @@ def reloaded(view: View, paint: Paint) -> str:
     if view["problems"]:
         lines.append(paint.red(f"{count(len(view['problems']), 'problem')}:"))
         lines += [f"  {problem(one)}" for one in view["problems"]]
+    if view["warnings"]:
+        lines.append(paint("yellow", f"{count(len(view['warnings']), 'warning')}:"))
+        lines += [f"  {problem(one)}" for one in view["warnings"]]
     return "\n".join(lines) + "\n"

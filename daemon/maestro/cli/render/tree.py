@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from maestro.cli.render.common import coming, error, look, problem, state
+from maestro.cli.render.common import coming, error, look, notice, problem, state
 from maestro.cli.text import Paint, ago, clean, columns, count
 
 TYPE_CHECKING = False
@@ -91,4 +91,4 @@ def _bad(units: list[View], paint: Paint) -> list[str]:
 
 def _notices(view: View, paint: Paint) -> list[str]:
     lines = [*view["notices"], *(error(one) for one in view["errors"].values())]
-    return ["", *(f"{paint('yellow', 'Note:')} {clean(line)}" for line in lines)] if lines else []
+    return ["", *(notice(line, paint) for line in lines)] if lines else []
