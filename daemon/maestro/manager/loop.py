@@ -191,12 +191,12 @@ class Manager:
             self._doom(unit)
             raise
 
-    async def settle(self) -> None:
-        """Wait until all that has been fed by now is committed and carried out, however much is fed meanwhile."""
+    def settle(self) -> asyncio.Future[None]:
+        """Done when all that has been fed by now is committed and carried out, however much is fed meanwhile."""
         settled: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._settlers.append(settled)
         self._stir()
-        await settled
+        return settled
 
     def _note_trouble(self, trouble: str | None) -> None:
         if trouble and not self.store_trouble:
