@@ -191,7 +191,6 @@ def _office(parts: Parts, where: Paths, session: Session, observer: Observer) ->
         manager=parts.manager,
         catalogue=parts.catalogue,
         carrier=parts.carrier,
-        keeper=parts.link,
         logs=parts.logs,
         store=parts.store,
         files=parts.files,

@@ -37,7 +37,7 @@ from maestro.engine.events import (
     Unprobe,
 )
 from maestro.engine.graph import Graph
-from maestro.engine.jobs import Job, JobState, verdict
+from maestro.engine.jobs import MOST_REQUESTS, Job, JobState, verdict
 from maestro.engine.machine import Impossible, Input
 from maestro.engine.scene import Scene
 from maestro.engine.state import ALIVE, Goal, Life, Result, State
@@ -343,7 +343,8 @@ class World:
 
     def join_job(self, job: Job, request: str) -> None:
         """Another request is served by this job."""
-        self.jobs[job.id] = joined = replace(job, requests=(*job.requests, request))
+        others = tuple(one for one in job.requests if one != request)
+        self.jobs[job.id] = joined = replace(job, requests=(*others, request)[-MOST_REQUESTS:])
         self._step.jobs.append(joined)
 
     def close_job(self, job: Job, state: JobState, words: str) -> None:

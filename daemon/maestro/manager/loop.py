@@ -18,6 +18,7 @@ from maestro.engine.jobs import Job, JobState
 from maestro.engine.state import Life
 from maestro.engine.step import Step
 from maestro.engine.world import World
+from maestro.manager.answered import Answered
 from maestro.manager.happened import Hub, Told
 from maestro.ports import Batch, Chance, Clock, Store
 
@@ -37,6 +38,7 @@ class Manager:
         self.clock = clock
         self.store_trouble = ""
         self.finished: dict[int, Job] = {}  # the newest KEPT_JOBS
+        self.answered = Answered(lambda fact: self.note_fact("answered", fact))
         self._store = store
         self._chance = chance
         self._carry: Callable[[Deed], None] = lambda deed: None
@@ -95,6 +97,11 @@ class Manager:
         told = self.hub.number(happening, self.clock.wall())
         self._told.append(told)
         self._batch.events.append((told.seq, told.time, _encode(told)))
+        self._stir()
+
+    def do(self, deed: Deed) -> None:
+        """Have a deed carried out that an operator asked for, and not the engine, once it is committed that it was asked for."""
+        self._deeds.append(deed)
         self._stir()
 
     def note_all(self) -> None:

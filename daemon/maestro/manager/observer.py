@@ -34,9 +34,8 @@ class Observer:
     def hear(self, told: Told) -> None:
         what = told.what
         if what.kind not in _QUIET:
-            _log.info(
-                "%s: %s", what.unit, what.words if what.kind in what.words else f"{what.kind}: {what.words}"
-            )
+            words = what.words if what.kind in what.words else f"{what.kind}: {what.words}"
+            _log.info("%s", f"{what.unit}: {words}" if what.unit else words)
         if what.kind == "ready":
             self.hints.pop(what.unit, None)
         ended = what.kind in _ENDS
