@@ -24,7 +24,7 @@ from maestro.drivers import processes
 from maestro.drivers.crashes import CrashFile
 from maestro.drivers.keeper_link import EXIT_RESTART, LINK_VARIABLE, KeeperLink, set_title
 from maestro.drivers.log_files import LogFiles
-from maestro.drivers.notify_socket import NotifySocket, parse
+from maestro.drivers.notify_socket import Listener, NotifySocket, new_journal, parse
 from maestro.drivers.sqlite_store import SqliteStore
 from maestro.drivers.unit_files import UnitDirectories
 from maestro.engine.world import World
@@ -166,10 +166,17 @@ async def _begin(parts: Parts, where: Paths) -> Session:
     loop.call_later(_LIVED_LONG_ENOUGH, parts.crashes.forgive)
     session.notify = NotifySocket(
         _held(table, link, "notify", where.notify, socket.SOCK_DGRAM),
+        _journal(table, link),
         loop,
-        lambda pid, data: carrier.notified(pid, parse(data)),
+        Listener(
+            whose=link.whose,
+            news=lambda pid, agent, data: carrier.notified(pid, agent, parse(data)),
+            committed=manager.settle,
+            owes=carrier.owes,
+        ),
     )
     carrier.listen = session.notify.drain
+    session.notify.replay()
     session.notify.drain()  # what agents said while nobody listened: that another goes on for them, say
     resume.set_aside(manager, parts.crashes.take_repeated())
     seen = resume.take_up(carrier, parts.logs, table)
@@ -184,7 +191,6 @@ def _office(parts: Parts, where: Paths, session: Session, observer: Observer) ->
         manager=parts.manager,
         catalogue=parts.catalogue,
         carrier=parts.carrier,
-        keeper=parts.link,
         logs=parts.logs,
         store=parts.store,
         files=parts.files,
@@ -218,6 +224,15 @@ def _specifiers(environ: Mapping[str, str]) -> Specifiers:
 def _boot_id() -> str:
     with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
         return file.read().strip()
+
+
+def _journal(table: Table, link: KeeperLink) -> int:
+    """What agents have said and is not in the store yet, as the keeper holds it."""
+    fd = table.held.get("notify-journal", -1)
+    if fd < 0:
+        fd = new_journal()
+        link.hold("notify-journal", fd)
+    return fd
 
 
 def _held(table: Table, link: KeeperLink, name: str, path: str, kind: int) -> socket.socket:

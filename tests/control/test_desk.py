@@ -39,7 +39,6 @@ class Behind:
                 manager=manager,
                 catalogue=catalogue,
                 carrier=carrier,
-                keeper=keeper,
                 logs=logs,
                 store=self.store,
                 files=self.files,
@@ -50,7 +49,7 @@ class Behind:
                 keeper_pid=1,
                 started=0.0,
                 is_ending=lambda: False,
-                end=lambda how: None,
+                end=lambda how, by: None,
                 notices=list,
             )
         )

@@ -55,6 +55,19 @@ class Raw:
         return self._got.pop(0)
 
 
+def test_what_a_client_asked_that_gave_up_before_its_turn_is_not_done(served: Served) -> None:
+    """It connected while there was no manager, and waits in the queue; what it says afterwards may be something else."""
+    for leave in (Raw.__exit__, lambda one: one.sock.shutdown(socket.SHUT_WR)):
+        with Raw(served) as one:
+            one.ask("start", units=["researcher"])
+            leave(one)
+    served.start()
+    with Raw(served) as other:
+        other.ask("hello")
+        assert "done" in other.hear()
+    assert [type(request).__name__ for _, request in served.service.asked] == ["Hello"]
+
+
 @pytest.fixture
 def raw(served: Served) -> Iterator[Raw]:
     served.start()

@@ -14,30 +14,76 @@ from typing import Any
 import pytest
 
 from maestro.drivers import notify_socket
-from maestro.drivers.notify_socket import NotifySocket, parse
+from maestro.drivers.notify_socket import Listener, NotifySocket, new_journal, parse
 
 
 class Ear:
+    """A manager's end of the notify socket; what is heard is committed when `store` has room."""
+
     def __init__(self, path: str) -> None:
         self.heard: list[tuple[int, bytes]] = []
+        self.agents: dict[int, str | None] = {}
+        self.commits: list[asyncio.Future[None]] = []
+        self.owing = False
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.sock.bind(path)
-        loop = asyncio.get_running_loop()
-        self.notify = NotifySocket(self.sock, loop, lambda pid, data: self.heard.append((pid, data)))
+        self.journal = new_journal()
+        self.notify = self.listen()
         self.mouth = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.mouth.connect(path)
 
-    async def hear(self, count: int) -> list[tuple[int, bytes]]:
+    def listen(self) -> NotifySocket:
+        """Begin to listen, as each manager does with what the keeper holds."""
         loop = asyncio.get_running_loop()
-        while len(self.heard) < count:
-            turn = loop.create_future()
-            loop.call_later(0.002, turn.set_result, None)
-            await turn
+        listener = Listener(
+            whose=lambda pid: self.agents.get(pid, "web#1"),
+            news=lambda pid, agent, data: self.heard.append((pid, data)),
+            committed=self._committed,
+            owes=lambda: self.owing,
+        )
+        self.notify = NotifySocket(self.sock.dup(), os.dup(self.journal), loop, listener)
+        return self.notify
+
+    def _committed(self) -> asyncio.Future[None]:
+        self.commits.append(asyncio.get_running_loop().create_future())
+        return self.commits[-1]
+
+    async def commit(self) -> None:
+        """What was told by now is in the store."""
+        commits, self.commits = self.commits, []
+        for one in commits:
+            one.set_result(None)
+        turn = asyncio.get_running_loop().create_future()
+        asyncio.get_running_loop().call_soon(turn.set_result, None)
+        await turn
+
+    def next_manager(self) -> list[tuple[int, bytes]]:
+        """What a manager hears that takes over after a SIGKILL."""
+        self.notify.close()
+        self.heard, self.commits = [], []
+        self.listen().replay()
+        self.notify.drain()
         return self.heard
+
+    @property
+    def noted(self) -> int:
+        return os.fstat(self.journal).st_size
+
+    async def hear(self, count: int) -> list[tuple[int, bytes]]:
+        while len(self.heard) < count:
+            await self.turn()
+        return self.heard
+
+    async def turn(self) -> None:
+        turn = asyncio.get_running_loop().create_future()
+        asyncio.get_running_loop().call_later(0.002, turn.set_result, None)
+        await turn
 
     def close(self) -> None:
         self.notify.close()
         self.mouth.close()
+        self.sock.close()
+        os.close(self.journal)
 
 
 def run(coroutine: Coroutine[Any, Any, None]) -> None:
@@ -140,18 +186,127 @@ def test_what_was_said_before_anybody_listened_is_heard(tmp_path: Path) -> None:
 
     async def go() -> None:
         ear = Ear(str(tmp_path / "n"))
-        held = ear.sock.dup()
         ear.notify.close()
         ear.mouth.send(b"READY=1")
-        heard: list[tuple[int, bytes]] = []
-        loop = asyncio.get_running_loop()
-        again = NotifySocket(held, loop, lambda pid, data: heard.append((pid, data)))
-        again.drain()
-        assert heard == [(os.getpid(), b"READY=1")]
-        again.close()
-        ear.mouth.close()
+        ear.listen().drain()
+        assert ear.heard == [(os.getpid(), b"READY=1")]
+        ear.close()
 
     run(go())
+
+
+# ------------------------------------------------------------------------------------------- the journal
+
+
+def test_what_was_heard_and_not_committed_is_heard_again(tmp_path: Path) -> None:
+    async def go() -> None:
+        ear = Ear(str(tmp_path / "n"))
+        ear.mouth.send(b"READY=1")
+        ear.mouth.send(b"")
+        ear.mouth.send(b"STATUS=fine")
+        ear.notify.drain()
+        said = list(ear.heard)
+        assert len(said) == 3
+        assert ear.next_manager() == said
+        assert ear.next_manager() == said, "the next one died too early, too"
+        await ear.commit()
+        assert ear.noted == 0
+        assert ear.next_manager() == []
+        ear.close()
+
+    run(go())
+
+
+def test_what_comes_while_a_commit_runs_is_struck_out_by_the_next(tmp_path: Path) -> None:
+    async def go() -> None:
+        ear = Ear(str(tmp_path / "n"))
+        ear.mouth.send(b"READY=1")
+        ear.notify.drain()
+        ear.mouth.send(b"STATUS=late")
+        ear.notify.drain()
+        await ear.commit()
+        assert (os.getpid(), b"STATUS=late") in ear.next_manager()
+        await ear.commit()
+        assert ear.next_manager() == []
+        ear.close()
+
+    run(go())
+
+
+def test_what_waits_to_be_claimed_stays_noted(tmp_path: Path) -> None:
+    async def go() -> None:
+        ear = Ear(str(tmp_path / "n"))
+        ear.owing = True
+        ear.mouth.send(b"READY=1")
+        ear.notify.drain()
+        await ear.commit()
+        assert len(ear.next_manager()) == 1
+        ear.owing = False
+        await ear.commit()
+        assert ear.noted == 0
+        ear.close()
+
+    run(go())
+
+
+def test_a_sender_that_is_gone_is_known_by_what_was_noted(tmp_path: Path) -> None:
+    """Whose it was can be told while it lives: `systemd-notify` ends at once."""
+
+    async def go() -> None:
+        ear = Ear(str(tmp_path / "n"))
+        ear.mouth.send(b"READY=1")
+        ear.notify.drain()
+        ear.agents[os.getpid()] = None
+        assert ear.next_manager() == [(os.getpid(), b"READY=1")]
+        ear.close()
+
+    run(go())
+
+
+def test_a_stranger_is_neither_heard_nor_noted(tmp_path: Path) -> None:
+    async def go() -> None:
+        ear = Ear(str(tmp_path / "n"))
+        ear.agents[os.getpid()] = None
+        ear.mouth.send(b"READY=1")
+        ear.notify.drain()
+        assert (ear.heard, ear.noted, ear.commits) == ([], 0, [])
+        ear.close()
+
+    run(go())
+
+
+def test_the_journal_is_bounded_while_the_store_is_slow(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(notify_socket, "_MOST_NOTED", 50)
+
+    async def go() -> None:
+        ear = Ear(str(tmp_path / "n"))
+        ear.mouth.send(b"STATUS=" + b"x" * 60)
+        await ear.hear(1)
+        ear.mouth.send(b"READY=1")
+        for _ in range(3):
+            await ear.turn()
+        assert len(ear.heard) == 1, "senders wait"
+        await ear.commit()
+        await ear.hear(2)
+        ear.close()
+
+    run(go())
+
+
+@pytest.mark.parametrize("cut", range(1, 20))
+def test_a_note_that_a_death_cut_short_is_left_out(cut: int) -> None:
+    fd = new_journal()
+    journal = notify_socket.Journal(fd)
+    journal.note(7, "web#1", b"READY=1")
+    whole = journal.size
+    journal.note(8, "web#2", b"READY=1")
+    os.ftruncate(fd, journal.size - cut)
+    again = notify_socket.Journal(fd)
+    assert again.read() == [(7, "web#1", b"READY=1")]
+    assert again.size == os.fstat(fd).st_size == whole
+    os.close(fd)
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import pytest
 
 from maestro.drivers import sqlite_store
 from maestro.drivers.sqlite_store import SqliteStore
-from maestro.ports import Batch
+from maestro.ports import Batch, Saved
 
 
 @asynccontextmanager
@@ -45,9 +45,9 @@ class Refusing:
         self.connection, self.error = connection, error
 
     def __getattr__(self, name: str) -> Any:
-        if name in ("_execute", "commit"):
+        if name in ("execute", "executemany", "commit"):
 
-            async def refuse(*_: object) -> None:
+            def refuse(*_: object) -> None:
                 raise self.error
 
             return refuse
@@ -72,6 +72,46 @@ def test_what_is_committed_is_found_again(tmp_path: Path) -> None:
             assert (saved.lives, saved.jobs, saved.definitions) == ({"web": b"3"}, {2: b"b"}, {"web": b"d"})
             assert (saved.facts, saved.last_event) == ({"boot": "x"}, 2)
             assert [(row.seq, row.time, row.body) for row in await store.events(1, 10)] == [(2, 1.5, b"e2")]
+
+    run(go())
+
+
+def test_what_open_has_read_is_not_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """To read it is most of a new manager's start, when there is much."""
+    read, reads = sqlite_store._read, []
+
+    def counted(db: sqlite3.Connection) -> Saved:
+        reads.append(db)
+        return read(db)
+
+    async def go() -> None:
+        async with opened(tmp_path) as store:
+            await store.commit(Batch(lives={"web": b"1"}))
+        monkeypatch.setattr(sqlite_store, "_read", counted)
+        async with opened(tmp_path) as store:
+            assert (await store.load()).lives == {"web": b"1"}
+            assert len(reads) == 1
+            await store.commit(Batch(lives={"web": b"2"}))
+            assert (await store.load()).lives == {"web": b"2"}, "what was read first is not remembered"
+
+    run(go())
+
+
+def test_one_thing_asked_of_the_store_is_one_turn_of_its_thread(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def go() -> None:
+        async with opened(tmp_path) as store:
+            submit, turns = store._thread.submit, []
+
+            def counted(*what: Any) -> Any:
+                turns.append(what)
+                return submit(*what)
+
+            monkeypatch.setattr(store._thread, "submit", counted)
+            await store.commit(Batch(lives={"web": b"1"}, audit=[(1.0, b"a")], events=events(1, 9).events))
+            await store.events(0, 10)
+            assert len(turns) == 2
 
     run(go())
 
@@ -131,13 +171,13 @@ def test_a_statement_that_fails_half_way_leaves_nothing_of_its_batch(tmp_path: P
 def test_a_real_full_database_is_a_refusal_and_recovers(tmp_path: Path) -> None:
     async def go() -> None:
         async with opened(tmp_path) as store:
-            pages = (await (await store._open.execute("PRAGMA page_count")).fetchone())[0]  # type: ignore[index]
-            await store._open.execute(f"PRAGMA max_page_count={pages}")
+            [[pages]] = await store._turn(store._rows, "PRAGMA page_count")
+            await store._turn(store._rows, f"PRAGMA max_page_count={pages}")
             assert "full" in str(
                 await store.commit(Batch(lives={"big": b"x" * 200_000}, events=[(1, 1.0, b"e")]))
             )
             assert "full" in str(await store.commit(Batch(lives={"more": b"y"}, audit=[(1.0, b"did")])))
-            await store._open.execute("PRAGMA max_page_count=100000")
+            await store._turn(store._rows, "PRAGMA max_page_count=100000")
             assert await store.commit(Batch()) is None
             assert set((await store.load()).lives) == {"big", "more"}
             assert len(await store.audit(9)) == 1
@@ -280,7 +320,7 @@ def test_a_store_of_a_newer_version_is_refused_in_words_and_left_alone(tmp_path:
     async def go() -> None:
         async with opened(tmp_path) as store:
             await store.commit(Batch(facts={"a": "1"}))
-            await store._open.execute("PRAGMA user_version=999")
+            await store._turn(store._rows, "PRAGMA user_version=999")
         store = SqliteStore(str(tmp_path / "state/store.db"))
         with pytest.raises(
             sqlite3.OperationalError, match=r"written by a newer Maestro \(its version is 999"

@@ -119,7 +119,7 @@ def test_a_stop_converges_from_every_state(cast: list[Play], acts: list[tuple[st
         assert theatre.life(name).state in (State.DEAD, State.FAILED), f"{name}: {theatre.life(name)}"
     assert not theatre.alive
     assert not theatre.leftovers
-    assert not theatre.world.jobs, "every job has ended"
+    assert not theatre.world.book.jobs, "every job has ended"
     assert not theatre.unacknowledged, "the keeper keeps no record that nobody needs"
 
 

@@ -208,3 +208,11 @@ def test_requests_that_join_find_their_job_again() -> None:
     jobs = [theatre.feed(Asked("restart", ("web",), request)).jobs[-1] for request in ("one", "two")]
     assert jobs[0].id == jobs[1].id
     assert jobs[1].requests == ("one", "two")
+
+
+def test_a_job_remembers_only_so_many_requests() -> None:
+    theatre = Theatre([unit()], lambda *_: Play(slow=5))
+    for number in range(200):
+        jobs = theatre.feed(Asked("start", ("web",), f"{number % 150}")).jobs
+    assert len(jobs[-1].requests) == len(set(jobs[-1].requests)) == 64
+    assert jobs[-1].requests[-1] == "49"

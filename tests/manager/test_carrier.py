@@ -13,6 +13,7 @@ from maestro.engine.events import Asked, Notified, Probe, Unprobe
 from maestro.engine.state import Life
 from maestro.model.unit import HealthSection, ReadinessSection
 from maestro.model.values import CommandLine, Pattern, Seconds, UserName
+from maestro.ports import SOMEBODYS
 from maestro.testing.fakes import FakeFiles
 from maestro.testing.loop import play
 from maestro.testing.theatre import unit
@@ -83,7 +84,7 @@ def test_what_the_keeper_could_not_start_is_said_in_words() -> None:
 
 
 def notify(one: Rig, pid: int, **fields: str) -> None:
-    one.carrier.notified(pid, fields)
+    one.carrier.notified(pid, one.keeper.whose(pid) or "nobody's", fields)
 
 
 def test_a_stranger_cannot_make_it_ready() -> None:
@@ -99,6 +100,25 @@ def test_a_stranger_cannot_make_it_ready() -> None:
             notify(one, 101, READY="1", STATUS="fine")
             assert one.state("web") == "running"
             assert one.manager.world.life("web").status == "fine"
+
+    play(go())
+
+
+def test_a_word_before_the_keepers_is_owed_until_it_comes() -> None:
+    async def go() -> None:
+        async with rig(unit(type="notify")) as one:
+            one.manager.feed(Asked("start", ("web",)))
+            await one.manager.settle()
+            one.keeper.family[100] = SOMEBODYS
+            notify(one, 100, READY="1")
+            assert one.carrier.owes()
+            one.spawned("web#1")
+            assert one.state("web") == "running"
+            assert not one.carrier.owes()
+            notify(one, 4242, READY="1")
+            one.keeper.family[101] = SOMEBODYS
+            notify(one, 101, READY="1")
+            assert not one.carrier.owes(), "nobody begins who could claim it"
 
     play(go())
 

@@ -10,6 +10,8 @@ from maestro.engine.events import Asked
 from maestro.hooks import EndNotice, EventNotice, hook
 from maestro.manager.observer import Observer
 from maestro.manager.plugins import Plugins
+from maestro.ports import LogLine
+from maestro.testing.fakes import FakeLogs
 from maestro.testing.theatre import unit
 from tests.manager.rig import Rig, really, rig, until
 
@@ -91,5 +93,46 @@ def test_the_last_lines_go_with_an_end_and_a_broken_log_harms_nobody() -> None:
             await crash(one, 2, code=1)
             await until(lambda: any(notice.kind == "restart-scheduled" for notice in heard))
             assert "cannot be read" in heard[-1].log[0] or "cannot be read" in heard[-2].log[0]
+
+    really(go())
+
+
+class Slow(FakeLogs):
+    """Logs on a disk that hangs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gate = threading.Event()
+        self.readers: list[threading.Thread] = []
+
+    def tail(self, name: str, lines: int) -> list[LogLine]:
+        self.readers.append(threading.current_thread())
+        self.gate.wait(10)
+        return super().tail(name, lines)
+
+
+def test_the_manager_does_not_wait_for_the_log() -> None:
+    async def go() -> None:
+        async with rig(unit()) as one:
+            logs = Slow()
+            logs.lines["web"] = ["last words"]
+            observer = Observer(one.manager, logs, explaining(lambda end: end.log[0]))
+            await crash(one, 1, code=1)
+            assert not logs.gate.is_set()
+            logs.gate.set()
+            await until(lambda: observer.hints == {"web": "last words"})
+            assert threading.main_thread() not in logs.readers
+
+    really(go())
+
+
+def test_the_log_is_not_read_where_no_plugin_asks() -> None:
+    async def go() -> None:
+        async with rig(unit()) as one:
+            logs = Slow()
+            Observer(one.manager, logs, Plugins("/nowhere"))
+            await crash(one, 1, code=1)
+            await one.manager.settle()
+            assert logs.readers == []
 
     really(go())

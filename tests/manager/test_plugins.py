@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import threading
 from collections.abc import Iterator
 from importlib.metadata import EntryPoint
@@ -80,10 +81,51 @@ def test_the_three_kinds_of_hook(plugins: Plugins) -> None:
 
 def test_a_notice_holds_the_section_of_its_plugin_only(plugins: Plugins) -> None:
     asked: list[str | None] = []
-    plugins.add("one", module(maestro_sections=lambda: {"mine": Options}, maestro_event=lambda event: None))
-    plugins.add("two", module(maestro_event=lambda event: None))
+    one = module(
+        maestro_sections=lambda: {"mine": Options},
+        maestro_event=lambda event: None,
+        maestro_explain_end=lambda end: None,
+    )
+    plugins.add("one", one)
+    plugins.add("two", module(maestro_event=lambda event: None, maestro_explain_end=lambda end: None))
     plugins.notice(lambda section: asked.append(section) or notice())  # type: ignore[func-returns-value]
-    assert asked == ["mine", None]
+    really(plugins.first("maestro_explain_end", end=END))  # behind the notice
+    assert sorted(map(str, asked)) == ["None", "mine"]
+
+
+def test_a_notice_is_made_in_the_plugins_thread_and_costs_the_manager_no_future(
+    plugins: Plugins, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads: list[str] = []
+    heard = threading.Event()
+    plugins.add("one", module(maestro_event=lambda event: heard.set()))
+    monkeypatch.setattr(fencing, "Future", None)
+
+    def make(section: str | None) -> EventNotice:
+        threads.append(threading.current_thread().name)
+        return notice()
+
+    plugins.notice(make)
+    assert heard.wait(10)
+    assert threads == ["plugin one"]
+
+
+def test_the_events_of_a_thousand_starts_at_once_are_all_heard(
+    plugins: Plugins, gate: threading.Event
+) -> None:
+    heard: list[int] = []
+
+    def maestro_event(event: EventNotice) -> None:
+        gate.wait()
+        heard.append(event.seq)
+
+    plugins.add("slow", module(maestro_event=maestro_event, maestro_explain_end=lambda end: "an answer"))
+    for number in range(4000):  # each is starting, started, ready, and its job done
+        tell(plugins, number)
+    gate.set()
+    really(plugins.first("maestro_explain_end", end=END))
+    assert heard == list(range(4000))
+    assert plugins.notices == ()
 
 
 def test_a_hook_may_take_only_some_arguments(plugins: Plugins) -> None:
@@ -131,7 +173,7 @@ def test_too_many_faults_set_a_plugin_aside(plugins: Plugins) -> None:
     assert really(plugins.first("maestro_explain_end", end=END)) is None
     assert calls == list(range(hooks.MOST_FAULTS))
     assert plugins.notices == ("plugin bad: set aside after 5 faults, the last: RuntimeError: again",)
-    assert not plugins.listens
+    assert not plugins.offers("maestro_event")
 
 
 def test_a_hanging_hook_holds_nobody_up_and_is_set_aside(
@@ -221,7 +263,7 @@ def entries(monkeypatch: pytest.MonkeyPatch, **modules: Any) -> None:
         found = modules[entry.name]
         if isinstance(found, BaseException):
             raise found
-        return found
+        return found() if inspect.ismethod(found) else found
 
     monkeypatch.setattr(EntryPoint, "load", load)
     found = [EntryPoint(name, name, hooks.GROUP) for name in modules]
@@ -243,7 +285,7 @@ def test_an_unknown_hook_is_refused_with_a_sentence_and_harms_no_other(
         "plugin bad does not load: PluginValidationError: unknown hook 'maestro_evnt'"
     )
     assert plugins.notices[1].startswith("plugin worse does not load: PluginValidationError: ")
-    assert not plugins.listens
+    assert not plugins.offers("maestro_event")
 
 
 @pytest.mark.parametrize(
@@ -256,6 +298,17 @@ def test_a_plugin_that_does_not_load_is_left_out(
     plugins.find()
     assert [fence.name for fence in plugins.fences] == ["good"]
     assert plugins.notices == (f"plugin bad does not load: {type(what).__name__}: {what}",)
+
+
+def test_an_import_that_hangs_does_not_hold_the_manager_up(
+    plugins: Plugins, monkeypatch: pytest.MonkeyPatch, impatient: None, gate: threading.Event
+) -> None:
+    entries(monkeypatch, stuck=gate.wait, good=module(maestro_explain_end=lambda end: "an answer"))
+    plugins.find()
+    assert [fence.name for fence in plugins.fences] == ["good"]
+    assert plugins.notices == (
+        "plugin stuck does not load: TimeoutError: its import takes longer than 0.05 s",
+    )
 
 
 def test_a_plugin_can_be_blocked(monkeypatch: pytest.MonkeyPatch) -> None:

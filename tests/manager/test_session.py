@@ -100,6 +100,27 @@ def test_a_second_terminate_kills() -> None:
     play(go())
 
 
+@pytest.mark.parametrize(
+    ("how", "words"),
+    [
+        ("shutdown", "maestrod stops every agent and ends, asked by uid 7"),
+        ("leave", "maestrod ends, and the agents run on, asked by uid 7"),
+        ("reexec", "maestrod makes room for new code, asked by uid 7"),
+    ],
+)
+def test_an_end_is_told_and_kept(how: str, words: str) -> None:
+    async def go() -> None:
+        stage = Stage(unit())
+        heard: list[str] = []
+        stage.rig.hub.listen(lambda told: heard.append(told.what.words))
+        stage.session.end(how, "uid 7")
+        await stage.task
+        assert heard[0] == words
+        assert any(words.encode() in row.body for row in stage.rig.store.rows)
+
+    play(go())
+
+
 def test_what_is_told_to_end_twice_ends_once() -> None:
     async def go() -> None:
         stage = Stage(unit())

@@ -8,7 +8,7 @@ import socket
 
 import pytest
 
-from tests.system.harness import Daemon, children, is_alive, until
+from tests.system.harness import Daemon, children, is_alive, pause, until
 from tests.system.speakers import SLEEP, catches, speaker, start
 
 pytestmark = pytest.mark.system
@@ -129,6 +129,20 @@ def test_a_hand_over_while_there_is_no_manager(daemon: Daemon) -> None:
     os.kill(dead, signal.SIGKILL)
     until(lambda: daemon.status("giver")["pid"] == child)
     assert daemon.status("giver")["fine"] == "running"
+
+
+def test_nothing_that_was_heard_is_lost_with_a_manager(daemon: Daemon) -> None:
+    """Each says it once: what a manager has taken from the socket and not committed is heard again by the next."""
+    for number in range(40):
+        code = f"linger({number % 10 / 20})\nsay('READY=1'); forever()"
+        daemon.unit(f"n{number}", agent={"exec": speaker(daemon, f"n{number}", code), "type": "notify"})
+    daemon.start()
+    with daemon.in_background(("start", {"units": ["n*"]})) as answers:
+        for _ in range(8):
+            pause(0.1)
+            daemon.new_manager(daemon.kill_manager())
+    assert [job["words"] for job in answers[0]["jobs"] if job["state"] != "done"] == []
+    assert len(answers[0]["jobs"]) == 40
 
 
 LOOSE = """

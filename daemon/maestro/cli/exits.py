@@ -31,7 +31,11 @@ EXITS: tuple[tuple[int, str, tuple[str, ...]], ...] = (
     (NO_DAEMON, "The daemon is not running.", ("no-daemon", "cannot-connect")),
     (DEPENDENCY, "The unit waits for a unit that has failed or is stopped.", ()),
     (CANCELED, "A later verb wanted something else.", ()),
-    (NO_ANSWER, "The daemon did not answer in time.", ("no-answer", "timeout", "busy")),
+    (
+        NO_ANSWER,
+        "The daemon did not answer in time; what was asked may still be done.",
+        ("no-answer", "timeout", "busy"),
+    ),
     (INTERRUPTED, "Interrupted by Ctrl-C; what was begun goes on.", ()),
 )
 _OF_ERRORS = {error: code for code, _, errors in EXITS for error in errors}

@@ -227,7 +227,10 @@ class _Clock:
 
     def over(self) -> CallError:
         if self._limit is not None and self._end is not None and time.monotonic() >= self._end:
-            return CallError("timeout", f"no answer within {self._limit:g} s", "what was begun goes on")
+            unknown = "" if self._deadline is None else "; it may still be done"
+            return CallError(
+                "timeout", f"no answer within {self._limit:g} s{unknown}", "what was begun goes on"
+            )
         return trouble.no_answer(PATIENCE)
 
     def patience(self) -> float | None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import select
 from collections.abc import AsyncIterator, Callable
 from typing import Any, NamedTuple, cast
 
@@ -228,6 +229,8 @@ class Connection(asyncio.Protocol):
     async def _answer(self, caller: Caller, route: Route, request: Request) -> None:
         name, method = caller.request_id, getattr(self._service, route.method)
         await self._room.wait()
+        if self._abandoned():
+            return  # not begun yet, and nobody waits for it any more
         done: object = {}
         match route.shape:
             case Shape.ONE:
@@ -240,6 +243,15 @@ class Connection(asyncio.Protocol):
                 await self._pour(name, method(caller, request))
         await self._room.wait()
         self._write(_frame(name, "done", done))
+
+    def _abandoned(self) -> bool:
+        """Whether the client has hung up: what it sent is read first, and its hanging up may be seen much later."""
+        sock = self._transport.get_extra_info("socket")
+        if self._transport.is_closing() or sock is None or sock.fileno() < 0:
+            return True
+        look = select.poll()
+        look.register(sock.fileno(), select.POLLRDHUP)
+        return bool(look.poll(0))
 
     async def _pour(self, name: str, items: AsyncIterator[Any]) -> Any:
         """Send each item as it comes, and return the last.

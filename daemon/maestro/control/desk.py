@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import aclosing, contextmanager
 from fnmatch import fnmatchcase
 from typing import Any
 
+import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -18,7 +19,7 @@ from maestro.control import protocol as p
 from maestro.control.finder import Finder
 from maestro.control.roles import Caller, Role
 from maestro.control.service import refused
-from maestro.engine.events import Asked, Happening
+from maestro.engine.events import Asked, Happening, Send
 from maestro.engine.jobs import Job, JobState
 from maestro.engine.state import Life, State
 from maestro.manager.carrier import Carrier
@@ -27,7 +28,7 @@ from maestro.manager.loop import Manager
 from maestro.manager.plugins import Plugins
 from maestro.model.status import signal_name, signal_number
 from maestro.model.unit import Unit
-from maestro.ports import Keeper, Logs, Store, UnitFiles
+from maestro.ports import Logs, Store, UnitFiles
 
 PROGRESS = 1.0  # seconds between two words on what a verb waits for
 
@@ -38,7 +39,6 @@ class Office(Struct, frozen=True, kw_only=True):
     manager: Manager
     catalogue: Catalogue
     carrier: Carrier
-    keeper: Keeper
     logs: Logs
     store: Store
     files: UnitFiles
@@ -49,7 +49,7 @@ class Office(Struct, frozen=True, kw_only=True):
     keeper_pid: int
     started: float
     is_ending: Callable[[], bool]
-    end: Callable[[str], None]  # "shutdown", "leave" (agents run on), "reexec"
+    end: Callable[[str, str], None]  # "shutdown", "leave" (agents run on), "reexec"; and who asked for it
     notices: Callable[[], list[str]]
 
 
@@ -81,25 +81,39 @@ class Desk:
         if verb != "stop" and self._o.is_ending():
             raise refused("ending", f"cannot {verb} anything now: maestrod is ending", "start it again first")
         names, errors = self._find.in_force(request.units)
-        request_id = f"{caller.uid}:{caller.request_id}" if caller.request_id else ""
-        jobs = [job for job in self._o.manager.asked_before(request_id) if job.unit in names]
-        fresh = [
-            name for name in names if all(job.unit != name for job in jobs)
-        ]  # or refused before: refused again
-        if fresh:
-            step = self._o.manager.feed(Asked(verb, tuple(fresh), request_id))
-            made = [job for job in step.jobs if job.unit in fresh and job.verb in (verb, "restart")]
-            jobs += [job for job in made if job.state is not JobState.CANCELED]
-            errors |= {name: views.error_view(refusal) for name, refusal in step.refusals.items()}
+        before = self._recall(caller)
+        if before is None:
+            jobs = self._ask(caller, verb, names, errors)
             self._audit(caller, f"{verb} {' '.join(names)}", _result(jobs, errors))
+            self._remember(caller, errors)
+        else:
+            jobs, errors = self._o.manager.asked_before(_id(caller)), before
         async for view in self._await(jobs, errors, request.wait):
             yield view
+
+    def _ask(
+        self, caller: Caller, verb: str, names: Sequence[str], errors: dict[str, p.ErrorView]
+    ) -> list[Job]:
+        """Put a verb to the engine. Returns its jobs, and adds what was refused to the errors."""
+        step = self._o.manager.feed(Asked(verb, tuple(names), _id(caller)))
+        errors |= {name: views.error_view(refusal) for name, refusal in step.refusals.items()}
+        made = [job for job in step.jobs if job.unit in names and job.verb in (verb, "restart")]
+        return [job for job in made if job.state is not JobState.CANCELED]
+
+    def _recall(self, caller: Caller) -> dict[str, p.ErrorView] | None:
+        """What was refused of a request that was carried out before: it is not carried out again."""
+        answer = self._o.manager.answered.recall(_id(caller))
+        return None if answer is None else msgspec.json.decode(answer, type=dict[str, p.ErrorView])
+
+    def _remember(self, caller: Caller, errors: dict[str, p.ErrorView]) -> None:
+        """To be called before anything is awaited: it must be committed with what was asked, or not at all."""
+        self._o.manager.answered.remember(_id(caller), msgspec.json.encode(errors).decode())
 
     async def _await(
         self, jobs: list[Job], errors: dict[str, p.ErrorView], wait: bool, changes: tuple[str, ...] = ()
     ) -> AsyncIterator[p.VerbView]:
         """The jobs as they are, then word on what they wait for, then how they ended."""
-        if not wait:
+        if not wait or not jobs:
             await self._o.manager.settle()
             yield p.VerbView(jobs=tuple(map(views.job_view, jobs)), errors=errors, changes=changes)
             return
@@ -124,6 +138,10 @@ class Desk:
             raise refused(
                 "bad-request", f"there is no signal {request.signal}", "for example TERM, HUP, USR1 or KILL"
             )
+        before = self._recall(caller)
+        if before is not None:
+            await self._o.manager.settle()
+            return p.VerbView(errors=before)
         names, errors = self._find.match(request.units)
         for name in names:
             life = self._world.life(name)
@@ -132,12 +150,13 @@ class Desk:
                     code="not-running", message=f"cannot kill {name}: it is {life.coarse}"
                 )
                 continue
-            self._o.keeper.send(life.agent, number, tree=request.whole)
+            self._o.manager.do(Send(life.agent, signal_name(number), request.whole))
             text = f"SIG{signal_name(number)} sent by {_who(caller)}"
             self._o.manager.tell(
                 Happening(unit=name, kind="kill", words=text, state=str(life.coarse), agent=life.agent)
             )
         self._audit(caller, f"kill -s {request.signal} {' '.join(names)}", _result([], errors))
+        self._remember(caller, errors)
         await self._o.manager.settle()
         return p.VerbView(errors=errors)
 
@@ -184,11 +203,14 @@ class Desk:
         self._o.carrier.reread()
         good = tuple(name for name in names if name not in errors)
         jobs: list[Job] = []
-        if then and good:
-            step = self._o.manager.feed(Asked(then, good))
-            jobs = [job for job in step.jobs if job.unit in good]
-            errors |= {name: views.error_view(refusal) for name, refusal in step.refusals.items()}
-        self._audit(caller, f"{verb} {' '.join(names)}", _result(jobs, errors))
+        before = self._recall(caller)
+        if before is not None:  # links may be made twice, and the words on them are for the first time only
+            jobs, errors = self._o.manager.asked_before(_id(caller)), before
+        else:
+            if then and good:
+                jobs = self._ask(caller, then, good, errors)
+            self._audit(caller, f"{verb} {' '.join(names)}", _result(jobs, errors))
+            self._remember(caller, errors)
         async for view in self._await(jobs, errors, True, tuple(changes)):
             yield view
 
@@ -303,12 +325,12 @@ class Desk:
 
     async def daemon_reexec(self, caller: Caller, request: p.DaemonReexec) -> dict[str, Any]:
         self._audit(caller, "daemon-reexec", "begun")
-        self._o.end("reexec")
+        self._o.end("reexec", _who(caller))
         return {"started": self._o.started}
 
     async def shutdown(self, caller: Caller, request: p.Shutdown) -> dict[str, Any]:
         self._audit(caller, "shutdown --keep-agents" if request.keep_agents else "shutdown", "begun")
-        self._o.end("leave" if request.keep_agents else "shutdown")
+        self._o.end("leave" if request.keep_agents else "shutdown", _who(caller))
         return {"keep_agents": request.keep_agents}
 
     # ------------------------------------------------------------------------------ who did what
@@ -338,6 +360,11 @@ def _told() -> Iterator[None]:
 
 def _who(caller: Caller) -> str:
     return caller.agent or f"uid {caller.uid}"
+
+
+def _id(caller: Caller) -> str:
+    """What tells a request from all others: its id is the client's own choice."""
+    return f"{caller.uid}:{caller.request_id}" if caller.request_id else ""
 
 
 def _result(jobs: list[Job], errors: dict[str, p.ErrorView]) -> str:

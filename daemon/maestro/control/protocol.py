@@ -15,7 +15,7 @@ ends, or about a request whose id could not be read.
 
 A connection carries up to 64 requests at the same time. A request with an `id` the manager has seen is the
 same request: a client whose connection broke sends it again, and a verb is not carried out twice. Whoever
-closes the sending side has hung up.
+closes the sending side has hung up: what was not begun by then is not done.
 
 Versions: 1 (0.1.0) all of the below. Fields may be added; names and meanings stay.
 """

@@ -28,8 +28,8 @@ def not_running(path: str, root: str) -> CallError:
 
 
 def no_answer(seconds: float) -> CallError:
-    hint = "its log says whether the manager starts; agents run on meanwhile"
-    return CallError("no-answer", f"maestrod did not answer for {seconds:g} s", hint)
+    said = f"maestrod did not answer for {seconds:g} s; it may still be done"
+    return CallError("no-answer", said, "its log says whether the manager starts; agents run on meanwhile")
 
 
 def cannot_connect(path: str, error: OSError) -> CallError:

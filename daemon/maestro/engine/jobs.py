@@ -8,6 +8,10 @@ from msgspec import Struct
 
 from maestro.engine.state import Goal, Life, State
 
+MOST_REQUESTS = (
+    64  # that are remembered of one job, the newest: a client that never tires asks for a start every second
+)
+
 
 class JobState(StrEnum):
     RUNNING = "running"

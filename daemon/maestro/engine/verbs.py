@@ -31,7 +31,7 @@ def take(world: World, asked: Asked) -> None:
         _GOALS[job.kind](world, job.unit, job.asked)
     world.settle()
     for job in jobs:
-        world.conclude(job.unit)
+        world.book.conclude(job.unit)
 
 
 def plan(world: World, asked: Asked) -> Plan:
@@ -193,9 +193,9 @@ def _send_reload(world: World, name: str, _by_hand: bool = True) -> None:
     if agent is None or world.life(name).state is not State.RUNNING:
         return
     world.apply(name, Input.RELOAD_ASKED)
-    job = world.job_of(name)
+    job = world.book.of(name)
     if job is not None and job.verb == Kind.RELOAD:
-        world.close_job(job, JobState.DONE, f"SIG{agent.reload_signal} sent")
+        world.book.close(job, JobState.DONE, f"SIG{agent.reload_signal} sent")
 
 
 def _reload_or_start(world: World, name: str, by_hand: bool) -> None:
@@ -218,15 +218,15 @@ _GOALS: dict[Kind, Callable[[World, str, bool], None]] = {
 
 def _open(world: World, job: Planned, request: str) -> None:
     """A job for each unit that was named; and a pending one that the plan contradicts is canceled."""
-    pending = world.job_of(job.unit)
+    pending = world.book.of(job.unit)
     verb = Kind.START if job.kind is Kind.RELOAD_OR_START else job.kind
     if pending is not None:
         if MERGE.get((pending.verb, verb)) is Merge.REPLACE:
             said = verb.value if job.asked else f"{verb.value} of it, for {job.why}"
-            world.close_job(pending, JobState.CANCELED, f"superseded by {said}")
+            world.book.close(pending, JobState.CANCELED, f"superseded by {said}")
         elif job.asked:
             if MERGE.get((pending.verb, verb)) is Merge.JOIN:
-                world.join_job(pending, request)
+                world.book.join(pending, request)
             return
     if job.asked:
-        world.open_job(job.unit, verb, request)
+        world.book.open(job.unit, verb, request, world.now)

@@ -16,6 +16,7 @@ from typing import assert_never
 from msgspec.structs import replace
 
 from maestro.engine import acts, adopt, blockers, bonds, machine, notified, policy, verbs
+from maestro.engine.book import Book
 from maestro.engine.events import (
     AboutAgent,
     Acknowledge,
@@ -37,7 +38,7 @@ from maestro.engine.events import (
     Unprobe,
 )
 from maestro.engine.graph import Graph
-from maestro.engine.jobs import Job, JobState, verdict
+from maestro.engine.jobs import Job, JobState
 from maestro.engine.machine import Impossible, Input
 from maestro.engine.plan import Activity, Scope
 from maestro.engine.scene import Scene
@@ -54,11 +55,9 @@ class World:
     def __init__(self, resolve: Callable[[str], Unit | None]) -> None:
         self.units: dict[str, Unit] = {}
         self.lives: dict[str, Life] = {}
-        self.jobs: dict[int, Job] = {}  # pending
         self.graph = Graph()
-        self.last_job = 0
         self._resolve = resolve
-        self._pending: dict[str, int] = {}  # unit -> its pending job
+        self.book = Book(self.life)
         self._todo: deque[str] = deque()
         self._in_todo: set[str] = set()
         self._holds: dict[str, blockers.Hold] = {}  # of units that wait; made when they are asked
@@ -70,7 +69,7 @@ class World:
         self.now = 0.0
         self.chance = 0.0
         self._triggered: deque[tuple[str, str]] = deque()  # units to be started, and whose end is the reason
-        self.scope = Scope(self.graph, self._trouble, self._activity, self._pending_verb, self.can_reload)
+        self.scope = Scope(self.graph, self._trouble, self._activity, self.book.verb_of, self.can_reload)
 
     # ---------------------------------------------------------------------------------- what is known
 
@@ -85,8 +84,8 @@ class World:
 
     def _remove(self, name: str) -> None:
         """Forget a unit that nothing runs of; all but the number of its last agent, for none is given twice."""
-        if (job := self.job_of(name)) is not None:
-            self.close_job(job, JobState.CANCELED, "its file is gone")
+        if (job := self.book.of(name)) is not None:
+            self.book.close(job, JobState.CANCELED, "its file is gone")
         past = self.life(name)
         self.units.pop(name, None)
         self.graph.remove(name)
@@ -112,10 +111,6 @@ class World:
             return Activity.UP if life.state is State.RUNNING and not life.bounce else Activity.COMING_UP
         return Activity.GOING_DOWN if life.state in ALIVE else Activity.DOWN
 
-    def _pending_verb(self, name: str) -> str:
-        job = self.job_of(name)
-        return job.verb if job is not None else ""
-
     def can_reload(self, name: str) -> bool:
         agent = self.units[name].agent if name in self.units else None
         return agent is not None and agent.reload_signal is not None
@@ -124,8 +119,7 @@ class World:
         """Go on from what an earlier manager had committed."""
         for name, life in lives.items():
             self.set_life(name, life)
-        self.jobs = {job.id: job for job in jobs}
-        self._pending = {job.unit: job.id for job in self.jobs.values()}
+        self.book.restore(jobs)
 
     def next_ring(self) -> float | None:
         """When the next timer is due."""
@@ -141,6 +135,7 @@ class World:
     def feed(self, event: Event, now: float, chance: float) -> Step:
         """Take in one event at time `now`, with a number drawn from [0, 1). Returns what follows from it."""
         self._step, self.now, self.chance = Step(), now, chance
+        self.book.step = self._step
         match event:
             case Asked():
                 verbs.take(self, event)
@@ -314,7 +309,7 @@ class World:
                 self.stir(name)
             else:
                 self._ask_anew((name,))
-            self._conclude(name)
+            self.book.conclude(name)
 
     def settle(self) -> None:
         """Let every unit that may care do what it wants now, until all is still."""
@@ -362,51 +357,7 @@ class World:
                 self._step.news.append(Happening(unit=name, kind="waiting", words=now.cause, state="waiting"))
             if blockers.face(now) != blockers.face(life):
                 self.stir(name)
-        self._conclude(name)
-
-    # ---------------------------------------------------------------------------------- jobs
-
-    def job_of(self, name: str) -> Job | None:
-        """The pending job of a unit."""
-        number = self._pending.get(name)
-        return self.jobs[number] if number is not None else None
-
-    def open_job(self, name: str, verb: str, request: str) -> Job:
-        self.last_job += 1
-        job = Job(id=self.last_job, unit=name, verb=verb, requests=(request,), created=self.now)
-        self.jobs[job.id] = job
-        self._pending[name] = job.id
-        self._step.jobs.append(job)
-        return job
-
-    def join_job(self, job: Job, request: str) -> None:
-        """Another request is served by this job."""
-        self.jobs[job.id] = joined = replace(job, requests=(*job.requests, request))
-        self._step.jobs.append(joined)
-
-    def close_job(self, job: Job, state: JobState, words: str) -> None:
-        done = replace(job, state=state, words=words)
-        del self.jobs[job.id]
-        del self._pending[job.unit]
-        self._step.jobs = [one for one in self._step.jobs if one.id != job.id]
-        self._step.jobs.append(done)
-        text = f"{job.verb}: {state.value}" + (f": {words}" if words else "")
-        self._step.news.append(
-            Happening(
-                unit=job.unit, kind="job", words=text, job=job.id, state=str(self.life(job.unit).coarse)
-            )
-        )
-
-    def _conclude(self, name: str) -> None:
-        job = self.job_of(name)
-        if job is not None:
-            ended = verdict(job, self.life(name))
-            if ended is not None:
-                self.close_job(job, *ended)
-
-    def conclude(self, name: str) -> None:
-        """Close the unit's job if it has nothing to wait for."""
-        self._conclude(name)
+        self.book.conclude(name)
 
     def refuse(self, name: str, refusal: Refusal) -> None:
         self._step.refusals[name] = refusal

@@ -157,7 +157,7 @@ class Carrier:
         if not agent.startswith(_PROBE):
             self._manager.feed(events.Spawned(agent, pid, start))
         for fields in self._unclaimed.pop(pid, ()):
-            self.notified(pid, fields)
+            self.notified(pid, agent, fields)
 
     def cannot_spawn(self, agent: str, stage: str, errno: int) -> None:
         if agent.startswith(_PROBE):
@@ -200,16 +200,17 @@ class Carrier:
     def lost(self) -> None:
         self.on_lost()
 
-    def notified(self, pid: int, fields: dict[str, str]) -> None:
-        """An sd_notify datagram from a process; one that belongs to no agent is left out."""
-        agent = self._keeper.whose(pid)
+    def notified(self, pid: int, agent: str, fields: dict[str, str]) -> None:
+        """An sd_notify datagram from a process that was an agent's when it was heard."""
+        if agent == SOMEBODYS:
+            agent = self._keeper.whose(pid) or SOMEBODYS
         if agent == SOMEBODYS:  # gone already: the keeper's word that it began may still be on its way
             self._unclaimed.setdefault(pid, []).append(fields)
             while len(self._unclaimed) > _MOST_UNCLAIMED:
                 del self._unclaimed[next(iter(self._unclaimed))]
             return
-        name = self._world.owner(agent) if agent else None
-        if agent is None or name is None:
+        name = self._world.owner(agent)
+        if name is None:
             return
         section = self._world.units[name].agent
         if section is not None and section.notify_access == "main" and not self._is_main(pid, name):
@@ -220,6 +221,13 @@ class Carrier:
             self._following.add(agent)
             self._keeper.follow(agent, main)
         self._manager.feed(events.Notified(agent, fields))
+
+    def owes(self) -> bool:
+        """Whether a notification waits for the keeper's word on whose it is."""
+        lives = self._world.lives.values()
+        return bool(self._unclaimed) and (
+            bool(self._following) or any(life.state is State.SPAWNING for life in lives)
+        )
 
     def _is_main(self, pid: int, name: str) -> bool:
         """Its word may come before the keeper's that it runs: then it is known by leading a session of its own."""

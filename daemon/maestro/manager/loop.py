@@ -18,6 +18,7 @@ from maestro.engine.jobs import Job, JobState
 from maestro.engine.state import Life
 from maestro.engine.step import Step
 from maestro.engine.world import World
+from maestro.manager.answered import Answered
 from maestro.manager.happened import Hub, Told
 from maestro.ports import Batch, Chance, Clock, Store
 
@@ -37,6 +38,7 @@ class Manager:
         self.clock = clock
         self.store_trouble = ""
         self.finished: dict[int, Job] = {}  # the newest KEPT_JOBS
+        self.answered = Answered(lambda fact: self.note_fact("answered", fact))
         self._store = store
         self._chance = chance
         self._carry: Callable[[Deed], None] = lambda deed: None
@@ -66,7 +68,7 @@ class Manager:
             job.id: job for job in sorted(jobs, key=lambda job: job.id) if job.state is not JobState.RUNNING
         }
         self.world.restore(lives, [job for job in jobs if job.state is JobState.RUNNING])
-        self.world.last_job = max([last_job, *(job.id for job in jobs)])
+        self.world.book.last = max([last_job, *(job.id for job in jobs)])
 
     # ---------------------------------------------------------------------------------- the door
 
@@ -97,11 +99,16 @@ class Manager:
         self._batch.events.append((told.seq, told.time, _encode(told)))
         self._stir()
 
+    def do(self, deed: Deed) -> None:
+        """Have a deed carried out that an operator asked for, and not the engine, once it is committed that it was asked for."""
+        self._deeds.append(deed)
+        self._stir()
+
     def note_all(self) -> None:
         """Put every life and job into the next batch."""
         for name in self.world.lives:
             self._note_life(name)
-        for job in (*self.finished.values(), *self.world.jobs.values()):
+        for job in (*self.finished.values(), *self.world.book.jobs.values()):
             self._batch.jobs[job.id] = _encode(job)
 
     def _note_life(self, name: str) -> None:
@@ -123,7 +130,7 @@ class Manager:
 
     def _keep(self, job: Job) -> None:
         self._batch.jobs[job.id] = _encode(job)
-        self._batch.facts["last_job"] = str(self.world.last_job)
+        self._batch.facts["last_job"] = str(self.world.book.last)
         if job.state is not JobState.RUNNING:
             self.finished[job.id] = job
             self._ended_jobs.append(job)
@@ -191,12 +198,12 @@ class Manager:
             self._doom(unit)
             raise
 
-    async def settle(self) -> None:
-        """Wait until all that has been fed by now is committed and carried out, however much is fed meanwhile."""
+    def settle(self) -> asyncio.Future[None]:
+        """Done when all that has been fed by now is committed and carried out, however much is fed meanwhile."""
         settled: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._settlers.append(settled)
         self._stir()
-        await settled
+        return settled
 
     def _note_trouble(self, trouble: str | None) -> None:
         if trouble and not self.store_trouble:
@@ -225,7 +232,7 @@ class Manager:
             return []
         return [
             job
-            for jobs in (self.finished, self.world.jobs)
+            for jobs in (self.finished, self.world.book.jobs)
             for job in jobs.values()
             if request in job.requests
         ]

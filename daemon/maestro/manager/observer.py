@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import functools
 import logging
+from collections.abc import Callable
 
 from msgspec import Struct
 
@@ -17,6 +20,7 @@ _log = logging.getLogger("maestro.events")
 _ENDS = frozenset({"restart-scheduled", "gave-up", "failed", "completed"})
 _QUIET = frozenset({"job", "started"})  # told to subscribers, too much for a terminal
 _LAST_LINES = 20
+Lines = Callable[[], tuple[str, ...]]
 
 
 class Observer:
@@ -30,17 +34,21 @@ class Observer:
     def hear(self, told: Told) -> None:
         what = told.what
         if what.kind not in _QUIET:
-            _log.info(
-                "%s: %s", what.unit, what.words if what.kind in what.words else f"{what.kind}: {what.words}"
-            )
+            words = what.words if what.kind in what.words else f"{what.kind}: {what.words}"
+            _log.info("%s", f"{what.unit}: {words}" if what.unit else words)
         if what.kind == "ready":
             self.hints.pop(what.unit, None)
         ended = what.kind in _ENDS
-        lines = self._last_lines(what.unit) if ended and self._plugins.listens else ()
-        if self._plugins.listens:
-            self._plugins.notice(lambda section: self._notice(told, section, lines))
+        # Read when a plugin wants them, in its thread or beside the loop: a disk must not hold the manager up.
+        lines = functools.cache(functools.partial(self._last_lines, what.unit)) if ended else tuple
+        if self._plugins.offers("maestro_event"):
+            unit = self._manager.world.units.get(what.unit)
+            options = unit.plugins if unit else {}
+            self._plugins.notice(lambda section: _notice(told, options.get(section or ""), lines))
         if ended and what.kind != "completed":
-            tasks.spawn(self._explain(told, lines), f"explain the end of {what.unit}")
+            self.hints.pop(what.unit, None)  # of an earlier end
+            if self._plugins.offers("maestro_explain_end"):
+                tasks.spawn(self._explain(told, lines), f"explain the end of {what.unit}")
 
     def _last_lines(self, unit: str) -> tuple[str, ...]:
         try:
@@ -48,16 +56,10 @@ class Observer:
         except OSError as error:
             return (f"(its log cannot be read: {error})",)
 
-    def _notice(self, told: Told, section: str | None, lines: tuple[str, ...]) -> hooks.EventNotice:
-        unit = self._manager.world.units.get(told.what.unit)
-        own: Struct | None = unit.plugins.get(section) if unit and section else None
-        return hooks.EventNotice(**told.facts(), section=own, log=lines)
-
-    async def _explain(self, told: Told, lines: tuple[str, ...]) -> None:
+    async def _explain(self, told: Told, lines: Lines) -> None:
         """Ask the plugins what the end may mean; `status` shows it."""
         name = told.what.unit
         unit, life = self._manager.world.units.get(name), self._manager.world.life(name)
-        self.hints.pop(name, None)  # of an earlier end
         if unit is None or unit.agent is None or life.ended is None or life.agent != told.what.agent:
             return
         end = hooks.EndNotice(
@@ -65,8 +67,12 @@ class Observer:
             command=tuple(unit.agent.exec),
             code=life.ended.code,
             signal=life.ended.signal,
-            log=lines,
+            log=await asyncio.to_thread(lines),
         )
         hint = await self._plugins.first("maestro_explain_end", end=end)
         if isinstance(hint, str) and hint and self._manager.world.life(name).agent == told.what.agent:
             self.hints[name] = hint
+
+
+def _notice(told: Told, section: Struct | None, lines: Lines) -> hooks.EventNotice:
+    return hooks.EventNotice(**told.facts(), section=section, log=lines())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import os
 import threading
@@ -11,8 +10,9 @@ import time
 import traceback
 from collections.abc import Callable
 from concurrent.futures import Future
+from functools import partial
 from importlib.metadata import EntryPoint, entry_points
-from queue import Full, Queue
+from queue import Full, SimpleQueue
 from typing import Any
 
 import pluggy
@@ -22,7 +22,7 @@ from maestro import hooks
 from maestro.model.unit import AgentFile
 
 _log = logging.getLogger("maestro")
-_LONGEST_QUEUE = 1000  # notices a plugin may be behind; more are dropped and counted
+_LONGEST_QUEUE = 10_000  # notices a plugin may be behind; more are dropped and counted
 _LONGEST_CALL = (
     10.0  # seconds a hook may take before it counts as a fault; each further such time is one more
 )
@@ -33,38 +33,59 @@ class Unanswered(Exception):
     """A plugin gave no answer: it was set aside, or raised what must not be raised here."""
 
 
-class Fence:
-    """One plugin: its hooks run in its own thread, one at a time, and nobody waits for them longer than `_LONGEST_CALL`."""
+Make = Callable[[str | None], hooks.EventNotice]  # of the section that a plugin owns, if any
 
-    def __init__(self, name: str, implementations: dict[str, Callable[..., Any]]) -> None:
+
+class Fence:
+    """One plugin: its code runs in its own thread, one hook at a time, and nobody waits longer than `_LONGEST_CALL` for it."""
+
+    def __init__(self, name: str) -> None:
         self.name = name
         self.faults = 0
         self.dropped = 0
         self.set_aside = ""  # why, once it is
-        self._hooks = implementations
+        self.section: str | None = None  # the first that it declared: it comes with its notices
+        self._hooks: dict[str, Callable[..., Any]] = {}
         self._working = ""  # the hook that runs
         self._began = self._blamed = 0.0  # when it did, and when it was last said to take too long
-        self._queue: Queue[tuple[str, dict[str, Any], Future[Any]] | None] = Queue(_LONGEST_QUEUE)
+        self._queue: SimpleQueue[tuple[str, Callable[[], Any], Future[Any] | None] | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._work, name=f"plugin {name}", daemon=True)
         self._thread.start()
+
+    def equip(self, implementations: dict[str, Callable[..., Any]]) -> None:
+        self._hooks = implementations
 
     def offers(self, hook: str) -> bool:
         return hook in self._hooks and not self.set_aside
 
     def ask(self, hook: str, **arguments: Any) -> Future[Any]:
         """Queue a call. The future fails with `queue.Full` when the plugin is too far behind."""
-        self.look_at_the_clock()
+        return self.run(hook, partial(self._hooks[hook], **arguments))
+
+    def run(self, what: str, call: Callable[[], Any]) -> Future[Any]:
+        """Queue anything that is to be done in the plugin's thread."""
         answer: Future[Any] = Future()
-        try:
-            self._queue.put_nowait((hook, arguments, answer))
-        except Full as full:
-            self.dropped += 1
-            answer.set_exception(full)
+        if not self._put(what, call, answer):
+            answer.set_exception(Full())
         return answer
 
+    def notice(self, make: Make) -> None:
+        """Queue a notice, which is made in the plugin's thread: there are many, and the manager has no time for them."""
+        self._put("maestro_event", partial(self._deliver, make), None)
+
+    def _deliver(self, make: Make) -> None:
+        self._hooks["maestro_event"](event=make(self.section))
+
+    def _put(self, what: str, call: Callable[[], Any], answer: Future[Any] | None) -> bool:
+        self.look_at_the_clock()
+        if self._queue.qsize() >= _LONGEST_QUEUE:
+            self.dropped += 1
+            return False
+        self._queue.put((what, call, answer))
+        return True
+
     def close(self) -> None:
-        with contextlib.suppress(Full):  # a stuck plugin: its thread is a daemon's and ends with us
-            self._queue.put_nowait(None)
+        self._queue.put(None)  # one that is stuck never sees it: its thread is a daemon's and ends with us
 
     def blame(self, what: str) -> None:
         """Count a fault; after `MOST_FAULTS` the plugin is set aside."""
@@ -76,35 +97,44 @@ class Fence:
 
     def look_at_the_clock(self) -> None:
         """Blame a hook that takes too long. It can't be stopped, but what it holds up can be told, and the plugin set aside."""
-        hook, now = self._working, time.monotonic()
-        if hook and now - max(self._began, self._blamed) > _LONGEST_CALL:
+        hook = self._working
+        if not hook:
+            return
+        now = time.monotonic()
+        if now - max(self._began, self._blamed) > _LONGEST_CALL:
             self._blamed = now
             self.blame(f"{hook} takes longer than {now - self._began:.0f} s")
 
     def _work(self) -> None:
         while (item := self._queue.get()) is not None:
-            hook, arguments, answer = item
-            if not answer.set_running_or_notify_cancel():
+            what, call, answer = item
+            if answer is not None and not answer.set_running_or_notify_cancel():
                 continue
-            if self.set_aside:
-                answer.set_exception(Unanswered(self.set_aside))
-                continue
-            self._began, self._working = time.monotonic(), hook
+            self._began, self._working = time.monotonic(), what
             try:
-                answer.set_result(self._hooks[hook](**arguments))
-            except Exception as error:
-                self.blame(f"{hook} raised:\n{_own_frames(error)}")
-                answer.set_exception(error)
-            except BaseException as error:  # SystemExit, which would end whoever waits for the answer
-                self.blame(f"{hook} raised:\n{_own_frames(error)}")
-                answer.set_exception(Unanswered(type(error).__name__))
+                if self.set_aside:
+                    raise Unanswered(self.set_aside)
+                result = call()
+            except BaseException as error:
+                self._failed(what, error, answer)
+            else:
+                if answer is not None:
+                    answer.set_result(result)
             finally:
                 self._working = ""
 
+    def _failed(self, what: str, error: BaseException, answer: Future[Any] | None) -> None:
+        if not isinstance(error, Unanswered):
+            self.blame(f"{what} raised:\n{_own_frames(error)}")
+        if not isinstance(error, Exception):  # SystemExit, which would end whoever waits for the answer
+            error = Unanswered(type(error).__name__)
+        if answer is not None:
+            answer.set_exception(error)
+
 
 def _own_frames(error: BaseException) -> str:
-    """The traceback without our frames: the first is `_work`'s."""
-    frames = traceback.extract_tb(error.__traceback__)[1:]
+    """The traceback without our frames."""
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename != __file__]
     return "".join(traceback.format_list(frames) + traceback.format_exception_only(error)).rstrip()
 
 
@@ -122,19 +152,32 @@ class Plugins:
         self._owners: dict[str, str] = {}  # section -> plugin
 
     def find(self) -> None:
-        """Load every entry point of the group. One that does not load is logged and left out."""
-        for entry in entry_points(group=hooks.GROUP):
-            if entry.name not in self._blocked:
-                self._load(entry)
+        """Load every entry point of the group, each in its plugin's thread. One that does not load in time is logged and left out."""
+        entries = [entry for entry in entry_points(group=hooks.GROUP) if entry.name not in self._blocked]
+        fences = [Fence(entry.name) for entry in entries]
+        loading = [
+            fence.run("its import", partial(_import, entry))
+            for fence, entry in zip(fences, entries, strict=True)
+        ]
+        deadline = time.monotonic() + _LONGEST_CALL
+        for fence, loaded in zip(fences, loading, strict=True):
+            try:
+                module, error = loaded.result(max(0.0, deadline - time.monotonic()))
+            except TimeoutError:
+                module, error = None, TimeoutError(f"its import takes longer than {_LONGEST_CALL:g} s")
+            self._take(fence, module, error)
 
-    def _load(self, entry: EntryPoint) -> None:
+    def _take(self, fence: Fence, module: object, error: BaseException | None) -> None:
         try:
-            self.add(entry.name, entry.load())
-        except BaseException as error:
-            self.refused.append(f"plugin {entry.name} does not load: {type(error).__name__}: {error}")
+            if error is not None:
+                raise error
+            self.add(fence.name, module, fence)
+        except BaseException as mistake:
+            fence.close()
+            self.refused.append(f"plugin {fence.name} does not load: {type(mistake).__name__}: {mistake}")
             _log.error("%s", self.refused[-1])
 
-    def add(self, name: str, module: object) -> None:
+    def add(self, name: str, module: object, fence: Fence | None = None) -> None:
         """Take a plugin in, and ask what it declares. Raises what pluggy has to say about unknown hooks and arguments."""
         try:
             self._pluggy.register(module, name)
@@ -150,7 +193,8 @@ class Plugins:
             for one in caller.get_hookimpls()
             if one.plugin is module
         }
-        fence = Fence(name, found)
+        fence = fence or Fence(name)
+        fence.equip(found)
         self.fences.append(fence)
         if fence.offers("maestro_sections"):
             self._declare(fence)
@@ -173,6 +217,7 @@ class Plugins:
                 continue
             self._owners[section] = fence.name
             self.sections[section] = kind
+            fence.section = fence.section or section
 
     def _mistake(self, section: object, kind: object) -> str:
         """What keeps a section from being declared, or an empty string."""
@@ -192,16 +237,15 @@ class Plugins:
                     places=hooks.Places(state=os.path.join(self._state, "plugins", fence.name)),
                 )
 
-    def notice(self, make: Callable[[str | None], hooks.EventNotice]) -> None:
-        """Tell every plugin. `make` builds the notice for one that owns the named section, or none."""
+    def notice(self, make: Make) -> None:
+        """Tell every plugin. `make` builds the notice for one that owns the named section, or none, in that plugin's thread."""
         for fence in self.fences:
             if fence.offers("maestro_event"):
-                own = next((name for name, owner in self._owners.items() if owner == fence.name), None)
-                fence.ask("maestro_event", event=make(own))
+                fence.notice(make)
 
-    @property
-    def listens(self) -> bool:
-        return any(fence.offers("maestro_event") for fence in self.fences)
+    def offers(self, hook: str) -> bool:
+        """Whether there is anybody to ask or tell."""
+        return any(fence.offers(hook) for fence in self.fences)
 
     async def first(self, hook: str, **arguments: Any) -> Any:
         """Ask one plugin after the other; the first answer other than None, or None."""
@@ -235,6 +279,13 @@ class Plugins:
     def close(self) -> None:
         for fence in self.fences:
             fence.close()
+
+
+def _import(entry: EntryPoint) -> tuple[object, BaseException | None]:
+    try:
+        return entry.load(), None
+    except BaseException as error:
+        return None, error
 
 
 def _with_named_arguments(implementation: Any) -> Callable[..., Any]:

@@ -30,6 +30,7 @@ def restore(manager: Manager, catalogue: Catalogue, saved: Saved, boot: str) -> 
     if booted:
         lives = {name: Life(spawns=life.spawns, agent=life.agent) for name, life in lives.items()}
         jobs = [_interrupted(job) for job in jobs]
+    manager.answered.restore(saved.facts.get("answered", ""))
     manager.restore(lives, jobs, int(saved.facts.get("last_job", "0")))
     if booted:
         manager.note_all()  # with the boot's id: or the next manager would take the old lives for this boot's

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from msgspec import Struct
 
-from maestro.engine.events import Asked, Tick
+from maestro.engine.events import Asked, Happening, Tick
 from maestro.engine.state import ALIVE
 from maestro.manager import tasks
 from maestro.manager.carrier import Carrier
@@ -20,6 +20,11 @@ from maestro.manager.plugins import Plugins
 from maestro.ports import Keeper, Logs, Store
 
 _log = logging.getLogger("maestro")
+_ENDINGS = {
+    "shutdown": "maestrod stops every agent and ends",
+    "leave": "maestrod ends, and the agents run on",
+    "reexec": "maestrod makes room for new code",
+}
 
 
 class Server(Protocol):
@@ -104,14 +109,17 @@ class Session:
             _log.warning("told again to end: killing what is still there")
             self.carrier.kill_all()
         else:
-            self.end({"terminate": "shutdown", "reload": "reload", "reexec": "reexec"}.get(what, what))
+            how = {"terminate": "shutdown", "reload": "reload", "reexec": "reexec"}.get(what, what)
+            self.end(how, "a signal")
 
-    def end(self, how: str) -> None:
+    def end(self, how: str, by: str = "") -> None:
         """`shutdown` stops every agent first, in order; `leave` lets them run on; `reexec` makes room for new code."""
         if how == "reload":
             self.on_reload()
         elif not self._ending:
             self._ending, self._shutting_down = True, how == "shutdown"
+            words = f"{_ENDINGS.get(how, how)}, asked by {by}" if by else _ENDINGS.get(how, how)
+            self.manager.tell(Happening(unit="", kind=how, words=words))
             tasks.spawn(self._end(how), how)
 
     async def _end(self, how: str) -> None:

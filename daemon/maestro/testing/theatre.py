@@ -230,12 +230,12 @@ class Theatre:
             self._happen(heapq.heappop(self._heap)[2])
         self.now, self._absent = back, False
         self._probed.clear()
-        lives, jobs, last = dict(self.world.lives), list(self.world.jobs.values()), self.world.last_job
+        lives, jobs, last = dict(self.world.lives), list(self.world.book.jobs.values()), self.world.book.last
         self.world = World(self.declared.get)
         for unit in self.declared.values():
             self.world.put(unit)
         self.world.restore(lives, jobs)
-        self.world.last_job = last
+        self.world.book.last = last
         running = {
             agent: (1, 1)
             for agent in (*self.alive, *(() if keeper else self.leftovers))
