@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import faulthandler
 import functools
 import gc
 import logging
@@ -65,6 +66,7 @@ def main() -> int:
     if LINK_VARIABLE not in os.environ:
         sys.stderr.write("maestrod: this is the manager; it is started by the keeper: run maestrod\n")
         return 2
+    faulthandler.enable()  # one that hangs is told SIGABRT by the keeper: it then says where
     os.umask(0o022)  # unit directories that others may write are refused: ours must not become so
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C goes to the keeper, which tells us
     _raise_descriptor_limit()

@@ -8,6 +8,7 @@ import logging
 import os
 import socket
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -72,6 +73,9 @@ class KeeperLink:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._news: KeeperNews | None = None
         self._family = _Family()
+        self.on_ping: Callable[[], None] = lambda: (
+            None
+        )  # every few seconds, while a keeper asks whether we live
 
     async def hello(self, news: KeeperNews) -> Table:
         """Greet the keeper and take its table; from then on `news` is called."""
@@ -283,6 +287,9 @@ class KeeperLink:
                 news.stream(name, fd)
             case ("told", what):
                 news.told(what)
+            case ("ping",):
+                self._order("pong")
+                self.on_ping()
 
 
 class _Family:
