@@ -92,6 +92,14 @@ class Manager:
             return self.next(patience)
         return message
 
+    def next_ping(self) -> None:
+        """Wait for the keeper's next beat, and answer it."""
+        self.hangs = True
+        while self.next() != ("ping",):
+            pass
+        self.hangs = False
+        self.order("pong")
+
     def news(self, kind: str, of: str) -> wire.Message:
         """The next message of that kind about that agent; others are kept for later."""
         for message in self._unread:

@@ -19,7 +19,7 @@ from maestro.keeper.proc import Proc, Process
 from maestro.keeper.title import set_title
 from maestro.ports import SOMEBODYS, Ended, Entry, KeeperNews, Recipe, Table
 
-__all__ = ["EXIT_RESTART", "LINK_VARIABLE", "KeeperGone", "KeeperLink", "set_title"]
+__all__ = ["EXIT_RESTART", "LINK_VARIABLE", "KeeperGone", "KeeperLink", "Unheard", "set_title"]
 
 EXIT_RESTART = wire.EXIT_RESTART
 LINK_VARIABLE = wire.LINK_VARIABLE
@@ -290,6 +290,18 @@ class KeeperLink:
             case ("ping",):
                 self._order("pong")
                 self.on_ping()
+
+
+class Unheard:
+    """News for one that will not stay."""
+
+    def spawned(self, agent: str, pid: int, start: int) -> None: ...
+    def cannot_spawn(self, agent: str, stage: str, errno: int) -> None: ...
+    def ended(self, ended: Ended) -> None: ...
+    def emptied(self, agent: str) -> None: ...
+    def stream(self, name: str, fd: int) -> None: ...
+    def told(self, signal: str) -> None: ...
+    def lost(self) -> None: ...
 
 
 class _Family:

@@ -21,10 +21,20 @@ class NotifySocket:
     def __init__(
         self, sock: socket.socket, loop: asyncio.AbstractEventLoop, news: Callable[[int, bytes], None]
     ) -> None:
-        self._sock, self._loop, self._news = sock, loop, news
+        self._loop, self._news = loop, news
+        self._listen(sock)
+
+    def _listen(self, sock: socket.socket) -> None:
+        self._sock = sock
         sock.setblocking(False)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
-        loop.add_reader(sock.fileno(), self.drain)
+        self._loop.add_reader(sock.fileno(), self.drain)
+
+    def move(self, sock: socket.socket) -> None:
+        """Go on with another socket, after what was said to the old one."""
+        self.drain()
+        self.close()
+        self._listen(sock)
 
     def drain(self) -> None:
         """Take what has come."""

@@ -21,9 +21,51 @@ class Taken(Exception):
     """Another keeper has the lock."""
 
 
-def take(directory: str) -> int:
-    """Lock `directory` for this process; return the descriptor that holds the lock."""
-    fd = os.open(os.path.join(directory, "keeper.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+class Lock:
+    """The lock of a run directory, held. The file may be deleted under us, and a lock that nobody can find locks nobody out."""
+
+    __slots__ = ("_said", "directory", "fd")
+
+    def __init__(self, directory: str, fd: int) -> None:
+        self.directory = directory
+        self.fd = fd
+        self._said = ""
+
+    def see_to(self, manager: int) -> str:
+        """Take the path again where it is not our file's any more. Returns what the operator does not know yet."""
+        path = _path(self.directory)
+        try:
+            words = "" if _is_at(path, self.fd) else self._take_again(path, manager)
+        except Taken as taken:
+            words = f"{path} was deleted, and {taken}: end one of the two"
+        except OSError as error:
+            words = f"{path} was deleted, and cannot be made again: {error.strerror}"
+        said, self._said = self._said, words
+        return words if words != said else ""
+
+    def _take_again(self, path: str, manager: int) -> str:
+        os.makedirs(self.directory, 0o755, exist_ok=True)
+        fd = _lock(path)
+        os.close(self.fd)
+        self.fd = fd
+        write(fd, manager)
+        return f"{path} was deleted: made and locked again"
+
+
+def take(directory: str) -> Lock:
+    """Lock `directory` for this process, and see the last keeper's manager off."""
+    fd = _lock(_path(directory))
+    _see_off(_read(fd)[1:])
+    write(fd, None)
+    return Lock(directory, fd)
+
+
+def _path(directory: str) -> str:
+    return os.path.join(directory, "keeper.lock")
+
+
+def _lock(path: str) -> int:
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     os.fchmod(fd, 0o600)  # whoever may read it may lock it, and so keep us from starting
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -31,9 +73,14 @@ def take(directory: str) -> int:
         owner = _read(fd)[:1] or ["unknown"]
         os.close(fd)
         raise Taken(f"another maestrod (pid {owner[0]}) already runs with this root") from None
-    _see_off(_read(fd)[1:])
-    write(fd, None)
     return fd
+
+
+def _is_at(path: str, fd: int) -> bool:
+    try:
+        return os.path.samestat(os.stat(path), os.fstat(fd))
+    except FileNotFoundError:
+        return False
 
 
 def write(fd: int, manager: int | None) -> None:

@@ -33,11 +33,13 @@ _TRY_AGAIN = 0.1  # seconds until what failed for want of memory or descriptors 
 
 
 class Keeper:
-    def __init__(self, setting: reexec.Setting, known: table.Table, manager: Respawn, lock_fd: int) -> None:
+    def __init__(
+        self, setting: reexec.Setting, known: table.Table, manager: Respawn, held: lock.Lock
+    ) -> None:
         self.setting = setting
         self.table = known
         self.manager = manager
-        self.lock = lock_fd
+        self.lock = held
         self.pulse = pulse.Pulse(setting.heartbeat)
         self.link: Link | None = None
         self.tolds: list[str] = []  # for each new manager: what none was told of yet, and "terminate"
@@ -185,7 +187,7 @@ class Keeper:
         self.manager.began(pid, now)
         self.pulse.begin(now)
         self._open_link(ours.detach())
-        self.spare.see_to(lambda: lock.write(self.lock, pid))
+        self.spare.see_to(lambda: lock.write(self.lock.fd, pid))
 
     def _birth(self, argv: list[str], environment: dict[str, str]) -> child.Birth:
         recipe = {"argv": argv, "env": environment}
@@ -202,6 +204,9 @@ class Keeper:
             self.link = None
 
     def _beat(self, now: float) -> None:
+        """What is to be looked at now and then: our lock, and whether the manager answers."""
+        if words := self.lock.see_to(self.manager.pid):
+            say(words)
         asks = self.manager.answers_pings()
         if self.pulse.beat(now, asks):
             process = self.proc.look(self.manager.pid)
@@ -317,7 +322,7 @@ class Keeper:
         return {
             "table": self.table.state(),
             "manager": self.manager.state(),
-            "lock": self.lock,
+            "lock": self.lock.fd,
             "link": self.link.fd if self.link else -1,
             "queue": self.link.queue if self.link else [],
             "tolds": self.tolds,
@@ -326,7 +331,7 @@ class Keeper:
         }
 
     def _descriptors(self) -> list[int]:
-        return [*self.table.descriptors(), self.lock, *([self.link.fd] if self.link else [])]
+        return [*self.table.descriptors(), self.lock.fd, *([self.link.fd] if self.link else [])]
 
     def take_over(self, state: dict[str, Any]) -> None:
         if state["link"] >= 0:
@@ -366,16 +371,15 @@ def main(argv: list[str]) -> int:
 
 
 def _begin(setting: reexec.Setting) -> Keeper:
-    lock_fd = lock.take(setting.directory)
-    keeper = Keeper(setting, table.Table(os.urandom(8).hex()), Respawn(setting.first_pause), lock_fd)
+    held = lock.take(setting.directory)
+    keeper = Keeper(setting, table.Table(os.urandom(8).hex()), Respawn(setting.first_pause), held)
     keeper.nest.oom = kernel.avoid_oom_killer()
     return keeper
 
 
 def _resume(setting: reexec.Setting, fd: int) -> Keeper:
     state = reexec.load(fd)
-    keeper = Keeper(
-        setting, table.restored(state["table"]), respawn.restored(state["manager"]), state["lock"]
-    )
+    held = lock.Lock(setting.directory, state["lock"])
+    keeper = Keeper(setting, table.restored(state["table"]), respawn.restored(state["manager"]), held)
     keeper.take_over(state)
     return keeper
