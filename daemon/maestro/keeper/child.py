@@ -262,6 +262,7 @@ AGENT: tuple[Step, ...] = (
 )
 
 MANAGER: tuple[Step, ...] = (
+    ("session", _session),  # what is sent to our whole group (Ctrl-C, timeout, kill -PGID) is for the keeper
     ("guard", _guard),  # never released: a manager without its keeper is of no use
     ("oom", _oom),
     ("signals", _manager_signals),
@@ -269,6 +270,7 @@ MANAGER: tuple[Step, ...] = (
 )
 
 SUCCESSOR_ON_TRIAL: tuple[Step, ...] = (
+    ("session", _session),
     ("guard", _guard),
     ("oom", _oom),
     ("alarm", _alarm),
