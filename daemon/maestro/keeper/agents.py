@@ -199,10 +199,11 @@ class Agents:
             self._fresh = True
 
     def _signal_main(self, entry: Entry, number: int) -> None:
-        if not entry.adopted:
+        fd = self._watched.get(entry.agent, self._followers.pidfd(entry))
+        if fd >= 0:
+            kernel.send_by_pidfd(fd, number)
+        elif not entry.adopted and entry.pid == entry.session:
             _kill(entry.pid, number)
-        elif entry.agent in self._watched:
-            kernel.send_by_pidfd(self._watched[entry.agent], number)
         elif (process := self._around.proc.look(entry.pid)) and process.start == entry.start:
             self._signal(process, number)
 
