@@ -342,3 +342,31 @@ def test_without_descriptors_a_spawn_fails_in_words_and_the_keeper_lives(rig: Ri
     manager.order("reexec")
     renewed(rig, before)
     assert len(manager.hello()) == started + 1
+
+
+def test_an_orphan_that_only_was_seen_before_a_renewal_is_its_agents_after_it(rig: Rig) -> None:
+    manager = rig.start()
+    manager.hello()
+    # Two that nothing but the memory ties to the agent: a session of their own each, and an empty environment.
+    script = "for i in 1 2; do setsid env -i /bin/sleep 1000 & done; sleep 1000"
+    manager.spawn("a#1", "sh", "-c", script, env={"INVOCATION_ID": "a"})
+    pid = manager.news("spawned", "a#1")[2]
+    until(lambda: _names_below(pid) == ["sleep"] * 3, "the agent has started its processes")
+    strays = [p for p in Proc().children(pid) if (process := Proc().look(p)) and process.session == p]
+    rig.nameless += strays
+    manager.order("send", "a#1", signal.SIGCONT, True)  # for which the tree is looked at
+    before = _image(rig.pid)
+    manager.order("reexec")
+    renewed(rig, before)
+    manager.order("send", "a#1", signal.SIGTERM, False)
+    assert len(manager.news("ended", "a#1")[-1]) == 3
+    before = _image(rig.pid)
+    manager.order("reexec")
+    renewed(rig, before)
+    manager.order("send", "a#1", signal.SIGKILL, True)
+    manager.news("emptied", "a#1")
+    assert not any(is_alive(stray) for stray in strays)
+
+
+def _names_below(pid: int) -> list[str]:
+    return [process.name for child in Proc().children(pid) if (process := Proc().look(child))]

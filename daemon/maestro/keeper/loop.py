@@ -325,6 +325,7 @@ class Keeper:
             "lock": self.lock.fd,
             "link": self.link.fd if self.link else -1,
             "queue": self.link.queue if self.link else [],
+            "tree": self.tree.state(),
             "tolds": self.tolds,
             "oom": self.nest.oom,
             "not_default": tuple(self.ear.not_default),
@@ -341,6 +342,7 @@ class Keeper:
         if self.manager.pid:
             self.pulse.begin(time.monotonic())
         self.tree.not_agents = {self.manager.pid}
+        self.tree.remember(state.get("tree", {}))
         self.tolds = state["tolds"]
         self.nest.oom = state["oom"]
         self.nest.not_default |= set(state["not_default"])
