@@ -11,6 +11,7 @@ import pytest
 
 from maestro.keeper import agents, child
 from maestro.keeper.proc import Proc
+from maestro.keeper.record import Record
 from maestro.keeper.spare import Spare
 from maestro.keeper.table import Entry, Table
 from maestro.keeper.tree import Tree
@@ -36,6 +37,7 @@ class Scene:
         around = agents.Surroundings(
             Watch(),
             proc,
+            Record("/nowhere", table),
             Tree(proc, table, os.getpid()),
             child.Nest(Spare(), set()),
             lambda *message: self.told.append(message),

@@ -10,7 +10,7 @@ import errno
 import os
 import resource
 
-from maestro.keeper import kernel
+from maestro.keeper import kernel, signals
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -69,6 +69,18 @@ class Birth:
         self.output = output  # the stream's descriptor; -1: /dev/null
         self.report = report  # where a failed step is reported; -1: on stderr
         self.limit = (0, 0, 0)  # the one that is being set: (RLIMIT_x, soft, hard)
+
+
+def fork(birth: Birth, steps: tuple[Step, ...]) -> int:
+    """A new process that takes the steps. No signal reaches it before it is itself."""
+    signals.block()
+    try:
+        pid = os.fork()
+        if pid == 0:
+            become(birth, steps)
+        return pid
+    finally:
+        signals.unblock()
 
 
 def become(birth: Birth, steps: tuple[Step, ...]) -> NoReturn:

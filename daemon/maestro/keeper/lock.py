@@ -35,7 +35,7 @@ class Lock:
         """Take the path again where it is not our file's any more. Returns what the operator does not know yet."""
         path = _path(self.directory)
         try:
-            words = "" if _is_at(path, self.fd) else self._take_again(path, manager)
+            words = "" if is_at(path, self.fd) else self._take_again(path, manager)
         except Taken as taken:
             words = f"{path} was deleted, and {taken}: end one of the two"
         except OSError as error:
@@ -76,7 +76,7 @@ def _lock(path: str) -> int:
     return fd
 
 
-def _is_at(path: str, fd: int) -> bool:
+def is_at(path: str, fd: int) -> bool:
     try:
         return os.path.samestat(os.stat(path), os.fstat(fd))
     except FileNotFoundError:
@@ -87,7 +87,7 @@ def write(fd: int, manager: int | None) -> None:
     """Note our pid and the manager's, for the messages and for the clean-up of whoever comes after us."""
     words = [str(os.getpid())]
     if manager is not None and (process := Proc().look(manager)):
-        words += [_boot(), str(manager), str(process.start)]
+        words += [boot(), str(manager), str(process.start)]
     text = "\n".join(words).encode() + b"\n"
     try:
         os.pwrite(fd, text, 0)
@@ -100,7 +100,7 @@ def _read(fd: int) -> list[str]:
     return os.pread(fd, 256, 0).decode(errors="replace").split()
 
 
-def _boot() -> str:
+def boot() -> str:
     fd = os.open("/proc/sys/kernel/random/boot_id", os.O_RDONLY | os.O_CLOEXEC)
     try:
         return os.read(fd, 64).decode().strip()
@@ -110,7 +110,7 @@ def _boot() -> str:
 
 def _see_off(manager: list[str]) -> None:
     """Wait for the manager of a killed keeper: the kernel kills it, but not in the same instant."""
-    if len(manager) != 3 or manager[0] != _boot():
+    if len(manager) != 3 or manager[0] != boot():
         return
     pid, start = int(manager[1]), int(manager[2])
     try:

@@ -8,7 +8,20 @@ import sys
 import time
 from _socket import AF_UNIX, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_SEQPACKET, socketpair
 
-from maestro.keeper import agents, child, kernel, lock, pulse, reexec, respawn, signals, table, tree, wire
+from maestro.keeper import (
+    agents,
+    child,
+    kernel,
+    lock,
+    pulse,
+    record,
+    reexec,
+    respawn,
+    signals,
+    table,
+    tree,
+    wire,
+)
 from maestro.keeper.link import Link
 from maestro.keeper.proc import Proc
 from maestro.keeper.respawn import Respawn
@@ -52,7 +65,8 @@ class Keeper:
         self.proc = Proc(see_to=self.spare.see_to)
         self.tree = tree.Tree(self.proc, known, os.getpid())
         self.nest = child.Nest(self.spare, self.ear.not_default)
-        around = agents.Surroundings(self.watch, self.proc, self.tree, self.nest, self.tell)
+        self.record = record.Record(setting.directory, known)
+        around = agents.Surroundings(self.watch, self.proc, self.record, self.tree, self.nest, self.tell)
         self.agents = agents.Agents(known, around)
         self._short_of_descriptors = False
         self._orders = self._table_of_orders()
@@ -68,7 +82,7 @@ class Keeper:
             "let_go": self.table.let_go,
             "release_stream": self.table.release_stream,
             "reexec": self._try_successor,
-            "retire": self._retire,
+            "retire": self.manager.retire,
         }
 
     # -------------------------------------------------------------------------------------------- the loop
@@ -176,7 +190,8 @@ class Keeper:
         try:
             os.set_inheritable(theirs.fileno(), True)
             environment = {**os.environ, wire.LINK_VARIABLE: str(theirs.fileno())}
-            pid = agents.fork(self._birth(self.setting.manager, environment), child.MANAGER)
+            recipe = {"argv": self.setting.manager, "env": environment}
+            pid = child.fork(child.Birth(recipe, self.nest), child.MANAGER)
         except OSError:
             ours.close()
             raise
@@ -188,10 +203,6 @@ class Keeper:
         self.pulse.begin(now)
         self._open_link(ours.detach())
         self.spare.see_to(lambda: lock.write(self.lock.fd, pid))
-
-    def _birth(self, argv: list[str], environment: dict[str, str]) -> child.Birth:
-        recipe = {"argv": argv, "env": environment}
-        return child.Birth(recipe, self.nest)
 
     def _open_link(self, fd: int) -> None:
         self.link = Link(fd, self.table)
@@ -207,6 +218,7 @@ class Keeper:
         """What is to be looked at now and then: our lock, and whether the manager answers."""
         if words := self.lock.see_to(self.manager.pid):
             say(words)
+        self.record.see_to()
         asks = self.manager.answers_pings()
         if self.pulse.beat(now, asks):
             process = self.proc.look(self.manager.pid)
@@ -227,9 +239,6 @@ class Keeper:
             say(words)
         if self.manager.retiring:
             self.exit_code = respawn.exit_code(status)
-
-    def _retire(self) -> None:
-        self.manager.retiring = True
 
     # -------------------------------------------------------------------------------------------- orders
 
@@ -293,9 +302,9 @@ class Keeper:
         """Have a child import the new code first: one that doesn't start would take all with it."""
         if self.trial:
             return
-        argv = reexec.command(self.setting, reexec.ON_TRIAL)
+        recipe = {"argv": reexec.command(self.setting, reexec.ON_TRIAL), "env": dict(os.environ)}
         try:
-            self.trial = agents.fork(self._birth(argv, dict(os.environ)), child.SUCCESSOR_ON_TRIAL)
+            self.trial = child.fork(child.Birth(recipe, self.nest), child.SUCCESSOR_ON_TRIAL)
             self.tree.not_agents.add(self.trial)
         except OSError as error:
             say(f"cannot try out the new keeper: {error_name(error)}; going on with the old one")
@@ -326,6 +335,7 @@ class Keeper:
             "link": self.link.fd if self.link else -1,
             "queue": self.link.queue if self.link else [],
             "tree": self.tree.state(),
+            "earlier": self.record.earlier,
             "tolds": self.tolds,
             "oom": self.nest.oom,
             "not_default": tuple(self.ear.not_default),
@@ -343,6 +353,7 @@ class Keeper:
             self.pulse.begin(time.monotonic())
         self.tree.not_agents = {self.manager.pid}
         self.tree.remember(state.get("tree", {}))
+        self.record.earlier = state.get("earlier", {})
         self.tolds = state["tolds"]
         self.nest.oom = state["oom"]
         self.nest.not_default |= set(state["not_default"])
@@ -375,6 +386,7 @@ def main(argv: list[str]) -> int:
 def _begin(setting: reexec.Setting) -> Keeper:
     held = lock.take(setting.directory)
     keeper = Keeper(setting, table.Table(os.urandom(8).hex()), Respawn(setting.first_pause), held)
+    keeper.record.earlier = record.load(setting.directory, keeper.proc)
     keeper.nest.oom = kernel.avoid_oom_killer()
     return keeper
 

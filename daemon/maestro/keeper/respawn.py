@@ -42,7 +42,10 @@ class Respawn:
         self.greeted, self.version = True, version
 
     def answers_pings(self) -> bool:
-        return self.greeted and self.version >= PINGS_SINCE and self.kill_at is None
+        return self.pid > 0 and self.greeted and self.version >= PINGS_SINCE and self.kill_at is None
+
+    def retire(self) -> None:
+        self.retiring = True
 
     def link_lost(self, now: float) -> None:
         if self.kill_at is None:

@@ -91,6 +91,8 @@ class Tree:
 
     def find(self, invocation: str) -> Process | None:
         """The oldest session leader that was started under `invocation`."""
+        if not invocation:
+            return None
         leaders = [
             process
             for process in self._proc.all()
