@@ -79,7 +79,13 @@ class Manager:
         return entries
 
     def next(self, patience: float = PATIENCE) -> wire.Message:
-        if not select.select([self._link], [], [], patience)[0]:
+        deadline = time.monotonic() + patience
+        while (message := self._receive(deadline, patience)) == ("ping",) and not self.hangs:
+            self.order("pong")
+        return message
+
+    def _receive(self, deadline: float, patience: float) -> wire.Message:
+        if not select.select([self._link], [], [], max(deadline - time.monotonic(), 0))[0]:
             pytest.fail(f"no news within {patience} s")
         data, fd, lost = wire.receive(self._link)
         assert data, "the keeper closed the link"
@@ -87,9 +93,6 @@ class Manager:
         message = wire.decode(data, wire.NEWS)
         if fd >= 0:
             self.fds[message[0], message[1]] = fd
-        if message == ("ping",) and not self.hangs:
-            self.order("pong")
-            return self.next(patience)
         return message
 
     def next_ping(self) -> None:
