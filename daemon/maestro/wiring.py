@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import faulthandler
 import functools
 import gc
 import logging
@@ -22,10 +23,11 @@ from maestro.control.desk import Desk, Office
 from maestro.control.server import ControlServer
 from maestro.drivers import processes
 from maestro.drivers.crashes import CrashFile
-from maestro.drivers.keeper_link import EXIT_RESTART, LINK_VARIABLE, KeeperLink, set_title
+from maestro.drivers.doors import Doors
+from maestro.drivers.keeper_link import EXIT_RESTART, LINK_VARIABLE, KeeperLink, Unheard, set_title
 from maestro.drivers.log_files import LogFiles
 from maestro.drivers.notify_socket import Listener, NotifySocket, new_journal, parse
-from maestro.drivers.sqlite_store import SqliteStore
+from maestro.drivers.sqlite_store import SqliteStore, StoreLocked
 from maestro.drivers.unit_files import UnitDirectories
 from maestro.engine.world import World
 from maestro.manager import resume
@@ -40,11 +42,9 @@ from maestro.manager.session import Closing, Session
 from maestro.model.load import Settings
 from maestro.model.specifiers import Specifiers
 from maestro.paths import Paths
-from maestro.ports import Table
 
 _log = logging.getLogger("maestro")
 _LIVED_LONG_ENOUGH = 60.0  # seconds after which earlier crashes no longer count
-_BACKLOG = 4096  # clients that may wait while a manager starts
 
 
 class HostClock:
@@ -65,6 +65,7 @@ def main() -> int:
     if LINK_VARIABLE not in os.environ:
         sys.stderr.write("maestrod: this is the manager; it is started by the keeper: run maestrod\n")
         return 2
+    faulthandler.enable()  # one that hangs is told SIGABRT by the keeper: it then says where
     os.umask(0o022)  # unit directories that others may write are refused: ours must not become so
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C goes to the keeper, which tells us
     _raise_descriptor_limit()
@@ -110,16 +111,36 @@ class Parts(Struct, frozen=True, kw_only=True):
 async def _manage(environ: Mapping[str, str]) -> int:
     where = paths.find(None, environ, os.geteuid())
     gc.disable()  # while thousands of things are made that stay
-    parts = await _build(where, environ)
+    link = KeeperLink(int(environ[LINK_VARIABLE]))
+    try:
+        parts = await _build(where, environ, link)
+    except StoreLocked as locked:
+        return await _give_way(link, where, locked)
     session = await _begin(parts, where)
     gc.enable()
     gc.freeze()  # what is loaded now stays: no collection has to look at it again
     return await session.run()
 
 
-async def _build(where: Paths, environ: Mapping[str, str]) -> Parts:
+async def _give_way(link: KeeperLink, where: Paths, locked: StoreLocked) -> int:
+    """Somebody else has the store: end, and with us a keeper that has no agents yet, if it is another maestrod that has some."""
+    other = processes.keeper_of(locked.holder)
+    table = await link.hello(Unheard())
+    if not other:
+        _log.error("%s: trying again", locked)
+    elif table.entries:
+        _log.error("another maestrod uses %s (pid %d): end one of the two; agents run on", where.state, other)
+    else:
+        _log.error(
+            "another maestrod uses %s (pid %d): this one ends, and leaves it alone", where.state, other
+        )
+        link.retire()
+    link.close()
+    return 1
+
+
+async def _build(where: Paths, environ: Mapping[str, str], link: KeeperLink) -> Parts:
     clock, boot = HostClock(), _boot_id()
-    link = KeeperLink(int(environ[LINK_VARIABLE]))
     store = SqliteStore(where.store)
     trouble = await store.open()
     plugins = Plugins(where.state, blocked=tuple(filter(None, environ.get("MAESTRO_WITHOUT", "").split(","))))
@@ -164,8 +185,9 @@ async def _begin(parts: Parts, where: Paths) -> Session:
     session.open_trouble = parts.trouble
     loop = asyncio.get_running_loop()
     loop.call_later(_LIVED_LONG_ENOUGH, parts.crashes.forgive)
-    session.notify = NotifySocket(
-        _held(table, link, "notify", where.notify, socket.SOCK_DGRAM),
+    doors = Doors(table.held, link.hold)
+    session.notify = notify = NotifySocket(
+        doors.open("notify", where.notify, socket.SOCK_DGRAM),
         _journal(table, link),
         loop,
         Listener(
@@ -175,14 +197,18 @@ async def _begin(parts: Parts, where: Paths) -> Session:
             owes=carrier.owes,
         ),
     )
-    carrier.listen = session.notify.drain
-    session.notify.replay()
-    session.notify.drain()  # what agents said while nobody listened: that another goes on for them, say
+    carrier.listen = notify.drain
+    notify.replay()
+    notify.drain()  # what agents said while nobody listened: that another goes on for them, say
     resume.set_aside(manager, parts.crashes.take_repeated())
     seen = resume.take_up(carrier, parts.logs, table)
     session.begin_with = resume.begin(manager, seen, table, saved, boot)
-    control = _held(table, link, "control", where.control, socket.SOCK_STREAM)
-    session.server = ControlServer(Desk(_office(parts, where, session, observer)), link.whose, control)
+    control = doors.open("control", where.control, socket.SOCK_STREAM)
+    desk = Desk(_office(parts, where, session, observer))
+    session.server = server = ControlServer(desk, link.whose, control)
+    doors.watch("notify", where.notify, socket.SOCK_DGRAM, notify.move)
+    doors.watch("control", where.control, socket.SOCK_STREAM, server.move)
+    link.on_ping = lambda: doors.see_to() if session.notify else None  # not when we listen no more
     return session
 
 
@@ -233,26 +259,6 @@ def _journal(table: Table, link: KeeperLink) -> int:
         fd = new_journal()
         link.hold("notify-journal", fd)
     return fd
-
-
-def _held(table: Table, link: KeeperLink, name: str, path: str, kind: int) -> socket.socket:
-    """A socket that the keeper holds for us; made and handed over the first time, or when its file has gone."""
-    fd = table.held.get(name)
-    if fd is not None and os.path.exists(path):
-        return socket.socket(fileno=fd)
-    if fd is not None:
-        os.close(fd)
-    sock = socket.socket(socket.AF_UNIX, kind)
-    fresh = f"{path}.new"
-    if os.path.lexists(fresh):
-        os.unlink(fresh)
-    sock.bind(fresh)
-    os.chmod(fresh, 0o666)  # who may do what is decided by the caller's credentials, not by the file's mode
-    if kind == socket.SOCK_STREAM:
-        sock.listen(_BACKLOG)
-    os.rename(fresh, path)
-    link.hold(name, sock.fileno())
-    return sock
 
 
 if __name__ == "__main__":

@@ -358,3 +358,24 @@ def test_a_server_that_closes_leaves_the_listening_socket_alone(served: Served) 
     later.start()
     _hello(served)
     later.join()
+
+
+def test_a_server_that_moves_keeps_its_connections_and_lets_in_who_waits(served: Served) -> None:
+    served.start()
+    new = socket.socket(socket.AF_UNIX)
+    new.bind("")  # a name that the kernel finds
+    new.listen(5)
+
+    def move() -> Raw:
+        waiting = Raw(served)  # connected, and not accepted yet: the loop is busy with us
+        served.server.move(new)
+        return waiting
+
+    with Raw(served) as old, served.on_loop(move) as waiting, Raw(served) as late:
+        late.sock.close()
+        late.sock = socket.socket(socket.AF_UNIX)
+        late.sock.settimeout(10)
+        late.sock.connect(new.getsockname())
+        for one in (old, waiting, late):
+            one.ask("hello")
+            assert one.hear()["id"] == "1"

@@ -118,6 +118,21 @@ def test_the_table_is_given_as_it_is(play: Play) -> None:
     play(scene)
 
 
+def test_a_ping_is_answered_and_nobody_bothered(play: Play) -> None:
+    async def scene(link: KeeperLink, keeper: Played, news: News) -> None:
+        greet(keeper)
+        await link.hello(news)
+        keeper.take()
+        pinged = asyncio.Event()
+        link.on_ping = pinged.set
+        keeper.tell("ping")
+        await asyncio.wait_for(pinged.wait(), 10)
+        assert keeper.take() == (("pong",), -1)
+        assert news.heard == []
+
+    play(scene)
+
+
 def test_news_are_passed_on_in_order(play: Play) -> None:
     async def scene(link: KeeperLink, keeper: Played, news: News) -> None:
         greet(keeper)

@@ -54,6 +54,7 @@ class Manager:
         self._link.setblocking(True)
         self._control = control
         self._unread: list[wire.Message] = []
+        self.hangs = False  # leaves pings unanswered
         self.fds: dict[tuple[str, str], int] = {}  # ("stream", name) -> descriptor
 
     def order(self, *message: object, fd: int = -1) -> None:
@@ -67,9 +68,9 @@ class Manager:
         recipe["env"] = {**environment, **recipe.pop("env", {})}
         self.order("spawn", agent, {"argv": argv, "cwd": "/", **recipe})
 
-    def hello(self) -> dict[str, wire.Message]:
+    def hello(self, version: int = wire.VERSION) -> dict[str, wire.Message]:
         """agent -> entry; descriptors are in `fds`."""
-        self.order("hello", wire.VERSION)
+        self.order("hello", version)
         entries = {}
         while (message := self.next())[0] != "table_end":
             if message[0] == "entry":
@@ -78,7 +79,13 @@ class Manager:
         return entries
 
     def next(self, patience: float = PATIENCE) -> wire.Message:
-        if not select.select([self._link], [], [], patience)[0]:
+        deadline = time.monotonic() + patience
+        while (message := self._receive(deadline, patience)) == ("ping",) and not self.hangs:
+            self.order("pong")
+        return message
+
+    def _receive(self, deadline: float, patience: float) -> wire.Message:
+        if not select.select([self._link], [], [], max(deadline - time.monotonic(), 0))[0]:
             pytest.fail(f"no news within {patience} s")
         data, fd, lost = wire.receive(self._link)
         assert data, "the keeper closed the link"
@@ -87,6 +94,14 @@ class Manager:
         if fd >= 0:
             self.fds[message[0], message[1]] = fd
         return message
+
+    def next_ping(self) -> None:
+        """Wait for the keeper's next beat, and answer it."""
+        self.hangs = True
+        while self.next() != ("ping",):
+            pass
+        self.hangs = False
+        self.order("pong")
 
     def news(self, kind: str, of: str) -> wire.Message:
         """The next message of that kind about that agent; others are kept for later."""
@@ -129,6 +144,7 @@ class Rig:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self.source = DAEMON
+        self.heartbeat = reexec.HEARTBEAT
         self.token = uuid.uuid4().hex  # in the environment of all that is started: nothing is left behind
         self.nameless: list[int] = []  # what is started without it
         self.errors = directory / "stderr"
@@ -141,7 +157,8 @@ class Rig:
 
     def setting(self) -> reexec.Setting:
         manager = [sys.executable, "-I", "-S", "-c", _STAND_IN, str(self.directory / "door")]
-        return reexec.Setting(sys.executable, str(self.source), str(self.directory), manager, 0.01)
+        source, directory = str(self.source), str(self.directory)
+        return reexec.Setting(sys.executable, source, directory, manager, 0.01, self.heartbeat)
 
     def start(self, files: int = 0, fds: tuple[int, ...] = ()) -> Manager:
         """A keeper and its first manager. `files`: its limit on open files."""

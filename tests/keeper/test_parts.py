@@ -45,7 +45,7 @@ def test_an_upgraded_manager_is_started_at_once_but_not_one_that_never_spoke() -
     manager.began(1, 0.0)
     assert manager.ended(EXITED * wire.EXIT_RESTART, 5.0).endswith("next start in 0.2 s")
     manager.began(1, 6.0)
-    manager.said_hello()
+    manager.said_hello(wire.VERSION)
     assert manager.ended(EXITED * wire.EXIT_RESTART, 7.0) == ""
     assert manager.due == 7.0
 
@@ -163,6 +163,14 @@ def test_a_command_line_is_read_back() -> None:
     again, state = reexec.parse("/py", ["-c", *line[5:]])
     assert state == "17"
     assert reexec.command(again, "17") == line
+    setting.heartbeat = 0.5
+    again, _ = reexec.parse("/py", ["-c", *reexec.command(setting)[5:]])
+    assert (again.first_pause, again.heartbeat) == (0.2, 0.5)
+
+
+def test_an_older_keepers_command_line_is_read_too() -> None:
+    usual, _ = reexec.parse("/py", ["-c", "/src", "/run/maestro", "17", "0.2", "/py"])
+    assert (usual.first_pause, usual.heartbeat) == (0.2, reexec.HEARTBEAT)
 
 
 def test_state_goes_through_a_memfd() -> None:

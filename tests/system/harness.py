@@ -61,6 +61,7 @@ class Daemon:
         self.output = root / "maestrod.out"
         self.process: subprocess.Popen[bytes] | None = None
         self.first_pause = 0.02  # before a manager that died is replaced; 0.2 s outside of tests
+        self.heartbeat = reexec.HEARTBEAT  # seconds between the keeper's pings
         self.prefix: tuple[str, ...] = ()  # a command that executes the keeper: `prlimit …`, `unshare …`
         self._environ = environ or {}
 
@@ -82,7 +83,8 @@ class Daemon:
         run.mkdir(parents=True, exist_ok=True)
         manager = [sys.executable, "-m", "maestro.wiring"]
         source = f"{REPOSITORY}/daemon"
-        setting = reexec.Setting(sys.executable, source, str(run), manager, self.first_pause)
+        times = self.first_pause, self.heartbeat
+        setting = reexec.Setting(sys.executable, source, str(run), manager, *times)
         with self.output.open("ab") as output:
             self.process = subprocess.Popen(
                 [*self.prefix, *reexec.command(setting)],

@@ -239,13 +239,13 @@ def test_a_second_keeper_is_refused(rig: Rig) -> None:
 # ------------------------------------------------------------------------------------------------ re-exec
 
 
-def _image(pid: int) -> bytes:
+def image(pid: int) -> bytes:
     """Changes with every exec: where the kernel put the arguments."""
     return Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[45]
 
 
 def renewed(rig: Rig, before: bytes) -> None:
-    until(lambda: _image(rig.pid) != before, "the keeper is another")
+    until(lambda: image(rig.pid) != before, "the keeper is another")
 
 
 def test_the_keeper_is_renewed_under_load_and_no_status_is_lost(rig: Rig) -> None:
@@ -259,7 +259,7 @@ def test_the_keeper_is_renewed_under_load_and_no_status_is_lost(rig: Rig) -> Non
         script = f"sleep 0.{n * 37 % 100:02}; exit {n % 250}"
         manager.spawn(f"a#{n}", "sh", "-c", script, stream=f"s{n % 20}")
         if n % 50 == 20:
-            before = _image(rig.pid)
+            before = image(rig.pid)
             manager.order("reexec")
             renewed(rig, before)
     assert {agent: manager.news("ended", agent)[2] for agent in wanted} == wanted
@@ -278,14 +278,14 @@ def test_a_successor_that_does_not_start_is_not_become(rig: Rig, folder: Path) -
     copy_of_keeper(rig.source)
     manager = rig.start()
     manager.hello()
-    before = _image(rig.pid)
+    before = image(rig.pid)
     table = rig.source / "maestro/keeper/table.py"
     text = table.read_text()
     table.write_text("this is no Python")
     manager.order("reexec")
     until(lambda: "when tried out; going on with the old one" in rig.said(), "the trial has failed")
     sleeper(manager, "a#1")
-    assert _image(rig.pid) == before
+    assert image(rig.pid) == before
     table.write_text(text)
     manager.order("reexec")
     renewed(rig, before)
@@ -304,7 +304,7 @@ def test_processes_left_before_a_renewal_are_known_after_it(rig: Rig) -> None:
     manager.hello()
     manager.spawn("a#1", "sh", "-c", "setsid sleep 1000 & exit 0", env={"INVOCATION_ID": "a"})
     assert manager.news("ended", "a#1")[-1]
-    before = _image(rig.pid)
+    before = image(rig.pid)
     manager.order("reexec")
     renewed(rig, before)
     manager.order("send", "a#1", signal.SIGKILL, True)
@@ -338,7 +338,7 @@ def test_without_descriptors_a_spawn_fails_in_words_and_the_keeper_lives(rig: Ri
     manager.order("release_stream", "s1")
     manager.spawn("again#1", "true")
     assert manager.news("ended", "again#1")[2] == 0
-    before = _image(rig.pid)
+    before = image(rig.pid)
     manager.order("reexec")
     renewed(rig, before)
     assert len(manager.hello()) == started + 1

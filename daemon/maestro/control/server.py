@@ -65,14 +65,25 @@ class ControlServer:
         self._sock.setblocking(False)
         asyncio.get_running_loop().add_reader(self._sock.fileno(), self._accept)
 
+    def move(self, sock: socket.socket) -> None:
+        """Go on at another socket. Who waits at the old one is let in still; connections stay."""
+        self._accept()
+        self._stop_accepting()
+        self._sock.close()
+        self._sock = sock
+        self.serve()
+
     def close(self) -> None:
         """Accept no more, and hang up on everyone. Clients connect again, to the next manager."""
+        self._stop_accepting()
+        for connection in tuple(self._open):
+            connection.hang_up()
+
+    def _stop_accepting(self) -> None:
         self._pause()
         if self._resume is not None:
             self._resume.cancel()
             self._resume = None
-        for connection in tuple(self._open):
-            connection.hang_up()
 
     def _pause(self) -> None:
         asyncio.get_running_loop().remove_reader(self._sock.fileno())

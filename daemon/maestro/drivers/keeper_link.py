@@ -8,6 +8,7 @@ import logging
 import os
 import socket
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,7 +19,7 @@ from maestro.keeper.proc import Proc, Process
 from maestro.keeper.title import set_title
 from maestro.ports import SOMEBODYS, Ended, Entry, KeeperNews, Recipe, Table
 
-__all__ = ["EXIT_RESTART", "LINK_VARIABLE", "KeeperGone", "KeeperLink", "set_title"]
+__all__ = ["EXIT_RESTART", "LINK_VARIABLE", "KeeperGone", "KeeperLink", "Unheard", "set_title"]
 
 EXIT_RESTART = wire.EXIT_RESTART
 LINK_VARIABLE = wire.LINK_VARIABLE
@@ -72,6 +73,9 @@ class KeeperLink:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._news: KeeperNews | None = None
         self._family = _Family()
+        self.on_ping: Callable[[], None] = lambda: (
+            None
+        )  # every few seconds, while a keeper asks whether we live
 
     async def hello(self, news: KeeperNews) -> Table:
         """Greet the keeper and take its table; from then on `news` is called."""
@@ -280,6 +284,21 @@ class KeeperLink:
                 news.stream(name, fd)
             case ("told", what):
                 news.told(what)
+            case ("ping",):
+                self._order("pong")
+                self.on_ping()
+
+
+class Unheard:
+    """News for one that will not stay."""
+
+    def spawned(self, agent: str, pid: int, start: int) -> None: ...
+    def cannot_spawn(self, agent: str, stage: str, errno: int) -> None: ...
+    def ended(self, ended: Ended) -> None: ...
+    def emptied(self, agent: str) -> None: ...
+    def stream(self, name: str, fd: int) -> None: ...
+    def told(self, signal: str) -> None: ...
+    def lost(self) -> None: ...
 
 
 class _Family:

@@ -76,12 +76,23 @@ class NotifySocket:
     def __init__(
         self, sock: socket.socket, journal: int, loop: asyncio.AbstractEventLoop, listener: Listener
     ) -> None:
-        self._sock, self._loop, self._listener = sock, loop, listener
+        self._loop, self._listener = loop, listener
         self._journal = Journal(journal)
         self._closed = self._awaiting = False
+        self._listen(sock)
+
+    def _listen(self, sock: socket.socket) -> None:
+        self._sock = sock
         sock.setblocking(False)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
-        loop.add_reader(sock.fileno(), self.drain)
+        self._loop.add_reader(sock.fileno(), self.drain)
+
+    def move(self, sock: socket.socket) -> None:
+        """Go on with another socket, after what was said to the old one."""
+        self.drain()
+        self._loop.remove_reader(self._sock.fileno())
+        self._sock.close()
+        self._listen(sock)
 
     def replay(self) -> None:
         """Tell what an earlier manager had heard, and perhaps not committed."""

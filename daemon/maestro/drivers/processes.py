@@ -18,6 +18,12 @@ def tree(pid: int) -> list[tuple[int, int, str]]:
     return found
 
 
+def keeper_of(pid: int) -> int:
+    """The maestrod whose manager this process is; 0: it is none."""
+    stat = _read(f"/proc/{pid}/stat").rpartition(b")")[2].split()
+    return int(stat[1]) if stat and _command(pid).startswith("maestrod: manager") else 0
+
+
 def _command(pid: int) -> str:
     line = _read(f"/proc/{pid}/cmdline").rstrip(b"\0").replace(b"\0", b" ").decode("utf-8", "replace")
     if line:

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
 import hashlib
 import os
 import sqlite3
+import struct
 import threading
 from collections.abc import Callable, Sequence
 from importlib import resources
@@ -23,6 +25,8 @@ from maestro.ports import Batch, Row, Saved
 T = TypeVar("T")
 KEPT_EVENTS = 100_000
 _BACKLOG = 10_000  # events kept in memory while the disk refuses
+_PATIENCE = 2.0  # seconds for another process to be done with the database
+_FLOCK = struct.Struct("hhqqi0q")  # struct flock: kind, whence, start, length (0: all of it), pid
 _GENESIS = "0" * 64
 
 _UPSERTS = {
@@ -30,6 +34,14 @@ _UPSERTS = {
     "jobs": ("job", "id"),
     "definitions": ("definition", "unit"),
 }
+
+
+class StoreLocked(Exception):
+    """Another process has the database; `holder` is its pid, 0 where the kernel does not say."""
+
+    def __init__(self, path: str, holder: int) -> None:
+        super().__init__(f"{path} is locked by {f'process {holder}' if holder else 'another process'}")
+        self.holder = holder
 
 
 class SqliteStore:
@@ -103,6 +115,8 @@ class SqliteStore:
             return None
         except (sqlite3.DatabaseError, OSError) as error:
             self._disconnect()
+            if _is_busy(error):
+                raise StoreLocked(self._path, _holder(self._path)) from None
             if isinstance(error, sqlite3.OperationalError | OSError):
                 if _has_content(self._path):  # what it knows must not be overlooked
                     raise
@@ -113,12 +127,11 @@ class SqliteStore:
 
     def _connect(self) -> sqlite3.Connection:
         os.makedirs(os.path.dirname(self._path), mode=0o750, exist_ok=True)
-        self._db = db = sqlite3.connect(self._path)
+        self._db = db = sqlite3.connect(self._path, timeout=_PATIENCE)
         # Nobody else writes here; and without this a full disk has no room for the file that readers would share.
         db.execute("PRAGMA locking_mode=EXCLUSIVE")
         db.execute("PRAGMA journal_mode=WAL")
         db.execute("PRAGMA synchronous=NORMAL")
-        db.execute("PRAGMA busy_timeout=2000")
         _migrate(db)
         return db
 
@@ -314,3 +327,19 @@ def _put_aside(path: str) -> str:
             os.replace(path + suffix, f"{path}.damaged-{number}{suffix}")
     os.replace(path, f"{path}.damaged-{number}")
     return f"{path}.damaged-{number}"
+
+
+def _is_busy(error: Exception) -> bool:
+    code = getattr(error, "sqlite_errorcode", 0)
+    return isinstance(error, sqlite3.OperationalError) and code & 0xFF == sqlite3.SQLITE_BUSY
+
+
+def _holder(path: str) -> int:
+    """The pid of a process that has a lock on the file; 0: nobody that can be named."""
+    question = _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+    try:
+        with open(path, "rb") as file:  # closing it would drop locks of our own: there are none now
+            kind, *_, pid = _FLOCK.unpack(fcntl.fcntl(file, fcntl.F_GETLK, question))
+    except OSError:
+        return 0
+    return 0 if kind == fcntl.F_UNLCK else max(int(pid), 0)

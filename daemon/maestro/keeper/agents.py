@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 
-from maestro.keeper import adoption, child, kernel, signals
+from maestro.keeper import adoption, child, kernel
 from maestro.keeper.followers import Followers
 from maestro.keeper.quick import Quick
 from maestro.keeper.spare import OUT_OF_DESCRIPTORS
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from maestro.keeper.proc import Proc, Process
+    from maestro.keeper.record import Record
     from maestro.keeper.table import Ended, Table
     from maestro.keeper.tree import Tree
     from maestro.keeper.watch import Watch
@@ -32,13 +33,20 @@ _ROUNDS = 16  # of looking for new processes at one kill; what escapes is killed
 class Surroundings:
     """What Agents needs from the rest of the keeper."""
 
-    __slots__ = ("nest", "proc", "tell", "tree", "watch")
+    __slots__ = ("nest", "proc", "record", "tell", "tree", "watch")
 
     def __init__(
-        self, watch: Watch, proc: Proc, tree: Tree, nest: child.Nest, tell: Callable[..., None]
+        self,
+        watch: Watch,
+        proc: Proc,
+        record: Record,
+        tree: Tree,
+        nest: child.Nest,
+        tell: Callable[..., None],
     ) -> None:
         self.watch = watch
         self.proc = proc
+        self.record = record
         self.tree = tree
         self.nest = nest
         self.tell = tell
@@ -108,13 +116,14 @@ class Agents:
         return fd
 
     def _fork(self, recipe: dict[str, Any], output: int, report: int) -> int:
-        return fork(child.Birth(recipe, self._around.nest, output, report), child.AGENT)
+        return child.fork(child.Birth(recipe, self._around.nest, output, report), child.AGENT)
 
     def _born(self, agent: str, pid: int, recipe: dict[str, Any]) -> Entry:
         process = self._around.proc.look(pid)
         invocation = recipe.get("env", {}).get("INVOCATION_ID", "")
         entry = Entry(agent, pid, process.start if process else 0, invocation)
         self._table.add(entry)
+        self._around.record.note(entry)
         return entry
 
     def _tell_begun(self, entry: Entry) -> None:
@@ -199,10 +208,11 @@ class Agents:
             self._fresh = True
 
     def _signal_main(self, entry: Entry, number: int) -> None:
-        if not entry.adopted:
+        fd = self._watched.get(entry.agent, self._followers.pidfd(entry))
+        if fd >= 0:
+            kernel.send_by_pidfd(fd, number)
+        elif not entry.adopted and entry.pid == entry.session:
             _kill(entry.pid, number)
-        elif entry.agent in self._watched:
-            kernel.send_by_pidfd(self._watched[entry.agent], number)
         elif (process := self._around.proc.look(entry.pid)) and process.start == entry.start:
             self._signal(process, number)
 
@@ -308,7 +318,8 @@ class Agents:
             return
         entry = Entry(agent, pid, start, invocation)
         entry.adopted = True
-        if not pid and invocation and (found := self._around.tree.find(invocation)):
+        around = self._around
+        if not pid and (found := around.record.find(agent, around.proc) or around.tree.find(invocation)):
             entry.pid, entry.start = found.pid, found.start
         process = self._around.proc.look(entry.pid)
         if entry.pid in self._table.by_pid or (process is not None and process.start != entry.start):
@@ -371,18 +382,6 @@ class Agents:
         if fd >= 0:
             self._around.watch.off(fd)
             os.close(fd)
-
-
-def fork(birth: child.Birth, steps: tuple[child.Step, ...]) -> int:
-    """A new process that takes the steps. No signal reaches it before it is itself."""
-    signals.block()
-    try:
-        pid = os.fork()
-        if pid == 0:
-            child.become(birth, steps)
-        return pid
-    finally:
-        signals.unblock()
 
 
 def _kill(pid: int, number: int) -> None:

@@ -10,7 +10,7 @@ import errno
 import os
 import resource
 
-from maestro.keeper import kernel
+from maestro.keeper import kernel, signals
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -69,6 +69,18 @@ class Birth:
         self.output = output  # the stream's descriptor; -1: /dev/null
         self.report = report  # where a failed step is reported; -1: on stderr
         self.limit = (0, 0, 0)  # the one that is being set: (RLIMIT_x, soft, hard)
+
+
+def fork(birth: Birth, steps: tuple[Step, ...]) -> int:
+    """A new process that takes the steps. No signal reaches it before it is itself."""
+    signals.block()
+    try:
+        pid = os.fork()
+        if pid == 0:
+            become(birth, steps)
+        return pid
+    finally:
+        signals.unblock()
 
 
 def become(birth: Birth, steps: tuple[Step, ...]) -> NoReturn:
@@ -262,6 +274,7 @@ AGENT: tuple[Step, ...] = (
 )
 
 MANAGER: tuple[Step, ...] = (
+    ("session", _session),  # what is sent to our whole group (Ctrl-C, timeout, kill -PGID) is for the keeper
     ("guard", _guard),  # never released: a manager without its keeper is of no use
     ("oom", _oom),
     ("signals", _manager_signals),
@@ -269,6 +282,7 @@ MANAGER: tuple[Step, ...] = (
 )
 
 SUCCESSOR_ON_TRIAL: tuple[Step, ...] = (
+    ("session", _session),
     ("guard", _guard),
     ("oom", _oom),
     ("alarm", _alarm),

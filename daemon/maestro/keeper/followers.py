@@ -41,6 +41,10 @@ class Followers:
         if process is not None and process.parent != self._around.nest.keeper:
             self._watch(entry, process)
 
+    def pidfd(self, entry: Entry) -> int:
+        """Of its new main, while another process is the parent of that; -1: it is our child, or could not be opened."""
+        return self._watched.get(entry.agent, -1)
+
     def forget(self, entry: Entry) -> None:
         fd = self._watched.pop(entry.agent, -1)
         if fd >= 0:

@@ -8,11 +8,24 @@ import sys
 import time
 from _socket import AF_UNIX, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_SEQPACKET, socketpair
 
-from maestro.keeper import agents, child, kernel, lock, reexec, respawn, signals, table, tree, wire
+from maestro.keeper import (
+    agents,
+    child,
+    kernel,
+    lock,
+    pulse,
+    record,
+    reexec,
+    respawn,
+    signals,
+    table,
+    tree,
+    wire,
+)
 from maestro.keeper.link import Link
 from maestro.keeper.proc import Proc
 from maestro.keeper.respawn import Respawn
-from maestro.keeper.say import error_name, how_it_ended, say
+from maestro.keeper.say import error_name, guarded, how_it_ended, say
 from maestro.keeper.spare import Spare
 from maestro.keeper.title import set_title
 from maestro.keeper.watch import Watch
@@ -33,11 +46,14 @@ _TRY_AGAIN = 0.1  # seconds until what failed for want of memory or descriptors 
 
 
 class Keeper:
-    def __init__(self, setting: reexec.Setting, known: table.Table, manager: Respawn, lock_fd: int) -> None:
+    def __init__(
+        self, setting: reexec.Setting, known: table.Table, manager: Respawn, held: lock.Lock
+    ) -> None:
         self.setting = setting
         self.table = known
         self.manager = manager
-        self.lock = lock_fd
+        self.lock = held
+        self.pulse = pulse.Pulse(setting.heartbeat)
         self.link: Link | None = None
         self.tolds: list[str] = []  # for each new manager: what none was told of yet, and "terminate"
         self.trial = 0  # pid of the successor that is being tried out
@@ -46,10 +62,11 @@ class Keeper:
         self.spare = Spare()
         self.watch = Watch()
         self.ear = signals.Ear()
-        proc = Proc(see_to=self.spare.see_to)
-        self.tree = tree.Tree(proc, known, os.getpid())
+        self.proc = Proc(see_to=self.spare.see_to)
+        self.tree = tree.Tree(self.proc, known, os.getpid())
         self.nest = child.Nest(self.spare, self.ear.not_default)
-        around = agents.Surroundings(self.watch, proc, self.tree, self.nest, self.tell)
+        self.record = record.Record(setting.directory, known)
+        around = agents.Surroundings(self.watch, self.proc, self.record, self.tree, self.nest, self.tell)
         self.agents = agents.Agents(known, around)
         self._short_of_descriptors = False
         self._orders = self._table_of_orders()
@@ -65,7 +82,7 @@ class Keeper:
             "let_go": self.table.let_go,
             "release_stream": self.table.release_stream,
             "reexec": self._try_successor,
-            "retire": self._retire,
+            "retire": self.manager.retire,
         }
 
     # -------------------------------------------------------------------------------------------- the loop
@@ -77,16 +94,16 @@ class Keeper:
         while self.exit_code is None:
             self._start_manager_if_due()
             for fd in self.watch.wait(self._flush()):
-                _guarded(self.watch.handle, fd)
-            _guarded(self.agents.finish_orders)
-            _guarded(self._see_to_deadlines)
+                guarded(self.watch.handle, fd)
+            guarded(self.agents.finish_orders)
+            guarded(self._see_to_deadlines)
             if self._successor_fits:
                 self._become_successor()
         return self.exit_code
 
     def _flush(self) -> float | None:
         """Send what is to be said; returns how long there is time to wait."""
-        until = [t for t in (self.manager.due, self.manager.kill_at) if t is not None]
+        until = [t for t in (self.manager.due, self.manager.kill_at, self.pulse.due) if t is not None]
         if self.link is not None:
             self.watch.want_room(self.link.fd, self.link.flush())
             if self.link.short_of_room:
@@ -97,8 +114,11 @@ class Keeper:
 
     def _see_to_deadlines(self) -> None:
         self._short_of_descriptors = self.agents.look_again()
-        if self.manager.kill_at is not None and time.monotonic() >= self.manager.kill_at:
-            say(f"the manager (pid {self.manager.pid}) closed its link and goes on: killing it")
+        now = time.monotonic()
+        if self.pulse.is_due(now):
+            self._beat(now)
+        if self.manager.kill_at is not None and now >= self.manager.kill_at:
+            say(f"the manager (pid {self.manager.pid}) {self.manager.why_killed}: killing it")
             self.manager.kill_at = None
             os.kill(self.manager.pid, signal.SIGKILL)
 
@@ -170,20 +190,19 @@ class Keeper:
         try:
             os.set_inheritable(theirs.fileno(), True)
             environment = {**os.environ, wire.LINK_VARIABLE: str(theirs.fileno())}
-            pid = agents.fork(self._birth(self.setting.manager, environment), child.MANAGER)
+            recipe = {"argv": self.setting.manager, "env": environment}
+            pid = child.fork(child.Birth(recipe, self.nest), child.MANAGER)
         except OSError:
             ours.close()
             raise
         finally:
             theirs.close()
         self.tree.not_agents.add(pid)
-        self.manager.began(pid, time.monotonic())
+        now = time.monotonic()
+        self.manager.began(pid, now)
+        self.pulse.begin(now)
         self._open_link(ours.detach())
-        self.spare.see_to(lambda: lock.write(self.lock, pid))
-
-    def _birth(self, argv: list[str], environment: dict[str, str]) -> child.Birth:
-        recipe = {"argv": argv, "env": environment}
-        return child.Birth(recipe, self.nest)
+        self.spare.see_to(lambda: lock.write(self.lock.fd, pid))
 
     def _open_link(self, fd: int) -> None:
         self.link = Link(fd, self.table)
@@ -195,7 +214,23 @@ class Keeper:
             self.link.close()
             self.link = None
 
+    def _beat(self, now: float) -> None:
+        """What is to be looked at now and then: our lock, and whether the manager answers."""
+        if words := self.lock.see_to(self.manager.pid):
+            say(words)
+        self.record.see_to()
+        asks = self.manager.answers_pings()
+        if self.pulse.beat(now, asks):
+            process = self.proc.look(self.manager.pid)
+            state = process.state if process else ""
+            say(pulse.describe(self.manager.pid, state))
+            os.kill(self.manager.pid, signal.SIGABRT)  # it then says where it hangs
+            self.manager.given_up(now, stopped=state in ("T", "t"))
+        elif asks:
+            self.tell("ping")
+
     def _manager_ended(self, status: int) -> None:
+        self.pulse.end()
         while self._take_orders():
             pass  # what it said last
         self._close_link()
@@ -204,9 +239,6 @@ class Keeper:
             say(words)
         if self.manager.retiring:
             self.exit_code = respawn.exit_code(status)
-
-    def _retire(self) -> None:
-        self.manager.retiring = True
 
     # -------------------------------------------------------------------------------------------- orders
 
@@ -227,7 +259,8 @@ class Keeper:
                 return False
             if lost:
                 say("a descriptor that the manager sent could not be taken: too many open files")
-            _guarded(self._obey, data, fd)
+            self.pulse.answered()  # who says anything lives; a pong says no more
+            guarded(self._obey, data, fd)
         return True
 
     def _obey(self, data: bytes, fd: int) -> None:
@@ -244,10 +277,10 @@ class Keeper:
         if kind in self._orders:
             self._orders[kind](*fields)
 
-    def _hello(self, _version: int) -> None:
+    def _hello(self, version: int) -> None:
         """Give the table. What was not sent yet is in it."""
         assert self.link is not None
-        self.manager.said_hello()
+        self.manager.said_hello(version)
         self.link.queue.clear()
         for e in self.table.entries.values():
             if e.unconfirmed >= 0:
@@ -269,9 +302,9 @@ class Keeper:
         """Have a child import the new code first: one that doesn't start would take all with it."""
         if self.trial:
             return
-        argv = reexec.command(self.setting, reexec.ON_TRIAL)
+        recipe = {"argv": reexec.command(self.setting, reexec.ON_TRIAL), "env": dict(os.environ)}
         try:
-            self.trial = agents.fork(self._birth(argv, dict(os.environ)), child.SUCCESSOR_ON_TRIAL)
+            self.trial = child.fork(child.Birth(recipe, self.nest), child.SUCCESSOR_ON_TRIAL)
             self.tree.not_agents.add(self.trial)
         except OSError as error:
             say(f"cannot try out the new keeper: {error_name(error)}; going on with the old one")
@@ -298,39 +331,33 @@ class Keeper:
         return {
             "table": self.table.state(),
             "manager": self.manager.state(),
-            "lock": self.lock,
+            "lock": self.lock.fd,
             "link": self.link.fd if self.link else -1,
             "queue": self.link.queue if self.link else [],
+            "tree": self.tree.state(),
+            "earlier": self.record.earlier,
             "tolds": self.tolds,
             "oom": self.nest.oom,
             "not_default": tuple(self.ear.not_default),
         }
 
     def _descriptors(self) -> list[int]:
-        return [*self.table.descriptors(), self.lock, *([self.link.fd] if self.link else [])]
+        return [*self.table.descriptors(), self.lock.fd, *([self.link.fd] if self.link else [])]
 
     def take_over(self, state: dict[str, Any]) -> None:
         if state["link"] >= 0:
             self._open_link(state["link"])
             assert self.link is not None
             self.link.queue = state["queue"]
+        if self.manager.pid:
+            self.pulse.begin(time.monotonic())
         self.tree.not_agents = {self.manager.pid}
+        self.tree.remember(state.get("tree", {}))
+        self.record.earlier = state.get("earlier", {})
         self.tolds = state["tolds"]
         self.nest.oom = state["oom"]
         self.nest.not_default |= set(state["not_default"])
         reexec.take_over(self._descriptors())
-
-
-def _guarded(act: Callable[..., object], *arguments: object) -> None:
-    """A fault in one order costs that order: the keeper goes on, whatever happens."""
-    try:
-        act(*arguments)
-    except Exception as error:
-        frame = error.__traceback__
-        while frame is not None and frame.tb_next is not None:
-            frame = frame.tb_next
-        where = f" ({frame.tb_frame.f_code.co_filename}:{frame.tb_lineno})" if frame else ""
-        say(f"a fault of the keeper's own, please report: {error!r}{where}")
 
 
 def main(argv: list[str]) -> int:
@@ -357,16 +384,16 @@ def main(argv: list[str]) -> int:
 
 
 def _begin(setting: reexec.Setting) -> Keeper:
-    lock_fd = lock.take(setting.directory)
-    keeper = Keeper(setting, table.Table(os.urandom(8).hex()), Respawn(setting.first_pause), lock_fd)
+    held = lock.take(setting.directory)
+    keeper = Keeper(setting, table.Table(os.urandom(8).hex()), Respawn(setting.first_pause), held)
+    keeper.record.earlier = record.load(setting.directory, keeper.proc)
     keeper.nest.oom = kernel.avoid_oom_killer()
     return keeper
 
 
 def _resume(setting: reexec.Setting, fd: int) -> Keeper:
     state = reexec.load(fd)
-    keeper = Keeper(
-        setting, table.restored(state["table"]), respawn.restored(state["manager"]), state["lock"]
-    )
+    held = lock.Lock(setting.directory, state["lock"])
+    keeper = Keeper(setting, table.restored(state["table"]), respawn.restored(state["manager"]), held)
     keeper.take_over(state)
     return keeper

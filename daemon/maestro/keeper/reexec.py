@@ -21,6 +21,8 @@ _CODE = (
     "from maestro.keeper.loop import main; sys.exit(main(sys.argv))"
 )
 
+HEARTBEAT = 10.0  # seconds between two pings to the manager
+
 NEW = "new"
 ON_TRIAL = "trial"  # only to see whether the code can be imported
 
@@ -28,28 +30,39 @@ ON_TRIAL = "trial"  # only to see whether the code can be imported
 class Setting:
     """How the keeper was started: enough to start it again."""
 
-    __slots__ = ("directory", "first_pause", "manager", "python", "source")
+    __slots__ = ("directory", "first_pause", "heartbeat", "manager", "python", "source")
 
     def __init__(
-        self, python: str, source: str, directory: str, manager: list[str], first_pause: float = 0.2
+        self,
+        python: str,
+        source: str,
+        directory: str,
+        manager: list[str],
+        first_pause: float = 0.2,
+        heartbeat: float = HEARTBEAT,
     ) -> None:
         self.python = python
         self.source = source  # directory that holds the package `maestro`
         self.directory = directory  # run directory: holds the lock
         self.manager = manager  # command line
         self.first_pause = first_pause
+        self.heartbeat = heartbeat
 
 
 def command(setting: Setting, state: str = NEW) -> list[str]:
     """The command line of stage 2. `state`: NEW, ON_TRIAL, or the descriptor to read the state from."""
     begin = [setting.python, "-I", "-S", "-c", _CODE]
-    return [*begin, setting.source, setting.directory, state, f"{setting.first_pause:g}", *setting.manager]
+    # One word for both times, the second only where it is not the usual: a keeper of another version reads it.
+    times = f"{setting.first_pause:g}"
+    if setting.heartbeat != HEARTBEAT:
+        times += f",{setting.heartbeat:g}"
+    return [*begin, setting.source, setting.directory, state, times, *setting.manager]
 
 
 def parse(python: str, argv: list[str]) -> tuple[Setting, str]:
     """The inverse of `command`, from sys.argv of stage 2."""
-    _, source, directory, state, first_pause, *manager = argv
-    return Setting(python, source, directory, manager, float(first_pause)), state
+    _, source, directory, state, times, *manager = argv
+    return Setting(python, source, directory, manager, *map(float, times.split(","))), state
 
 
 def save(state: dict[str, Any]) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from maestro.keeper.say import how_it_ended
-from maestro.keeper.wire import EXIT_RESTART
+from maestro.keeper.wire import EXIT_RESTART, PINGS_SINCE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,6 +15,7 @@ _LONGEST_PAUSE = 25  # times the first: from 0.2 s to 5 s
 _HEALTHY = 10.0  # seconds of life after which the pauses begin anew
 _SHORT_LIVES = 5  # managers in a row that died young: a sixth would not end things in order either
 _LINK_GRACE = 30.0  # for a manager that has closed its link to end
+_ABORT_GRACE = 2.0  # for one that was told to say where it hangs
 
 
 class Respawn:
@@ -29,17 +30,30 @@ class Respawn:
         self.greeted = False  # it has said hello
         self.retiring = False
         self.short_lives = 0
+        self.version = 0  # of the link, as its hello named it
         self.kill_at: float | None = None
+        self.why_killed = ""
 
     def began(self, pid: int, now: float) -> None:
         self.pid, self.started, self.due = pid, now, None
-        self.greeted, self.kill_at = False, None
+        self.greeted, self.version, self.kill_at = False, 0, None
 
-    def said_hello(self) -> None:
-        self.greeted = True
+    def said_hello(self, version: int) -> None:
+        self.greeted, self.version = True, version
+
+    def answers_pings(self) -> bool:
+        return self.pid > 0 and self.greeted and self.version >= PINGS_SINCE and self.kill_at is None
+
+    def retire(self) -> None:
+        self.retiring = True
 
     def link_lost(self, now: float) -> None:
-        self.kill_at = now + _LINK_GRACE
+        if self.kill_at is None:
+            self.kill_at, self.why_killed = now + _LINK_GRACE, "closed its link and goes on"
+
+    def given_up(self, now: float, stopped: bool) -> None:
+        """It hangs. One that is stopped has nothing to say before it is killed."""
+        self.kill_at, self.why_killed = now + (0 if stopped else _ABORT_GRACE), "does not end by SIGABRT"
 
     def ended(self, status: int, now: float) -> str:
         """Take in that the manager ended; returns what the operator is told, if anything."""

@@ -9,6 +9,7 @@ import select
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import signal
+    from collections.abc import Callable
 else:
     import _signal as signal  # `signal` itself brings in enum: 0.7 MB for names in a fancier dress
 
@@ -22,6 +23,18 @@ def say(words: str) -> None:
             os.write(2, f"maestrod: {words}\n".encode(errors="replace")[:4096])
     except OSError:
         pass  # no one reads: there is nobody to tell
+
+
+def guarded(act: Callable[..., object], *arguments: object) -> None:
+    """A fault in one order costs that order: the keeper goes on, whatever happens."""
+    try:
+        act(*arguments)
+    except Exception as error:
+        frame = error.__traceback__
+        while frame is not None and frame.tb_next is not None:
+            frame = frame.tb_next
+        where = f" ({frame.tb_frame.f_code.co_filename}:{frame.tb_lineno})" if frame else ""
+        say(f"a fault of the keeper's own, please report: {error!r}{where}")
 
 
 def how_it_ended(status: int) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from maestro.keeper.proc import Proc, Process
     from maestro.keeper.table import Entry, Table
 
@@ -57,6 +59,15 @@ class Tree:
         for pid in [p for p, (_, whose) in self._remembered.items() if whose == agent]:
             del self._remembered[pid]
 
+    def state(self) -> dict[str, Any]:
+        """What cannot be found out again: whose the processes are that nothing else ties to their agent."""
+        return {"owner": self._owner, "remembered": self._remembered}
+
+    def remember(self, state: dict[str, Any]) -> None:
+        """Go on from a predecessor's state; from one of an older version there is none."""
+        self._owner.update(state.get("owner", {}))
+        self._remembered.update(state.get("remembered", {}))
+
     def members(self, entry: Entry) -> list[Process]:
         """The living processes of an agent, main process first."""
         found = {process.pid: process for process in self.descendants(entry) + self.orphans(entry)}
@@ -80,6 +91,8 @@ class Tree:
 
     def find(self, invocation: str) -> Process | None:
         """The oldest session leader that was started under `invocation`."""
+        if not invocation:
+            return None
         leaders = [
             process
             for process in self._proc.all()

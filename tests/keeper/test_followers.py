@@ -1,0 +1,83 @@
+"""A main process that is not the keeper's child: its pid may become another's, and is never trusted by itself."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+
+import pytest
+
+from maestro.keeper import agents, child
+from maestro.keeper.proc import Proc
+from maestro.keeper.record import Record
+from maestro.keeper.spare import Spare
+from maestro.keeper.table import Entry, Table
+from maestro.keeper.tree import Tree
+from maestro.keeper.watch import Watch
+from tests.keeper.rig import is_alive, until
+
+pytestmark = pytest.mark.system
+
+
+class Scene:
+    """This process as a keeper, with an agent whose main has handed over to its child; and somebody else's process."""
+
+    def __init__(self) -> None:
+        script = "sleep 1000 & echo $!; wait; sleep 1000"
+        self.first = subprocess.Popen(
+            ["sh", "-c", script], stdout=subprocess.PIPE, text=True, start_new_session=True
+        )
+        self.innocent = subprocess.Popen(["sleep", "1000"])
+        assert self.first.stdout is not None
+        self.main = int(self.first.stdout.readline())
+        table, proc = Table("k"), Proc()
+        self.told: list[tuple[object, ...]] = []
+        around = agents.Surroundings(
+            Watch(),
+            proc,
+            Record("/nowhere", table),
+            Tree(proc, table, os.getpid()),
+            child.Nest(Spare(), set()),
+            lambda *message: self.told.append(message),
+        )
+        self.agents = agents.Agents(table, around)
+        process = proc.look(self.first.pid)
+        assert process is not None
+        self.entry = Entry("a#1", self.first.pid, process.start, "")
+        table.add(self.entry)
+        self.agents.follow("a#1", self.main)
+
+    def close(self) -> None:
+        os.killpg(self.first.pid, signal.SIGKILL)
+        for one in (self.first, self.innocent):
+            one.kill()
+            one.wait()
+        assert self.first.stdout is not None
+        self.first.stdout.close()
+
+
+@pytest.fixture
+def scene() -> Iterator[Scene]:
+    one = Scene()
+    yield one
+    one.close()
+
+
+def test_a_followed_main_is_signalled_itself_whoever_has_its_number_by_now(scene: Scene) -> None:
+    assert scene.told[-1][:3] == ("spawned", "a#1", scene.main)
+    scene.entry.pid = scene.innocent.pid  # as if the number had been given to another
+    scene.agents.send("a#1", signal.SIGTERM, False)
+    until(lambda: not is_alive(scene.main), "the end of the main process")
+    assert is_alive(scene.innocent.pid)
+
+
+def test_a_followed_main_that_no_descriptor_was_left_for_is_known_by_its_start(scene: Scene) -> None:
+    scene.agents._followers.forget(scene.entry)  # as if it could not have been opened
+    scene.agents.send("a#1", signal.SIGSTOP, False)
+    until(lambda: (process := Proc().look(scene.main)) and process.state == "T", "the signal")
+    scene.entry.pid, scene.entry.start = scene.innocent.pid, scene.entry.start - 1
+    scene.agents.send("a#1", signal.SIGKILL, False)
+    assert is_alive(scene.main)
+    assert is_alive(scene.innocent.pid)
