@@ -19,9 +19,10 @@ def tree(pid: int) -> list[tuple[int, int, str]]:
 
 
 def keeper_of(pid: int) -> int:
-    """The maestrod whose manager this process is; 0: it is none."""
+    """The maestrod whose manager this process is; 0: it is none, or the last breath of one whose keeper was killed."""
     stat = _read(f"/proc/{pid}/stat").rpartition(b")")[2].split()
-    return int(stat[1]) if stat and _command(pid).startswith("maestrod: manager") else 0
+    keeper = int(stat[1]) if stat and _command(pid).startswith("maestrod: manager") else 0
+    return keeper if _command(keeper).startswith("maestrod: keeper") else 0
 
 
 def _command(pid: int) -> str:
