@@ -188,7 +188,7 @@ async def _begin(parts: Parts, where: Paths) -> Session:
     doors = Doors(table.held, link.hold)
     session.notify = notify = NotifySocket(
         doors.open("notify", where.notify, socket.SOCK_DGRAM),
-        _journal(table, link),
+        _journal(table.held, link),
         loop,
         Listener(
             whose=link.whose,
@@ -252,9 +252,9 @@ def _boot_id() -> str:
         return file.read().strip()
 
 
-def _journal(table: Table, link: KeeperLink) -> int:
+def _journal(held: Mapping[str, int], link: KeeperLink) -> int:
     """What agents have said and is not in the store yet, as the keeper holds it."""
-    fd = table.held.get("notify-journal", -1)
+    fd = held.get("notify-journal", -1)
     if fd < 0:
         fd = new_journal()
         link.hold("notify-journal", fd)

@@ -9,6 +9,7 @@ from maestro.control.desk import Desk, Office
 from maestro.control.roles import Caller, Role
 from maestro.control.service import Refused
 from maestro.engine.world import World
+from maestro.manager import tasks
 from maestro.manager.carrier import Carrier
 from maestro.manager.catalogue import Catalogue
 from maestro.manager.happened import Hub
@@ -30,7 +31,9 @@ class Behind:
         )
         self.store, keeper, logs = FakeStore(), FakeKeeper(), FakeLogs()
         catalogue = Catalogue(self.files, SETTINGS)
-        manager = Manager(World(catalogue.resolve), self.store, LoopClock(), lambda: 0.0, Hub(self.store))
+        self.manager = manager = Manager(
+            World(catalogue.resolve), self.store, LoopClock(), lambda: 0.0, Hub(self.store)
+        )
         carrier = Carrier(manager, keeper, logs, HOUSE, catalogue)
         manager.employ(carrier.carry, lambda unit: None)
         catalogue.load(manager.world, {})
@@ -67,9 +70,11 @@ def test_enabling_a_template_links_its_default_instance() -> None:
     async def go() -> None:
         install = "install: {wanted_by: [default.target], default_instance: main}\n"
         behind = Behind(w_=GOOD + install)
+        committing = tasks.spawn(behind.manager.run(), "committer")
         answers = [view async for view in behind.desk.enable(ROOT, p.Enable(units=("w@",)))]
         assert answers[-1].changes == ("linked w@main into default.target",)
         assert (await unit(behind, "w@main")).enabled
+        committing.cancel()
 
     play(go())
 

@@ -253,6 +253,8 @@ def test_a_reader_who_does_not_read_is_cut_off_and_nobody_waits_for_him(served: 
             _hello(served)
         assert select.select([slow.sock], [], [], 5)[0]
     served.hold(False)
+    while not served.service.closed:
+        _hello(served)
     assert served.service.closed == 1
 
 
