@@ -27,13 +27,14 @@ class Blocker(Struct, frozen=True):
 class Hold:
     """What holds the start of one unit back. Looks at one neighbour at a time, so that a thousand of them cost each its own change."""
 
-    __slots__ = ("_after", "_apart", "_known", "_lives", "_required", "_waiting", "hopeless")
+    __slots__ = ("_after", "_apart", "_bound", "_known", "_lives", "_required", "_waiting", "hopeless")
 
     def __init__(
         self, name: str, graph: Graph, lives: Mapping[str, Life], known: Mapping[str, object]
     ) -> None:
         self._lives, self._known = lives, known
         self._required = frozenset(graph.of(name, Atom.NEED))
+        self._bound = frozenset(graph.of(name, Atom.BOUND))
         self._after = dict.fromkeys((*graph.predecessors.get(name, ()), *graph.of(name, Atom.BOUND)))
         self._apart = dict.fromkeys(graph.of(name, Atom.APART), "must not run beside it")
         self._apart |= {other: f"holds {what}" for other, what in graph.rivals(name).items()}
@@ -58,6 +59,8 @@ class Hold:
         life = self._lives.get(other, NEVER_SEEN)
         if other in self._apart and life.state in ALIVE:
             return Blocker(other, self._apart[other])
+        if other in self._bound and life.state is State.DEAD:  # having ended well is not enough
+            return Blocker(other, "is not running", hopeless=True)
         if other in self._after:
             return _before(other, life, other in self._required) if other in self._known else None
         # A stop goes before a start, whichever way the order runs.
