@@ -185,6 +185,7 @@ def test_a_start_stops_what_conflicts_and_waits_for_its_end(says: str) -> None:
     assert "a" in theatre.life("b").cause
     theatre.run(until=20)
     assert (theatre.life("a").state, theatre.times("b", State.RUNNING)) == (State.DEAD, [8])
+    assert theatre.life("a").cause == f"stopped, for {says} conflicts {other}"
     theatre.ask("start", "a")
     theatre.run(until=40)
     assert (theatre.life("b").state, theatre.life("a").state) == (State.DEAD, State.RUNNING)

@@ -25,6 +25,11 @@ def _tell(scene: Scene, kind: str, text: str, life: Life) -> Happening:
     return Happening(unit=scene.name, kind=kind, words=text, agent=life.agent)
 
 
+def _because(scene: Scene, asked: str, pulled: str = "") -> str:
+    """Why its goal is what it is: it was asked for, or another unit's was."""
+    return f"{pulled}{scene.life.pulled}" if scene.life.pulled else asked
+
+
 def stay(scene: Scene) -> Outcome:
     return Outcome(life=scene.life)
 
@@ -44,7 +49,7 @@ def begin_afresh(scene: Scene) -> Outcome:
         halted=False,
         blocked_by=(),
         hopeless=False,
-        cause=scene.words or "start asked",
+        cause=scene.words or _because(scene, "start asked"),
     )
     return Outcome(life=life)
 
@@ -181,7 +186,7 @@ def send_reload(scene: Scene) -> Outcome:
 
 def terminate(scene: Scene) -> Outcome:
     life = replace(scene.life, halted=True, aborting=False)
-    return _stop_step(scene, life, 0, "stopping", scene.words or "stop asked")
+    return _stop_step(scene, life, 0, "stopping", scene.words or _because(scene, "stop asked"))
 
 
 def own_the_stop(scene: Scene) -> Outcome:
@@ -312,14 +317,19 @@ def _how(scene: Scene) -> str:
 
 
 def turn_round(scene: Scene) -> Outcome:
-    outcome = _over(scene, scene.life, "stopped", "stopped on request, to be started again")
+    outcome = _over(
+        scene,
+        scene.life,
+        "stopped",
+        _because(scene, "stopped on request", "stopped, for ") + ", to be started again",
+    )
     fresh = begin_afresh(Scene(scene.unit, outcome.life, scene.now, scene.chance, "restart asked"))
     return replace(outcome, life=fresh.life)
 
 
 def rest(scene: Scene) -> Outcome:
     killed = scene.life.ended is not None and scene.life.ended.signal == 9
-    text = "stopped on request" + (", had to be killed" if killed else "")
+    text = _because(scene, "stopped on request", "stopped, for ") + (", had to be killed" if killed else "")
     return _for_good(scene, _over(scene, replace(scene.life, blocked_by=(), hopeless=False), "stopped", text))
 
 

@@ -69,7 +69,7 @@ def followed(world: World, name: str, before: Life, news: tuple[Happening, ...])
     life, unit = world.life(name), world.units[name].unit
     if before.state in _UP and life.state in _BY_ITSELF and not (life.halted or before.must_come_down):
         for other in list(world.graph.of(name, Atom.TAKE_DOWN)):
-            verbs.lower(world, other)
+            verbs.take_down(world, other, world.graph.tell(name, Atom.TAKE_DOWN, other))
     for happening in news:
         for option in TRIGGERS.get(happening.kind, ()):
             world.trigger(name, tuple(map(str, getattr(unit, option))))

@@ -32,6 +32,7 @@ def take(world: World, asked: Asked) -> None:
         world.note(name, "left-out", f"not started: {why.words}")
     for job in jobs:
         _open(world, job, asked.request)
+        _note_why(world, job.unit, job.why)
         if asked.mode == Mode.IGNORE_DEPENDENCIES:
             world.change(job.unit, unordered=True)
     for job in jobs:
@@ -163,6 +164,18 @@ def _raise(world: World, name: str, by_hand: bool) -> None:
         world.apply(name, Input.START_ASKED)
 
 
+def _note_why(world: World, name: str, why: str) -> None:
+    if world.life(name).pulled != why:
+        world.change(name, pulled=why)
+
+
+def take_down(world: World, name: str, why: str) -> None:
+    """Stop a unit because of what became of another."""
+    if name in world.units and world.life(name).goal is Goal.UP:
+        _note_why(world, name, why)
+        world.set_goal(name, Goal.DOWN)
+
+
 def raise_required(world: World, name: str) -> None:
     """An automatic restart starts what the unit requires too, where that has ended by itself: as in systemd."""
     for required in list(world.graph.of(name, Atom.START)):
@@ -178,10 +191,11 @@ def start_for(world: World, name: str, by: str) -> None:
         world.note(name, "not-started", f"wanted by {by}: {why.refusal.words}")
         return
     for job in made.jobs:
+        _note_why(world, job.unit, job.why or f"{by} has ended")
         _GOALS[job.kind](world, job.unit, False)
 
 
-def lower(world: World, name: str, _by_hand: bool = True) -> None:
+def _lower(world: World, name: str, _by_hand: bool = True) -> None:
     if name in world.units and world.life(name).goal is Goal.UP:
         world.set_goal(name, Goal.DOWN)
 
@@ -210,7 +224,7 @@ def _reload_or_start(world: World, name: str, by_hand: bool) -> None:
 
 _GOALS: dict[Kind, Callable[[World, str, bool], None]] = {
     Kind.START: _raise,
-    Kind.STOP: lower,
+    Kind.STOP: _lower,
     Kind.RESTART: _bounce,
     Kind.RELOAD: _send_reload,
     Kind.RELOAD_OR_START: _reload_or_start,
