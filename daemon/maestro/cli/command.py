@@ -93,6 +93,8 @@ NAMES = (
     "enable",
     "disable",
     "status",
+    "is-active",
+    "is-failed",
     "list",
     "show",
     "cat",

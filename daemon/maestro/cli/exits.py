@@ -20,11 +20,11 @@ EXITS: tuple[tuple[int, str, tuple[str, ...]], ...] = (
     (OK, "All is well.", ()),
     (
         FAILED,
-        "A unit did not get where it should, or a file has problems.",
+        "A unit did not get where it should, or a file has problems; is-failed: no unit that was named has failed.",
         ("internal", "bad-frame", "audit-broken"),
     ),
     (USAGE, "The command line makes no sense.", ("bad-request",)),
-    (NOT_ACTIVE, "status: a unit that was named is not active.", ()),
+    (NOT_ACTIVE, "status: a unit that was named is not active; is-active: none of them is.", ()),
     (NO_SUCH_UNIT, "No unit of that name.", ("no-such-unit",)),
     (NOT_ALLOWED, "You are not allowed to.", ("not-allowed", "may-not-open")),
     (REFUSED, "The daemon refused, and said why.", ()),
