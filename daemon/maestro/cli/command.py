@@ -98,6 +98,8 @@ NAMES = (
     "list",
     "show",
     "cat",
+    "list-dependencies",
+    "graph",
     "logs",
     "events",
     "audit",

@@ -19,6 +19,7 @@ from maestro.control import protocol as p
 from maestro.control.finder import Finder
 from maestro.control.roles import Caller, Role
 from maestro.control.service import refused
+from maestro.control.survey import Survey
 from maestro.engine.events import Asked, Happening, Send
 from maestro.engine.jobs import Job, JobState
 from maestro.engine.state import Life, State
@@ -53,7 +54,7 @@ class Office(Struct, frozen=True, kw_only=True):
     notices: Callable[[], list[str]]
 
 
-class Desk:
+class Desk(Survey):
     """One method per request; see `control.service.Service`."""
 
     def __init__(self, office: Office) -> None:

@@ -23,6 +23,7 @@ from maestro.control.protocol import (
     Events,
     Hello,
     Kill,
+    Links,
     Logs,
     Reload,
     Request,
@@ -30,8 +31,10 @@ from maestro.control.protocol import (
     Show,
     Shutdown,
     Start,
+    Starts,
     Status,
     Stop,
+    Why,
 )
 from maestro.control.roles import Accounts, Caller, Role, how_to_get, who, who_may
 from maestro.control.service import refused
@@ -72,6 +75,9 @@ ROUTES: tuple[Route, ...] = (
     Route(Logs, Role.AGENT, "logs", Shape.STREAM),
     Route(Events, Role.READ, "events", Shape.STREAM),
     Route(Audit, Role.READ, "audit", Shape.ITEMS),
+    Route(Links, Role.READ, "links", Shape.ONE),
+    Route(Starts, Role.READ, "starts", Shape.ONE),
+    Route(Why, Role.READ, "why", Shape.ONE),
     Route(DaemonReload, Role.ADMIN, "daemon_reload", Shape.ONE),
     Route(DaemonReexec, Role.ADMIN, "daemon_reexec", Shape.ONE),
     Route(Shutdown, Role.ADMIN, "shutdown", Shape.ONE),

@@ -25,15 +25,21 @@ from maestro.control.protocol import (
     HelloView,
     Kill,
     LineView,
+    Links,
+    LinksView,
     Logs,
     ReloadView,
     Show,
     ShowView,
     Shutdown,
+    Starts,
+    StartsView,
     Status,
     StatusView,
     Verb,
     VerbView,
+    Why,
+    WhyView,
 )
 from maestro.control.roles import Caller
 
@@ -95,6 +101,12 @@ class Service(Protocol):
         ...
 
     async def audit(self, caller: Caller, request: Audit) -> tuple[AuditView, ...]: ...
+
+    async def links(self, caller: Caller, request: Links) -> LinksView: ...
+
+    async def starts(self, caller: Caller, request: Starts) -> StartsView: ...
+
+    async def why(self, caller: Caller, request: Why) -> WhyView: ...
 
     async def daemon_reload(self, caller: Caller, request: DaemonReload) -> ReloadView: ...
 
