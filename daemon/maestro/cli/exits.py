@@ -21,7 +21,7 @@ EXITS: tuple[tuple[int, str, tuple[str, ...]], ...] = (
     (
         FAILED,
         "A unit did not get where it should, or a file has problems; is-failed: no unit that was named has failed.",
-        ("internal", "bad-frame", "audit-broken"),
+        ("internal", "bad-frame", "audit-broken", "not-started"),
     ),
     (USAGE, "The command line makes no sense.", ("bad-request",)),
     (NOT_ACTIVE, "status: a unit that was named is not active; is-active: none of them is.", ()),
