@@ -93,6 +93,7 @@ NAMES = (
     "enable",
     "disable",
     "status",
+    "why",
     "is-active",
     "is-failed",
     "list",

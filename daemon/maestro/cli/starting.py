@@ -100,7 +100,7 @@ class Window:
         self.starts.sort(key=lambda s: (s["asked"], _or(s["began"]), _or(settled(s)), s["name"]))
         known = [settled(start) for start in self.starts]
         now = view["now"] - first["asked"]
-        self.length = max([now if when is None else min(when, now) for when in known] or [0.0])
+        self.length: float = max([now if when is None else min(when, now) for when in known] or [0.0])
         self.lasts = now  # how much of it has passed
 
 
