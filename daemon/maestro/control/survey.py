@@ -12,7 +12,7 @@ from maestro.control.protocol import UnitView
 from maestro.control.roles import Caller
 from maestro.engine.graph import Edge, Link
 from maestro.engine.relations import Atom
-from maestro.engine.state import Goal, Life, State
+from maestro.engine.state import Coarse, Goal, Life, State
 from maestro.engine.verbs import VERBS
 from maestro.engine.world import World
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _REMEMBERED = 500  # entries of the audit log that are looked through for who asked last
 _PULLS = (Atom.START, Atom.TRY_START, Atom.UPHOLD)  # what makes one unit want another up
 _ASKED = {*VERBS, "kill"}  # requests after which a unit may be in another state
-_OPEN = frozenset({State.WAITING, State.SPAWNING, State.STARTING, State.RUNNING})
+_DOWN = frozenset({Coarse.INACTIVE, Coarse.FAILED, Coarse.DEACTIVATING})
 
 
 class Survey:
@@ -95,9 +95,6 @@ class Survey:
         if life.completed and ready is None and life.ended is not None:
             ready = life.ended.at
         began = life.began if life.agent else ready  # what has no process is there at once
-        ended = None
-        if life.state not in _OPEN:
-            ended = life.ended.at if life.ended is not None and life.ended.at else life.since
         return looks.StartView(
             name=name,
             kind=unit.kind if unit is not None else "agent",
@@ -106,7 +103,7 @@ class Survey:
             # While it waits to be started again, these are still the times of the start before.
             began=_since(asked, began),
             ready=_since(asked, ready),
-            ended=_since(asked, ended),
+            ended=_since(asked, _ended(life)),
             after=tuple(dict.fromkeys((*graph.predecessors.get(name, ()), *graph.of(name, Atom.BOUND)))),
         )
 
@@ -163,6 +160,14 @@ class Survey:
 
 def _since(asked: float, then: float | None) -> float | None:
     return then if then is not None and then >= asked else None
+
+
+def _ended(life: Life) -> float | None:
+    if life.coarse is Coarse.ACTIVE:
+        return None
+    if life.ended is not None:
+        return life.ended.at
+    return life.since if life.coarse in _DOWN or life.state is State.BACKOFF else None
 
 
 def _once(links: Iterable[Link]) -> Iterable[looks.LinkView]:

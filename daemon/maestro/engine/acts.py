@@ -36,7 +36,6 @@ def begin_afresh(scene: Scene) -> Outcome:
     """A start by hand, or after a cool-down: what went wrong before no longer counts."""
     life = replace(
         scene.life,
-        asked=scene.life.asked if scene.life.state is State.WAITING else scene.now,
         tries=0,
         starts=(),
         restarts=0,
@@ -53,14 +52,17 @@ def begin_afresh(scene: Scene) -> Outcome:
 def be_upheld(scene: Scene) -> Outcome:
     """Another unit wants it up, always: as an automatic restart, so that the pause grows."""
     tries = scene.life.tries + 1
-    return Outcome(life=replace(scene.life, asked=scene.now, goal=Goal.UP, tries=tries, cause="upheld"))
+    return Outcome(life=replace(scene.life, goal=Goal.UP, tries=tries, cause="upheld"))
 
 
 def restart_now(scene: Scene) -> Outcome:
     life = scene.life
     starts = policy.remember_start(scene.agent.restart, life.starts, scene.now)
-    life = replace(life, asked=scene.now, starts=starts, restarts=life.restarts + 1)
-    return Outcome(life=replace(life, blocked_by=(), hopeless=False, cause="restarting"))
+    return Outcome(
+        life=replace(
+            life, starts=starts, restarts=life.restarts + 1, blocked_by=(), hopeless=False, cause="restarting"
+        )
+    )
 
 
 def arrive(scene: Scene) -> Outcome:
