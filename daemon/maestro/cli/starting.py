@@ -58,9 +58,11 @@ class Chain:
 
     def __init__(self, root: str, starts: dict[str, View], now: float) -> None:
         self.links = [starts[root]]
+        self._seen = {root}
         self.lost: dict[str, None] = {}  # started again since, so that nobody knows how long they held it up
         while (following := self._next(starts, now)) is not None:
             self.links.append(following)
+            self._seen.add(following["name"])
 
     def _next(self, starts: dict[str, View], now: float) -> View | None:
         here = self.links[-1]
@@ -68,7 +70,7 @@ class Chain:
         latest, when, lost = None, here["asked"] + _SAME, dict[str, None]()
         for name in here["after"]:
             other = starts.get(name)
-            if other is None or other in self.links:
+            if other is None or name in self._seen:
                 continue
             if other["asked"] > began:
                 lost[name] = None

@@ -31,23 +31,26 @@ def _chain(root: str, reasons: dict[str, View], now: float, told: set[str], pain
     while todo:
         name, depth = todo.pop()
         reason = reasons[name]
-        yield _STANDS * depth + _headline(reason, now, paint)
         if name in told:
-            if reason["waits_for"]:
-                yield _STANDS * (depth + 1) + "what it waits for is told above"
+            yield f"{_STANDS * depth}{_name(reason, paint)} (told above)"
             continue
         told.add(name)
+        yield _STANDS * depth + _headline(reason, now, paint)
         for sentence in sentences(reason, now):
             yield _STANDS * (depth + 1) + sentence
         todo += [(other, depth + 1) for other in reversed(reason["waits_for"])]
 
 
 def _headline(reason: View, now: float, paint: Paint) -> str:
-    sign, color = look(reason)
     since = ago(reason["since"], now)
     for_how_long = f" since {since.removesuffix(' ago')}" if since and since != "now" else ""
     cause = f": {clean(reason['cause'])}" if reason["cause"] else ""
-    return f"{paint(color, sign)} {paint('bold', reason['name'])} is {state(reason)}{for_how_long}{cause}"
+    return f"{_name(reason, paint)} is {state(reason)}{for_how_long}{cause}"
+
+
+def _name(reason: View, paint: Paint) -> str:
+    sign, color = look(reason)
+    return f"{paint(color, sign)} {paint('bold', reason['name'])}"
 
 
 def sentences(reason: View, now: float) -> Iterator[str]:
