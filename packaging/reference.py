@@ -1,4 +1,4 @@
-"""What is generated from the code: manual pages, JSON schemas, the state diagram, the protocol. Run by bin/reference."""
+"""What is generated from the code: manual pages, completion, JSON schemas, the state diagram, the protocol. Run by bin/reference."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from importlib import import_module
 from pathlib import Path
 
+import completion
 from msgspec import Struct
 
 from maestro.cli import command, exits
@@ -178,6 +179,7 @@ def _record(record: type[Struct]) -> Iterator[str]:
 FILES: dict[str, Callable[[], str]] = {
     "packaging/man/maestro.unit.5": lambda: reference.manual(plugin_sections()),
     "packaging/man/maestroctl.1": maestroctl,
+    "packaging/completion/maestroctl.bash": completion.bash,
     "packaging/schema/agent.schema.json": lambda: schema("agent"),
     "packaging/schema/target.schema.json": lambda: schema("target"),
     "docs/states.md": states,

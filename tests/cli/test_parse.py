@@ -21,6 +21,8 @@ PLAIN = [
     ["enable", "--now", "a"],
     ["list"],
     ["list", "a*"],
+    ["is-active", "-q", "a", "b"],
+    ["is-failed", "a*", "-o", "json"],
     ["logs", "-f", "-n", "all", "--since", "2 h ago", "a"],
     ["logs", "--no-timestamps", "--grep", "-x", "a"],
     ["events", "--cursor", "7"],
@@ -121,7 +123,7 @@ def test_help_lists_commands_and_exit_codes(capsys: pytest.CaptureFixture[str]) 
     assert [
         line.split()[0] for line in out.splitlines() if line[2:3].isalpha() and line.split()[0] in NAMES
     ] == list(NAMES)
-    assert "  3  status: a unit that was named is not active.\n" in out
+    assert "  3  status: a unit that was named is not active; is-active: none of them is.\n" in out
 
 
 @pytest.mark.parametrize("name", NAMES)

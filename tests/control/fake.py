@@ -36,6 +36,9 @@ class FakeService:
         self.text = "x"
         self.notices: tuple[str, ...] = ()
         self.audited = "start researcher"
+        self.linked = p.LinksView(named=(), units=(), links=(), order=())
+        self.started = p.StartsView(named=(), starts=(), now=0.0)
+        self.reasons = p.WhyView(named=(), reasons=(), now=NOW)
 
     def _note(self, caller: Caller, request: p.Request) -> None:
         self.asked.append((caller, request))
@@ -137,6 +140,18 @@ class FakeService:
             seq=1, time=NOW, uid=0, pid=7, who="root", action=self.audited, result="done", hash="ab12"
         )
         return (entry,)
+
+    async def links(self, caller: Caller, request: p.Links) -> p.LinksView:
+        self._note(caller, request)
+        return self.linked
+
+    async def starts(self, caller: Caller, request: p.Starts) -> p.StartsView:
+        self._note(caller, request)
+        return self.started
+
+    async def why(self, caller: Caller, request: p.Why) -> p.WhyView:
+        self._note(caller, request)
+        return self.reasons
 
     async def daemon_reload(self, caller: Caller, request: p.DaemonReload) -> p.ReloadView:
         self._note(caller, request)

@@ -234,3 +234,29 @@ def test_what_even_kill_does_not_end_is_said_and_never_started_beside() -> None:
     assert theatre.life("web").state is State.STOPPING
     assert "still there" in theatre.life("web").cause
     assert theatre.life("web").spawns == 1
+
+
+# ------------------------------------------------------------------------------------------- since when
+
+
+def test_a_life_knows_when_its_start_was_asked_for_and_when_it_was_ordered() -> None:
+    db = unit("db", type="notify")
+    web = unit("web", requires=("db",), after=("db",))
+    theatre = Theatre([db, web], lambda name, _: Play(ready=4.0) if name == "db" else FOREVER)
+    theatre.run(until=10)
+    theatre.ask("start", "web")
+    theatre.run(until=12)
+    theatre.ask("start", "web")  # somebody is impatient: it has been asked for all the same
+    theatre.run(until=20)
+    assert (theatre.life("web").asked, theatre.life("web").began) == (10, 14)
+    assert (theatre.life("db").asked, theatre.life("db").began, theatre.life("db").ready_at) == (10, 10, 14)
+
+
+def test_a_restart_counts_from_the_end_of_its_pause() -> None:
+    theatre = Theatre([unit(restart=UNLIMITED)], lambda _, number: crash(3.0) if number == 1 else FOREVER)
+    theatre.ask("start", "web")
+    theatre.run(until=30)
+    assert (theatre.life("web").asked, theatre.life("web").began) == (4, 4)
+    theatre.ask("restart", "web")
+    theatre.run(until=40)
+    assert theatre.life("web").asked == 30

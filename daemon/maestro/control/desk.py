@@ -16,13 +16,12 @@ from maestro.control import protocol as p
 from maestro.control.clerk import Clerk, who
 from maestro.control.roles import Caller, Role
 from maestro.control.service import refused
+from maestro.control.survey import Survey
 from maestro.engine.state import Life, State
 from maestro.model.unit import Unit
 
-PROGRESS = 1.0  # seconds between two words on what a verb waits for
 
-
-class Desk(Clerk):
+class Desk(Clerk, Survey):
     """Implements `service.Service`."""
 
     # ------------------------------------------------------------------------------ who

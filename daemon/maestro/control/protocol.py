@@ -29,21 +29,27 @@ from msgspec import Meta, Struct
 
 from maestro.control.bounds import MAX_REPLY as MAX_REPLY
 from maestro.control.bounds import MAX_REQUEST as MAX_REQUEST
-from maestro.control.bounds import MAX_UNITS
 from maestro.control.bounds import VERSION as VERSION
+from maestro.control.looks import Links as Links
+from maestro.control.looks import LinksView as LinksView
+from maestro.control.looks import LinkView as LinkView
+from maestro.control.looks import NodeView as NodeView
+from maestro.control.looks import OrderView as OrderView
+from maestro.control.looks import ReasonView as ReasonView
+from maestro.control.looks import Starts as Starts
+from maestro.control.looks import StartsView as StartsView
+from maestro.control.looks import StartView as StartView
+from maestro.control.looks import Why as Why
+from maestro.control.looks import WhyView as WhyView
+from maestro.control.request import ErrorView as ErrorView
+from maestro.control.request import Name, Names, OneOrMore
+from maestro.control.request import Request as Request
 
-Name = Annotated[str, Meta(min_length=1, max_length=255)]  # of a unit, or a glob
-Names = Annotated[tuple[Name, ...], Meta(max_length=MAX_UNITS)]
-OneOrMore = Annotated[tuple[Name, ...], Meta(min_length=1, max_length=MAX_UNITS)]
 Count = Annotated[int, Meta(ge=0, le=1_000_000)]
 Few = Annotated[int, Meta(ge=0, le=1000)]  # lines of log in one answer
 Place = Annotated[int, Meta(ge=0, le=(1 << 63) - 1)]  # a cursor; sqlite and files know no greater number
 
 # ------------------------------------------------------------------------------------------- requests
-
-
-class Request(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One thing asked. `do` is the tag; each subclass is one route."""
 
 
 class Hello(Request, frozen=True, tag_field="do", tag="hello"):
@@ -140,7 +146,7 @@ class Logs(Request, frozen=True, tag_field="do", tag="logs"):
     lines: Count | None = 10  # the last n of each; None: all
     since: float | None = None  # seconds since 1970
     until: float | None = None
-    cursors: dict[Name, Place] = {}  # unit -> offset to go on from
+    cursors: dict[Name, Place] = {}  # noqa: RUF012  # unit -> offset to go on from; msgspec copies it
     follow: bool = False
 
     def __post_init__(self) -> None:
@@ -195,18 +201,15 @@ AnyRequest = (
     | Logs
     | Events
     | Audit
+    | Links
+    | Starts
+    | Why
     | DaemonReload
     | DaemonReexec
     | Shutdown
 )
 
 # ------------------------------------------------------------------------------------------- answers
-
-
-class ErrorView(Struct, frozen=True, kw_only=True):
-    code: str  # "no-such-unit", "not-allowed", "bad-request", "cycle", …: a key of cli.exits.EXITS, or new
-    message: str
-    hint: str = ""
 
 
 class HelloView(Struct, frozen=True, kw_only=True):

@@ -26,6 +26,7 @@ from maestro.control.protocol import (
     Isolate,
     Jobs,
     Kill,
+    Links,
     Logs,
     Reload,
     ReloadOrRestart,
@@ -35,9 +36,11 @@ from maestro.control.protocol import (
     Show,
     Shutdown,
     Start,
+    Starts,
     Status,
     Stop,
     TryRestart,
+    Why,
 )
 from maestro.control.roles import Accounts, Caller, Role, how_to_get, who, who_may
 from maestro.control.service import refused
@@ -84,6 +87,9 @@ ROUTES: tuple[Route, ...] = (
     Route(Logs, Role.AGENT, "logs", Shape.STREAM),
     Route(Events, Role.READ, "events", Shape.STREAM),
     Route(Audit, Role.READ, "audit", Shape.ITEMS),
+    Route(Links, Role.READ, "links", Shape.ONE),
+    Route(Starts, Role.READ, "starts", Shape.ONE),
+    Route(Why, Role.READ, "why", Shape.ONE),
     Route(DaemonReload, Role.ADMIN, "daemon_reload", Shape.ONE),
     Route(DaemonReexec, Role.ADMIN, "daemon_reexec", Shape.ONE),
     Route(Shutdown, Role.ADMIN, "shutdown", Shape.ONE),

@@ -28,16 +28,22 @@ from maestro.control.protocol import (
     JobView,
     Kill,
     LineView,
+    Links,
+    LinksView,
     Logs,
     ReloadView,
     ResetFailed,
     Show,
     ShowView,
     Shutdown,
+    Starts,
+    StartsView,
     Status,
     StatusView,
     Verb,
     VerbView,
+    Why,
+    WhyView,
 )
 from maestro.control.roles import Caller
 
@@ -103,6 +109,12 @@ class Service(Protocol):
         ...
 
     async def audit(self, caller: Caller, request: Audit) -> tuple[AuditView, ...]: ...
+
+    async def links(self, caller: Caller, request: Links) -> LinksView: ...
+
+    async def starts(self, caller: Caller, request: Starts) -> StartsView: ...
+
+    async def why(self, caller: Caller, request: Why) -> WhyView: ...
 
     async def daemon_reload(self, caller: Caller, request: DaemonReload) -> ReloadView: ...
 

@@ -103,6 +103,10 @@ class Graph:
         named = link.other if link.by == link.subject else link.subject
         return f"{link.by} {link.option.replace('_', ' ')} {named}"
 
+    def links_by(self, name: str) -> tuple[Link, ...]:
+        """What this unit says of others."""
+        return self._links.get(name, ())
+
     def rivals(self, name: str) -> dict[str, str]:
         """The units that want a thing which only one may hold and this one wants, and which thing."""
         things = self._exclusive.get(name, ())

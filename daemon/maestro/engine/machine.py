@@ -165,8 +165,9 @@ def step(scene: Scene, moment: Input) -> Outcome:
 
 def _enter(scene: Scene, outcome: Outcome, to: State) -> Outcome:
     life = outcome.life
-    since = scene.now if to is not scene.life.state else life.since
-    return replace(outcome, life=replace(life, state=to, since=since, timers=_kept(life, to)))
+    if to is not scene.life.state:
+        life = replace(life, since=scene.now, asked=scene.now if to is State.WAITING else life.asked)
+    return replace(outcome, life=replace(life, state=to, timers=_kept(life, to)))
 
 
 # Timers that make sense in a state; the others are unwound by entering it.

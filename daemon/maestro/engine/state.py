@@ -88,6 +88,7 @@ class Life(Struct, frozen=True, kw_only=True):
     pid: int = 0
     start: int = 0  # start time of pid in clock ticks: together they name a process
     spawns: int = 0  # agent ids given so far
+    asked: float | None = None  # when the current or last start was asked for, or was due after a pause
     began: float = 0.0  # when the current or last agent was ordered
     awaits: tuple[str, ...] = ()  # what readiness still waits for: "notify", "probe", "end"
     ready_at: float | None = None

@@ -48,7 +48,8 @@ class FakeStore:
         return [row for row in self.rows if row.seq > after][:limit]
 
     async def audit(self, limit: int) -> Sequence[Row]:
-        return []
+        entries = [entry for batch in self.batches for entry in batch.audit]
+        return [Row(seq=seq, time=time, body=body) for seq, (time, body) in enumerate(entries, 1)][-limit:]
 
     async def check_audit(self) -> int | None:
         return self.broken

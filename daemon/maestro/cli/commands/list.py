@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from maestro.cli import exits
-from maestro.cli.command import Argument, Command
+from maestro.cli.command import Argument, Command, Option
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,12 +18,22 @@ def _run(context: Context, given: dict[str, Any]) -> int:
     if context.json:
         context.say_json(view)
         return exits.worst([exits.of_error(one["code"]) for one in view["errors"].values()])
-    from maestro.cli.render.lists import table
+    if given["plain"]:
+        for unit in view["units"]:
+            context.say(unit["name"])
+    else:
+        from maestro.cli.render.lists import table
 
-    context.say(table(view, context.width, context.paint))
+        context.say(table(view, context.width, context.paint))
     for one in view["errors"].values():
         context.complain_about(one)
     return exits.worst([exits.of_error(one["code"]) for one in view["errors"].values()])
 
 
-COMMAND = Command("list", "List units, one on a line.", _run, argument=Argument("PATTERN", required=False))
+COMMAND = Command(
+    "list",
+    "List units, one on a line.",
+    _run,
+    argument=Argument("PATTERN", required=False),
+    options=(Option("--plain", help="Only names."),),
+)

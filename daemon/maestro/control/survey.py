@@ -1,0 +1,182 @@
+"""The part of the desk that only looks: how units hang together, how they started, why they are as they are."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from maestro.control import looks
+from maestro.control.finder import Finder, Found
+from maestro.control.protocol import UnitView
+from maestro.control.roles import Caller
+from maestro.engine.graph import Edge, Link
+from maestro.engine.relations import Atom
+from maestro.engine.state import Coarse, Goal, Life, State
+from maestro.engine.verbs import VERBS
+from maestro.engine.world import World
+
+if TYPE_CHECKING:
+    from maestro.control.clerk import Office
+
+_REMEMBERED = 500  # entries of the audit log that are looked through for who asked last
+_PULLS = (Atom.START, Atom.TRY_START, Atom.UPHOLD)  # what makes one unit want another up
+_ASKED = {*VERBS, "kill"}  # requests after which a unit may be in another state
+_DOWN = frozenset({Coarse.INACTIVE, Coarse.FAILED, Coarse.DEACTIVATING})
+
+
+class Survey:
+    """Methods of `control.service.Service`; the desk has the rest."""
+
+    _o: Office
+    _world: World
+    _find: Finder
+
+    def _unit(self, name: str, lines: int, detailed: bool) -> UnitView:
+        raise NotImplementedError
+
+    def _meant(self, patterns: tuple[str, ...]) -> Found:
+        """Where none is named, none is meant: those requests are about all units then."""
+        return self._find.match(patterns) if patterns else ([], {})
+
+    # ------------------------------------------------------------------------------ how they hang together
+
+    async def links(self, caller: Caller, request: looks.Links) -> looks.LinksView:
+        named, errors = self._meant(request.units)
+        links: dict[Link, None] = {}
+        known = sorted({*self._find.everything(), *named})
+        seen = set(known)
+        for name in known:  # it grows: an instance that others name exists as soon as somebody asks
+            self._world.know(name)
+            links |= dict.fromkeys(self._world.graph.links_by(name))
+            new = [other for other in self._others(name) if other not in seen]
+            seen.update(new)
+            known += new
+        edges = (edge for name in known for edge in self._world.graph.predecessors.get(name, {}).values())
+        return looks.LinksView(
+            named=tuple(named),
+            units=tuple(self._node(name) for name in sorted(seen)),
+            links=tuple(_once(links)),
+            order=tuple(map(_order, edges)),
+            errors=errors,
+        )
+
+    def _others(self, name: str) -> Iterable[str]:
+        graph = self._world.graph
+        for link in graph.links_by(name):
+            yield link.other if link.by == link.subject else link.subject
+        yield from graph.predecessors.get(name, ())
+        yield from graph.successors.get(name, ())
+
+    def _node(self, name: str) -> looks.NodeView:
+        life, loaded = self._world.life(name), self._o.catalogue.loaded(name)
+        load = "missing" if loaded is None else "bad" if loaded.problems else "loaded"
+        return looks.NodeView(name=name, load=load, state=life.coarse.value, fine=life.state.value)
+
+    # ------------------------------------------------------------------------------ how they started
+
+    async def starts(self, caller: Caller, request: looks.Starts) -> looks.StartsView:
+        named, errors = self._meant(request.units)
+        names = named if request.units else self._find.everything()
+        lives = [(name, self._world.life(name)) for name in names]
+        return looks.StartsView(
+            named=tuple(named),
+            starts=tuple(
+                self._start(name, life) for name, life in lives if life.agent or life.asked is not None
+            ),
+            now=self._o.manager.clock.now(),
+            errors=errors,
+        )
+
+    def _start(self, name: str, life: Life) -> looks.StartView:
+        unit, graph = self._world.units.get(name), self._world.graph
+        asked = life.began if life.asked is None else life.asked  # it was not noted at first
+        ready = life.ready_at
+        if life.completed and ready is None and life.ended is not None:
+            ready = life.ended.at
+        began = life.began if life.agent else ready  # what has no process is there at once
+        return looks.StartView(
+            name=name,
+            kind=unit.kind if unit is not None else "agent",
+            state=life.coarse.value,
+            asked=asked,
+            # While it waits to be started again, these are still the times of the start before.
+            began=_since(asked, began),
+            ready=_since(asked, ready),
+            ended=_since(asked, _ended(life)),
+            after=tuple(dict.fromkeys((*graph.predecessors.get(name, ()), *graph.of(name, Atom.BOUND)))),
+        )
+
+    # ------------------------------------------------------------------------------ why they are as they are
+
+    async def why(self, caller: Caller, request: looks.Why) -> looks.WhyView:
+        named, errors = self._meant(request.units)
+        known = list(named)
+        seen = set(known)
+        for name in known:  # it grows
+            new = [other for other in self._world.life(name).blocked_by if other not in seen]
+            seen.update(new)
+            known += new
+        asked = await self._who_asked(seen)
+        return looks.WhyView(
+            named=tuple(named),
+            reasons=tuple(self._reason(name, asked.get(name)) for name in known),
+            now=self._o.manager.clock.wall(),
+            errors=errors,
+        )
+
+    def _reason(self, name: str, asked: tuple[str, str, float] | None) -> looks.ReasonView:
+        view = self._unit(name, 0, False)
+        verb, who, when = asked or ("", "", 0.0)
+        pulled = dict.fromkeys(other for atom in _PULLS for other in self._world.graph.to(name, atom))
+        return looks.ReasonView(
+            name=name,
+            load=view.load,
+            state=view.state,
+            fine=view.fine,
+            goal=view.goal,
+            since=view.since,
+            cause=view.cause,
+            waits_for=view.blocked_by,
+            next=view.next,
+            next_in=view.next_in,
+            hint=view.hint,
+            pulled_by=tuple(other for other in pulled if self._world.life(other).goal is Goal.UP),
+            asked=verb,
+            asked_by=who,
+            asked_at=when,
+        )
+
+    async def _who_asked(self, names: set[str]) -> dict[str, tuple[str, str, float]]:
+        """The newest request for each of these units, as far back as is looked: what, by whom, when."""
+        found: dict[str, tuple[str, str, float]] = {}
+        for row in await self._o.store.audit(_REMEMBERED):  # oldest first
+            entry = json.loads(row.body)
+            verb, *others = str(entry["action"]).split()
+            if verb in _ASKED:
+                found |= {name: (verb, str(entry["who"]), row.time) for name in names.intersection(others)}
+        return found
+
+
+def _since(asked: float, then: float | None) -> float | None:
+    return then if then is not None and then >= asked else None
+
+
+def _ended(life: Life) -> float | None:
+    if life.coarse is Coarse.ACTIVE:
+        return None
+    if life.ended is not None:
+        return life.ended.at
+    return life.since if life.coarse in _DOWN or life.state is State.BACKOFF else None
+
+
+def _once(links: Iterable[Link]) -> Iterable[looks.LinkView]:
+    """An option is several links to the machine, and one to people."""
+    said = dict.fromkeys(
+        (link.by, link.option, link.other if link.by == link.subject else link.subject) for link in links
+    )
+    return (looks.LinkView(by=by, option=option, other=other) for by, option, other in said)
+
+
+def _order(edge: Edge) -> looks.OrderView:
+    return looks.OrderView(first=edge.first, second=edge.second, option=edge.option, where=edge.where)
