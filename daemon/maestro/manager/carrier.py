@@ -16,6 +16,7 @@ from maestro.engine.words import signal_name
 from maestro.manager import probes, recipe
 from maestro.manager.catalogue import Catalogue, Changes
 from maestro.manager.loop import Manager
+from maestro.manager.pid_file import seek
 from maestro.manager.recipe import CannotPrepare, House
 from maestro.model.status import signal_number
 from maestro.model.unit import Unit
@@ -38,6 +39,7 @@ class Carrier:
         self._probes: dict[str, Callable[[], object]] = {}  # agent -> how to stop asking
         self._commands: dict[str, asyncio.Future[bool]] = {}  # exec probes that run
         self._probe_number = 0
+        self._sought: set[str] = set()  # agents whose pid file is being looked at
         self._unclaimed: dict[int, list[dict[str, str]]] = {}  # notifications by the pid of their sender
         self._following: set[str] = set()  # agents that named another main process, until the keeper answers
         self._early: dict[str, Ended] = {}  # ends that came before that answer
@@ -69,6 +71,8 @@ class Carrier:
                 stop = self._probes.pop(deed.agent, None)
                 if stop is not None:
                     stop()
+            case events.FindMain():
+                self._find_main(deed)
 
     def _release(self, unit: str) -> None:
         """Give the stream's descriptors back, ours and the keeper's, unless it was started again meanwhile."""
@@ -80,8 +84,12 @@ class Carrier:
         definition = self._catalogue.definition(deed.unit)
         if definition is not None:
             self._manager.note_definition(deed.unit, definition)
+        unit = self._world.units[deed.unit]
         try:
-            prepared = recipe.make(self._world.units[deed.unit], deed.agent, self._house)
+            if deed.errand is not None:
+                prepared = recipe.make_errand(unit, deed.errand, self._house)
+            else:
+                prepared = recipe.make(unit, deed.agent, self._house)
         except CannotPrepare as why:
             self._manager.feed(events.CannotSpawn(deed.agent, str(why)))
             return
@@ -89,6 +97,31 @@ class Carrier:
             self._keeper.spawn(deed.agent, prepared)
         except ValueError as why:  # larger than a message to the keeper may be
             self._manager.feed(events.CannotSpawn(deed.agent, f"cannot be started: {why}"))
+
+    def _find_main(self, deed: events.FindMain) -> None:
+        """Follow the process that the pid file names, once it names one of the agent's own."""
+        section = self._world.units[deed.unit].agent
+        if section is None or section.pid_file is None or deed.agent in self._sought:
+            return
+
+        def take(pid: int) -> bool:
+            life = self._world.life(deed.unit)
+            wanted = life.agent == deed.agent and "pid" in life.awaits
+            if wanted and not self._follow(deed.agent, pid):
+                return False
+            self._sought.discard(deed.agent)
+            return True
+
+        self._sought.add(deed.agent)
+        seek(section.pid_file, take)
+
+    def _follow(self, agent: str, pid: int) -> bool:
+        """Make a process the main one of an agent, which may name one of its own only."""
+        if not pid or self._keeper.whose(pid) != agent:
+            return False
+        self._following.add(agent)
+        self._keeper.follow(agent, pid)
+        return True
 
     # ---------------------------------------------------------------------------------- probes
 
@@ -217,9 +250,7 @@ class Carrier:
             return
         fields = _checked(fields)
         main = int(fields.pop("MAINPID", "0"))
-        if main and self._keeper.whose(main) == agent:  # an agent may name a process of its own only
-            self._following.add(agent)
-            self._keeper.follow(agent, main)
+        self._follow(agent, main)
         self._manager.feed(events.Notified(agent, fields))
 
     def owes(self) -> bool:
@@ -270,12 +301,13 @@ class Carrier:
         for name, life in self._world.lives.items():
             if life.alive and life.state is not State.SPAWNING:
                 _log.warning("%s: %s", name, signal_name(signal.SIGKILL))
-                self._keeper.send(life.agent, signal.SIGKILL, tree=True)
+                for agent in (life.agent, *((life.errand.agent,) if life.errand else ())):
+                    self._keeper.send(agent, signal.SIGKILL, tree=True)
 
 
 def _checked(fields: dict[str, str]) -> dict[str, str]:
     """Only numbers where numbers belong: what an agent says is not to be trusted."""
-    numeric = ("MAINPID", "EXTEND_TIMEOUT_USEC", "WATCHDOG_USEC")
+    numeric = ("MAINPID", "EXTEND_TIMEOUT_USEC", "WATCHDOG_USEC", "MONOTONIC_USEC", "ERRNO")
     return {
         key: value
         for key, value in fields.items()
