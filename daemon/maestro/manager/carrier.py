@@ -25,6 +25,7 @@ from maestro.ports import SOMEBODYS, Keeper, LogLimits, Logs
 _log = logging.getLogger("maestro")
 _LOG_GRAIN = 20_000_000  # nanoseconds: times in the log's index are no finer
 _MOST_UNCLAIMED = 64  # senders whose notifications are kept until it is known whose they are
+_MOST_BATCHES = 16  # of notifications, before a timer rings: a flood must not hold it up for ever
 _PROBE = "probe:"  # agent ids of exec probes: the engine never hears of them
 
 
@@ -43,7 +44,10 @@ class Carrier:
         self._unclaimed: dict[int, list[dict[str, str]]] = {}  # notifications by the pid of their sender
         self._following: set[str] = set()  # agents that named another main process, until the keeper answers
         self._early: dict[str, Ended] = {}  # ends that came before that answer
-        self.listen: Callable[[], None] = lambda: None  # takes what waits at the notify socket
+        self.listen: Callable[[], bool] = lambda: (
+            False
+        )  # takes what waits at the notify socket; whether there may be more
+        manager.hear = self._hear
         self.on_told: Callable[[str], None] = lambda what: None
         self.on_lost: Callable[[], None] = lambda: None
 
@@ -197,6 +201,12 @@ class Carrier:
             self._command_ended(agent, good=False)
         else:
             self._manager.feed(events.CannotSpawn(agent, f"cannot {stage}: {os.strerror(errno).lower()}"))
+
+    def _hear(self) -> None:
+        """Take all that agents have said by now: before a time-out is held against one."""
+        for _ in range(_MOST_BATCHES):
+            if not self.listen():
+                return
 
     def ended(self, ended: Ended) -> None:
         if ended.agent.startswith(_PROBE):
