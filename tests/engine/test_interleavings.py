@@ -10,10 +10,11 @@ import os
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from maestro.engine.state import ALIVE, Goal, State
 from maestro.model.unit import ReadinessSection, RestartSection, StopSection, Unit
-from maestro.model.values import Pattern, Seconds, StartLimit, StopStep
+from maestro.model.values import Command, Pattern, Seconds, StartLimit, StopStep
 from maestro.testing.theatre import Play, Theatre, unit
 
 pytestmark = pytest.mark.timeout(1800)  # a long search, on a busy machine
@@ -50,6 +51,39 @@ UNITS: tuple[Unit, ...] = (
         start_timeout=Seconds(10),
     ),
     unit("job", type="oneshot", restart=QUICK, stop=STOP, after=("db",)),
+    unit(
+        "full",
+        type="notify-reload",
+        restart=QUICK,
+        stop=STOP,
+        start_timeout=Seconds(10),
+        before=("web",),
+        exec_start_pre=(Command("/bin/pre"), Command("-/bin/pre")),
+        exec_start_post=(Command("/bin/post"),),
+        exec_stop=(Command("/bin/stop"), Command("/bin/stop")),
+        exec_stop_post=(Command("/bin/after"),),
+        runtime_max=Seconds(40),
+    ),
+    unit(
+        "once",
+        type="oneshot",
+        restart=ENDS,
+        stop=STOP,
+        remain_after_exit=True,
+        exec_start_post=(Command("/bin/post"),),
+        exec_stop=(Command("/bin/stop"),),
+        exec_reload=(Command("/bin/reload"),),
+    ),
+    unit(
+        "fork",
+        type="forking",
+        pid_file="/run/fork.pid",
+        restart=QUICK,
+        stop=STOP,
+        start_timeout=Seconds(10),
+        exec_reload=(Command("/bin/reload"),),
+        exec_stop_post=(Command("/bin/after"),),
+    ),
     unit("all.target", wants=("web", "job"), requires=("log",)),
 )
 NAMES = [one.name for one in UNITS]
@@ -66,22 +100,41 @@ plays = st.builds(
     lingers=st.sampled_from([0.0, 0.5]),
     cannot=st.sampled_from(["", "", "", "", "cannot fork: resource temporarily unavailable"]),
 )
+plays = st.builds(
+    lambda play, becomes: replace(play, becomes=becomes if play.leaves else None),
+    plays,
+    st.sampled_from([None, Play(), Play(ends=5, code=1)]),
+)
 casts = st.lists(plays, min_size=1, max_size=6)
 acts = st.lists(
     st.one_of(
-        st.tuples(st.sampled_from(["start", "stop", "restart", "stop", "start"]), st.sampled_from(NAMES)),
+        st.tuples(
+            st.sampled_from(["start", "stop", "restart", "stop", "start", "reload"]), st.sampled_from(NAMES)
+        ),
         st.tuples(st.just("run"), st.sampled_from([0.0, 0.1, 0.5, 3.0, 12.0])),
         st.tuples(st.just("kill"), st.booleans()),
         st.tuples(st.just("away"), st.sampled_from([0.0, 0.2, 3.0, 30.0])),
-        st.tuples(st.sampled_from(["start!", "stop!", "restart!"]), st.sampled_from(NAMES)),
+        st.tuples(st.sampled_from(["start!", "stop!", "restart!", "reload!"]), st.sampled_from(NAMES)),
     ),
     min_size=1,
     max_size=14,
 )
 
 
+def _brief(play: Play) -> Play:
+    """A command as a process of the cast would be, but that more of them end, and well."""
+    if play.ends is None and not play.heeds:
+        return play
+    return replace(play, ends=play.ends or 0.0, code=0 if play.code == 3 else play.code)
+
+
 def perform(cast: list[Play], acts: list[tuple[str, object]]) -> Theatre:
-    theatre = Theatre(UNITS, lambda name, number: cast[(number + len(name)) % len(cast)], chance=0.5)
+    theatre = Theatre(
+        UNITS,
+        lambda name, number: cast[(number + len(name)) % len(cast)],
+        chance=0.5,
+        commands=lambda name, command: _brief(cast[len(name + command) % len(cast)]),
+    )
     for verb, what in acts:
         if verb == "run":
             theatre.run(until=theatre.now + float(what))  # type: ignore[arg-type]
@@ -102,6 +155,9 @@ def test_promises(cast: list[Play], acts: list[tuple[str, object]]) -> None:
     theatre = perform(cast, acts)
     theatre.run(until=theatre.now + 400)
     assert theatre.two_at_once == [], "never two copies"
+    if ("kill", True) not in acts:
+        once = [errand.agent for errand in theatre.ran]
+        assert len(once) == len(set(once)), "no command is run twice whose end was recorded"
     for name in NAMES:
         life = theatre.life(name)
         assert not (life.goal is Goal.DOWN and life.state in ALIVE), f"{name} should be down: {life.cause}"

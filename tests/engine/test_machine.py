@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from maestro.engine import guards, machine
+from maestro.engine import guards, machine, verbs
 from maestro.engine.machine import IGNORED, ROWS, TABLE, TIMERS, Input
+from maestro.engine.phases import PHASES
 from maestro.engine.state import COARSE, State
 
 
@@ -19,6 +20,10 @@ def cannot_come() -> set[tuple[State, Input]]:
         Input.STOP_SAID,
         Input.ENDED,
         Input.GONE,
+        Input.FORKED,
+        Input.RELOAD_SAID,
+        Input.COMMAND_DONE,
+        Input.COMMAND_FAILED,
     }  # the world drops them for a unit without a process
     pairs = {(state, moment) for state in asleep for moment in of_processes}
     for name, moment in machine.RINGS.items():  # a timer is unwound by leaving its states
@@ -26,9 +31,22 @@ def cannot_come() -> set[tuple[State, Input]]:
     pairs |= {(state, Input.GO) for state in State if state is not State.WAITING}  # only `_urge` says GO
     pairs |= {(state, Input.HALT) for state in (State.DEAD, State.FAILED)}  # and HALT
     pairs |= {
-        (state, Input.RELOAD_ASKED) for state in State if state is not State.RUNNING
+        (state, Input.RELOAD_ASKED) for state in State if state not in verbs.RELOADABLE
     }  # the verb refuses
-    pairs |= {(State.STARTING, Input.CANNOT_SPAWN), (State.RUNNING, Input.CANNOT_SPAWN)}  # it was spawned
+    not_ordered = {State.SPAWNING, State.STOPPING}  # elsewhere it was spawned, or it is not there at all
+    pairs |= {(state, Input.CANNOT_SPAWN) for state in State if state not in not_ordered}
+    coming_up = {State.SPAWNING, State.STARTING}
+    pairs |= {(state, Input.FORKED) for state in State if state not in coming_up}
+    runs_commands = {*PHASES, State.STOPPING}
+    pairs |= {
+        (state, moment)
+        for state in State
+        if state not in runs_commands
+        for moment in (Input.COMMAND_DONE, Input.COMMAND_FAILED)
+    }
+    without_main = {State.START_PRE, State.STOP_POST}
+    pairs |= {(state, moment) for state in without_main for moment in (Input.ENDED, Input.GONE)}
+    pairs.add((State.EXITED, Input.ENDED))
     return pairs
 
 

@@ -104,7 +104,7 @@ BAD_LINES = r"""
 4:1: agnt: no such section (did you mean agent?)
 6:9: agent.exec: a quote ' is never closed (close it, or write \')
 7:3: agent.delay: no such option (belongs under agent.restart)
-8:9: agent.type: 'nottify' is not one of simple, exec, notify, oneshot (did you mean notify?)
+8:9: agent.type: 'nottify' is not one of simple, exec, notify, notify-reload, forking, oneshot (did you mean notify?)
 9:32: agent.restart.delay: '5 parsecs' is not a duration (write a duration such as 30s, 1min 30s or 500ms)
 9:54: agent.restart.max_delay: expected a duration such as 30s, 1min 30s or infinity, found a list
 9:59: agent.restart.Restart: no such option (belongs under agent, as restart)
@@ -177,7 +177,7 @@ EXEC = "agent:\n  exec: [a]\n"
         (EXEC + "logs: {max_files: 99999999999999999999}", "3:19: logs.max_files: 99999999999999999999 is too large"),
         (EXEC + "  restart: {factor: .inf}", "3:21: agent.restart.factor: expected a number, found .inf"),
         (EXEC + "  restart: {policy: false}", "3:21: agent.restart.policy: 'false' is not one of no, always, on-success, on-failure, on-abnormal, on-abort, on-watchdog"),
-        (EXEC + "  type: [a]", "3:9: agent.type: expected one of simple, exec, notify, oneshot, found a list"),
+        (EXEC + "  type: [a]", "3:9: agent.type: expected one of simple, exec, notify, notify-reload, forking, oneshot, found a list"),
         (EXEC + "  user: [a]", "3:9: agent.user: expected the name or number of a user or group, found a list"),
         (EXEC + "  type:", "3:8: agent.type: nothing is given (write a value, or leave the line out)"),
         (EXEC + "unit: {wants: }", "3:15: unit.wants: nothing is given (write a value, or leave the line out)"),

@@ -13,6 +13,7 @@ from maestro.model.load import FILES, dump, load_text
 from maestro.model.option import Change
 from maestro.model.reference import CHANGES, explain, manual, options, schema
 from maestro.model.specifiers import TABLE
+from maestro.model.unit import type_names
 
 
 def at(plain: dict[str, Any], name: str) -> dict[str, Any]:
@@ -39,7 +40,7 @@ def test_schema_details() -> None:
     assert at(plain, "agent.restart.delay")["default"] == "1s"
     assert at(plain, "agent.restart.factor")["minimum"] == 1
     assert at(plain, "agent.umask")["pattern"] == "^(?:[0-7]{1,4})$"
-    assert at(plain, "agent.type")["enum"] == ["simple", "exec", "notify", "oneshot"]
+    assert at(plain, "agent.type")["enum"] == list(type_names)
     assert "null" in at(plain, "agent.watchdog")["type"]
 
 

@@ -75,6 +75,9 @@ BY_TYPE: dict[Any, st.SearchStrategy[Any]] = {
     ),
     v.UnitRef: NAMES.map(v.UnitRef),
     v.CommandLine: st.lists(WORD, max_size=4).map(lambda words: v.CommandLine(["/bin/x", *words])),
+    v.Command: st.tuples(st.sampled_from(["", "-", "+", "-:", "!-"]), st.lists(WORD, max_size=4)).map(
+        lambda pair: v.Command([f"{pair[0]}/bin/x", *pair[1]])
+    ),
     v.EnvironmentMap: st.dictionaries(st.from_regex(r"[A-Za-z_][A-Za-z0-9_]{0,8}", fullmatch=True), TEXT).map(
         v.EnvironmentMap
     ),

@@ -32,6 +32,8 @@ _COMES = {
     "cooldown": "start after the cool-down",
     "start": "start time-out",
     "stop": "next stop signal",
+    "command": "time-out of the command",
+    "runtime": "end of its time",
 }
 
 
@@ -55,7 +57,7 @@ def unit_view(
         since=wall - (now - life.since) if life.since else 0.0,
         cause=life.cause,
         result=life.result.value,
-        pid=life.pid if life.alive else 0,
+        pid=life.pid if life.alive and not life.bare and life.ended is None else 0,
         agent=life.agent,
         restarts=life.restarts,
         next=_COMES[next_timer[1]] if next_timer else "",

@@ -100,15 +100,17 @@ class NotifySocket:
             self._listener.news(pid, agent, data)
         self._await_commit()
 
-    def drain(self) -> None:
-        """Take what has come."""
+    def drain(self) -> bool:
+        """Take what has come; returns whether more may be waiting."""
+        more = True
         for _ in range(_BATCH):
             try:
                 data, extra, flags, _address = self._sock.recvmsg(
                     _MAX, socket.CMSG_SPACE(_CREDENTIALS.size), socket.MSG_PEEK
                 )
             except OSError:
-                break  # no more
+                more = False
+                break
             pid = 0 if flags & socket.MSG_TRUNC else _sender(extra)
             agent = self._listener.whose(pid) if pid else None
             if agent is not None:
@@ -117,6 +119,7 @@ class NotifySocket:
             if agent is not None:
                 self._listener.news(pid, agent, data)
         self._await_commit()
+        return more
 
     def _await_commit(self) -> None:
         if not self._journal.size or self._awaiting:

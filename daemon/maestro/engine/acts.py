@@ -8,26 +8,14 @@ from math import isinf
 from msgspec.structs import replace
 
 from maestro.engine import policy, words
-from maestro.engine.events import Acknowledge, Deed, Happening, Probe, Release, Send, Spawn
-from maestro.engine.guards import broken_limit, kills_the_rest
+from maestro.engine.events import Acknowledge, Deed, FindMain, Probe, Release, Spawn
+from maestro.engine.guards import broken_limit
 from maestro.engine.scene import Outcome, Scene
-from maestro.engine.state import Goal, Life, Result, State
+from maestro.engine.state import Goal, Life, Result
 from maestro.model.unit import Unit
 
 Act = Callable[[Scene], Outcome]
-
-_AWAITED = {"notify": "READY=1", "probe": "its readiness probe", "end": "its end"}
-
-INSIST_EVERY = 30.0  # seconds between two SIGKILLs to what a SIGKILL did not end
-
-
-def _tell(scene: Scene, kind: str, text: str, life: Life) -> Happening:
-    return Happening(unit=scene.name, kind=kind, words=text, agent=life.agent)
-
-
-def _because(scene: Scene, asked: str, pulled: str = "") -> str:
-    """Why its goal is what it is: it was asked for, or another unit's was."""
-    return f"{pulled}{scene.life.pulled}" if scene.life.pulled else asked
+_tell = words.tell
 
 
 def stay(scene: Scene) -> Outcome:
@@ -49,7 +37,7 @@ def begin_afresh(scene: Scene) -> Outcome:
         halted=False,
         blocked_by=(),
         hopeless=False,
-        cause=scene.words or _because(scene, "start asked"),
+        cause=scene.words or words.because(scene.life, "start asked"),
     )
     return Outcome(life=life)
 
@@ -85,34 +73,43 @@ def arrive(scene: Scene) -> Outcome:
 
 
 def spawn(scene: Scene) -> Outcome:
-    agent, number = scene.agent, scene.life.spawns + 1
-    agent_id = f"{scene.name}#{number}"
-    timers = {} if isinf(start_timeout(scene.unit)) else {"start": scene.now + start_timeout(scene.unit)}
-    life = replace(
-        scene.life,
-        spawns=number,
+    """Begin an activation with the main process."""
+    return _order_main(scene, fresh(scene))
+
+
+def spawn_at_last(scene: Scene) -> Outcome:
+    """Its commands have prepared the ground."""
+    return _order_main(scene, replace(scene.life, errand=None))
+
+
+def fresh(scene: Scene) -> Life:
+    """The life at the beginning of an activation: the next agent id, and what the last one left is forgotten."""
+    past = scene.life
+    return Life(
+        state=past.state,
+        goal=past.goal,
+        since=past.since,
+        agent=f"{scene.name}#{past.spawns + 1}",
+        spawns=past.spawns + 1,
         began=scene.now,
-        sent=None,
-        orders=0,
-        agent=agent_id,
-        pid=0,
-        start=0,
+        tries=past.tries,
+        delay=past.delay,
+        starts=past.starts,
+        restarts=past.restarts,
+        asked=past.asked,
+        pulled=past.pulled,
+    )
+
+
+def _order_main(scene: Scene, life: Life) -> Outcome:
+    limit = start_timeout(scene.unit)
+    life = replace(
+        life,
+        began=scene.now,
+        bare=False,
         awaits=_awaits(scene.unit),
-        ready_at=None,
-        completed=False,
-        ended=None,
-        result=Result.SUCCESS,
-        left=(),
-        status="",
-        step=0,
-        aborting=False,
-        unordered=False,
-        halted=False,
-        bounce=False,
-        blocked_by=(),
-        hopeless=False,
-        timers=timers,
-        cause=f"starting {agent.exec[0]}",
+        timers={} if isinf(limit) else {"start": scene.now + limit},
+        cause=f"starting {scene.agent.exec[0]}",
     )
     deeds = order(scene.name, life)
     return Outcome(life=life, deeds=deeds, news=(_tell(scene, "starting", life.cause, life),))
@@ -134,28 +131,50 @@ def start_timeout(unit: Unit) -> float:
 
 def _awaits(unit: Unit) -> tuple[str, ...]:
     assert unit.agent is not None
-    wanted = {"notify": "notify", "oneshot": "end"}.get(unit.agent.type)
+    wanted = _AWAITS.get(unit.agent.type)
     return tuple(filter(None, (wanted, "probe" if unit.health.readiness else None)))
 
 
+_AWAITS = {"notify": "notify", "notify-reload": "notify", "oneshot": "end", "forking": "fork"}
+
+
 def await_readiness(scene: Scene) -> Outcome:
-    cause = "waits for " + " and ".join(_AWAITED[name] for name in scene.life.awaits)
+    cause = "waits for " + words.awaited(scene.life.awaits)
     return Outcome(
         life=replace(scene.life, cause=cause),
         news=(_tell(scene, "started", f"runs as pid {scene.life.pid}", scene.life),),
     )
 
 
+def find_main(scene: Scene) -> Outcome:
+    """Its first process has ended well and left others: the pid file says which of them is the main one."""
+    life = scene.life
+    awaits = tuple("pid" if one == "fork" else one for one in life.awaits)
+    cause = f"waits for {scene.agent.pid_file} to name its main process"
+    return Outcome(life=replace(life, awaits=awaits, cause=cause), deeds=(FindMain(scene.name, life.agent),))
+
+
 def get_ready(scene: Scene) -> Outcome:
     life, agent = scene.life, scene.agent
     timers = {}
-    if agent.watchdog:
-        timers["watchdog"] = scene.now + agent.watchdog
+    if period := policy.watchdog(agent, life):
+        timers["watchdog"] = scene.now + period
     if life.tries:
         timers["forgive"] = scene.now + policy.forgiveness(agent.restart, life)
-    life = replace(
-        life, ready_at=scene.now, completed=True, awaits=(), timers=timers, cause=f"ready as pid {life.pid}"
-    )
+    if not isinf(agent.runtime_max):
+        extra = agent.runtime_randomized_extra * scene.chance
+        timers["runtime"] = scene.now + agent.runtime_max + extra
+    return _up(scene, replace(life, timers=timers), f"ready as pid {life.pid}")
+
+
+def remain(scene: Scene) -> Outcome:
+    """Its process has ended well, and it is up all the same until it is stopped."""
+    outcome = _up(scene, scene.life, f"{words.how_ended(scene.life.ended)}, and remains up")
+    return replace(outcome, deeds=(Acknowledge(scene.life.agent),))
+
+
+def _up(scene: Scene, life: Life, cause: str) -> Outcome:
+    life = replace(life, ready_at=scene.now, completed=True, awaits=(), errand=None, cause=cause)
     return Outcome(life=life, news=(_tell(scene, "ready", life.cause, life),))
 
 
@@ -167,114 +186,8 @@ def forget_failure(scene: Scene) -> Outcome:
 
 def forgive(scene: Scene) -> Outcome:
     """It ran well for long enough: its next failure counts as the first."""
-    return Outcome(life=replace(scene.life, tries=0, delay=0.0, timers=_without(scene.life, "forgive")))
-
-
-def send_reload(scene: Scene) -> Outcome:
-    signal = scene.agent.reload_signal
-    assert signal is not None, "the world refuses a reload of a unit that has none"
-    text = f"SIG{signal} sent to reload"
-    return Outcome(
-        life=scene.life,
-        deeds=(Send(scene.life.agent, str(signal), False),),
-        news=(_tell(scene, "reload", text, scene.life),),
-    )
-
-
-# ------------------------------------------------------------------------------------------- coming down
-
-
-def terminate(scene: Scene) -> Outcome:
-    life = replace(scene.life, halted=True, aborting=False)
-    return _stop_step(scene, life, 0, "stopping", scene.words or _because(scene, "stop asked"))
-
-
-def own_the_stop(scene: Scene) -> Outcome:
-    """It was going down by a fault; now that is what was asked for."""
-    return Outcome(life=replace(scene.life, halted=True))
-
-
-def let_stop(scene: Scene) -> Outcome:
-    """STOPPING=1 counts as if the first signal had been sent."""
-    wait = scene.agent.stop.sequence[0].wait
-    life = replace(
-        scene.life,
-        step=0,
-        sent=None,
-        stop_began=scene.now,
-        aborting=False,
-        timers=_until(scene.now, wait),
-        cause="it said it stops",
-    )
-    return Outcome(life=life, news=(_tell(scene, "stopping", life.cause, life),))
-
-
-def sweep(scene: Scene) -> Outcome:
-    """The main process is gone and others of its tree are not."""
-    left = words.several(scene.life.left)
-    cause = f"{words.how_ended(scene.life.ended)}; ending what is left of it: {left}"
-    first = len(scene.agent.stop.sequence) - 1 if kills_the_rest(scene) else 0
-    began = scene.life.stop_began if scene.life.state is State.STOPPING else scene.now
-    return _stop_step(scene, replace(scene.life, stop_began=began), first, "sweeping", cause)
-
-
-def time_out(scene: Scene) -> Outcome:
-    missing = " and ".join(_AWAITED[name] for name in scene.life.awaits) or "its program to be executed"
-    cause = f"not ready within {words.span(start_timeout(scene.unit))}: still waiting for {missing}"
-    return _stop_step(scene, replace(scene.life, result=Result.TIMEOUT), 0, "timeout", cause)
-
-
-def abort(scene: Scene) -> Outcome:
-    assert scene.agent.watchdog is not None
-    life = replace(scene.life, result=Result.WATCHDOG, aborting=True, step=0, stop_began=scene.now)
-    cause = f"no WATCHDOG=1 for {words.span(scene.agent.watchdog)}"
-    life = replace(life, timers=_until(scene.now, scene.agent.stop.sequence[0].wait), cause=cause)
-    return _sent(scene, life, "ABRT", False, "watchdog")
-
-
-def next_step(scene: Scene) -> Outcome:
-    step = scene.agent.stop.sequence[scene.life.step + 1]
-    took = words.span(scene.now - scene.life.stop_began)
-    return _stop_step(
-        scene, scene.life, scene.life.step + 1, "stopping", f"still there after {took}: SIG{step.signal} sent"
-    )
-
-
-def insist(scene: Scene) -> Outcome:
-    """SIGKILL did not help: a process in an uninterruptible wait, say. It is killed again, and never started beside."""
-    life = scene.life
-    who = words.several(life.left) or f"{life.pid} (its main process)"
-    cause = f"SIGKILL {words.span(scene.now - life.stop_began)} after the stop began; still there: {who}"
-    if life.aborting:
-        cause = f"{life.cause}; SIGABRT did not end it: SIGKILL sent"
-    life = replace(life, cause=cause, aborting=False, step=len(scene.agent.stop.sequence) - 1)
-    life = replace(life, timers=_until(scene.now, INSIST_EVERY))
-    return _sent(scene, life, "KILL", True, "stuck")
-
-
-def _stop_step(scene: Scene, life: Life, number: int, kind: str, cause: str) -> Outcome:
-    step, stop = scene.agent.stop.sequence[number], scene.agent.stop
-    tree = stop.kill_mode == "control-group" or (stop.kill_mode == "mixed" and str(step.signal) == "KILL")
-    tree = tree or (life.ended is not None and stop.kill_mode != "process")
-    life = replace(life, step=number, cause=cause, timers=_until(scene.now, step.wait))
-    if number == 0:
-        life = replace(life, stop_began=scene.now)
-    return _sent(scene, life, str(step.signal), tree, kind)
-
-
-def _sent(scene: Scene, life: Life, signal: str, tree: bool, kind: str) -> Outcome:
-    """A signal of the stop, kept until the next: a new manager orders it again, and the keeper knows whether that is needed."""
-    deed = Send(life.agent, signal, tree, life.orders + 1)
-    life = replace(life, sent=deed, orders=deed.order)
-    return Outcome(life=life, deeds=(deed,), news=(_tell(scene, kind, life.cause, life),))
-
-
-def _until(now: float, wait: float) -> dict[str, float]:
-    return {} if isinf(wait) else {"stop": now + wait}
-
-
-def _without(life: Life, timer: str) -> dict[str, float]:
-    return {name: at for name, at in life.timers.items() if name != timer}
+    timers = {name: at for name, at in scene.life.timers.items() if name != "forgive"}
+    return Outcome(life=replace(scene.life, tries=0, delay=0.0, timers=timers))
 
 
 # ------------------------------------------------------------------------------------------- how it ends
@@ -291,6 +204,7 @@ def _over(scene: Scene, life: Life, kind: str, text: str) -> Outcome:
         awaits=(),
         aborting=False,
         step=0,
+        errand=None,
     )
     deeds: tuple[Deed, ...] = (Acknowledge(life.agent),) if life.agent else ()
     return Outcome(life=life, deeds=deeds, news=(_tell(scene, kind, text, life),))
@@ -305,15 +219,14 @@ def _for_good(scene: Scene, outcome: Outcome) -> Outcome:
 
 
 def _how(scene: Scene) -> str:
-    """What brought it down, in words; a fault that was noted before the end goes first."""
+    """What brought it down, in words; a fault that was noted before the end goes first, and its own last words last."""
     life = scene.life
-    if life.result is Result.RESOURCES:
-        return scene.words
-    if life.result in (Result.TIMEOUT, Result.WATCHDOG):
-        return f"{life.cause}; {words.how_ended(life.ended)}"
+    ended = words.how_ended(life.ended)
     if life.result is Result.PROTOCOL:
-        return f"{words.how_ended(life.ended)} before it was ready"
-    return words.how_ended(life.ended)
+        ended += " before it was ready"
+    if life.fault:
+        ended = f"{life.fault}; {ended}" if life.ended is not None else life.fault
+    return ended + (words.last_words(life) if life.result is not Result.SUCCESS else "")
 
 
 def turn_round(scene: Scene) -> Outcome:
@@ -321,7 +234,7 @@ def turn_round(scene: Scene) -> Outcome:
         scene,
         scene.life,
         "stopped",
-        _because(scene, "stopped on request", "stopped, for ") + ", to be started again",
+        words.because(scene.life, "stopped on request", "stopped, for ") + ", to be started again",
     )
     fresh = begin_afresh(Scene(scene.unit, outcome.life, scene.now, scene.chance, "restart asked"))
     return replace(outcome, life=fresh.life)
@@ -329,7 +242,9 @@ def turn_round(scene: Scene) -> Outcome:
 
 def rest(scene: Scene) -> Outcome:
     killed = scene.life.ended is not None and scene.life.ended.signal == 9
-    text = _because(scene, "stopped on request", "stopped, for ") + (", had to be killed" if killed else "")
+    text = words.because(scene.life, "stopped on request", "stopped, for ")
+    text += ", had to be killed" if killed else ""
+    text += f"; {scene.life.fault}" if scene.life.fault else ""
     return _for_good(scene, _over(scene, replace(scene.life, blocked_by=(), hopeless=False), "stopped", text))
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from maestro.engine import acts, bonds
-from maestro.engine.events import Adopt, Ended, Happening, Looked, Probe, Quit, Send
+from msgspec.structs import replace
+
+from maestro.engine import acts, bonds, errand_news, stopping
+from maestro.engine.events import Adopt, Ended, FindMain, Happening, Looked, Probe, Quit, Send, Spawned
 from maestro.engine.machine import Input
 from maestro.engine.state import Goal, Life, State
 
@@ -16,9 +18,11 @@ if TYPE_CHECKING:
 def take_up(world: World, seen: Looked) -> None:
     """Every agent ends up known: running, ended with its true status, looked for, or killed as one too many."""
     for name in sorted(world.lives):
-        life = world.life(name)
-        if life.alive and name in world.units:
-            _compare(world, name, life, seen)
+        before = world.life(name)
+        if before.alive and name in world.units:
+            _compare_errand(world, name, before, seen)
+            if not before.bare:
+                _compare(world, name, world.life(name), seen)
     for agent, process in sorted(seen.running.items()):
         if world.owner(agent) is None or not world.life(agent.rpartition("#")[0]).alive:
             _stray(world, agent, *process)
@@ -34,8 +38,28 @@ def take_up(world: World, seen: Looked) -> None:
             )  # the last manager died of ending, perhaps
 
 
+def _compare_errand(world: World, name: str, life: Life, seen: Looked) -> None:
+    """The command around the main process that was ordered last: it goes on, has ended, or never began."""
+    errand = life.errand
+    if errand is None:
+        return
+    if errand.agent in seen.ended:
+        errand_news.take(world, name, seen.ended[errand.agent])
+    elif errand.agent in seen.running:
+        pid, start = seen.running[errand.agent]
+        errand_news.take(world, name, Spawned(errand.agent, pid, start))
+        if life.state is State.STOPPING and life.bare:
+            world.do(*stopping.send_again(world.life(name)))
+    elif seen.fresh:
+        world.do(Adopt(errand.agent, errand.pid, errand.start))
+    else:
+        gone = replace(errand.ended, left=()) if errand.ended else Ended(agent=errand.agent, at=world.now)
+        errand_news.take(world, name, gone)
+
+
 def _compare(world: World, name: str, life: Life, seen: Looked) -> None:
     if life.agent in seen.ended:
+        _probe_again(world, name)
         world.ended(seen.ended[life.agent])
     elif life.agent in seen.running:
         _resume(world, name, life, *seen.running[life.agent])
@@ -56,21 +80,22 @@ def _resume(world: World, name: str, life: Life, pid: int, start: int) -> None:
     if life.state is State.SPAWNING:
         world.put_to(life.agent, Input.SPAWNED, pid=pid, start=start)
     _probe_again(world, name)
-    if life.state is State.STOPPING and life.sent is not None:
-        world.do(life.sent)  # committed, and perhaps not carried out: the keeper knows
+    world.do(*stopping.send_again(life))  # committed, and perhaps not carried out: the keeper knows
 
 
 def _probe_again(world: World, name: str) -> None:
     life = world.life(name)
     if "probe" in life.awaits and life.state is not State.STOPPING:
         world.do(Probe(name, life.agent))
+    if "pid" in life.awaits and life.state is State.STARTING:
+        world.do(FindMain(name, life.agent))
 
 
 def _stray(world: World, agent: str, pid: int, start: int) -> None:
     """An agent that runs and was never committed, or no longer is: the disk was full, or the store was lost."""
     name, _, number = agent.rpartition("#")
     life = world.life(name)
-    if life.alive or life.agent == agent:  # a second copy, or one that was set aside
+    if life.alive or life.agent == agent or "/" in number:  # a second copy, one set aside, or a past command
         text = f"killing {agent} (pid {pid}): it is not the one that counts"
         world.say(Happening(unit=name, kind="stray", words=text, agent=agent))
         world.do(Send(agent, "KILL", True))

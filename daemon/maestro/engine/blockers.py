@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from maestro.engine.graph import Graph
 from maestro.engine.relations import Atom
-from maestro.engine.state import ALIVE, Goal, Life, State
+from maestro.engine.state import ALIVE, COMING_UP, GOING_DOWN, UP, Goal, Life, State
 
 NEVER_SEEN = Life()
 NAMED = 3  # of those that hold a start back, in words
@@ -81,20 +81,20 @@ def _before(name: str, life: Life, required: bool) -> Blocker | None:
 
 def is_satisfied(life: Life) -> bool:
     """Whether those that require this unit may start."""
-    return life.state is State.RUNNING or (life.state is State.DEAD and life.completed)
+    return life.state in UP or (life.state is State.DEAD and life.completed)
 
 
 def is_on_its_way(life: Life) -> bool:
     """Whether the first outcome of a start is still open; after a failed attempt it no longer is."""
     if life.state is State.WAITING:
         return not life.hopeless
-    return life.goal is Goal.UP and life.state in (State.SPAWNING, State.STARTING)
+    return life.goal is Goal.UP and life.state in COMING_UP
 
 
 def _unsatisfied(name: str, life: Life) -> Blocker:
-    if life.state in (State.SPAWNING, State.STARTING):
+    if life.state in COMING_UP:
         return Blocker(name, "is still starting")
-    if life.state is State.STOPPING:
+    if life.state in GOING_DOWN:
         return Blocker(name, f"is going down: {life.cause}")
     if life.state is State.WAITING:
         return Blocker(name, f"waits too: {life.cause}" if life.hopeless else "waits too", life.hopeless)
@@ -119,7 +119,7 @@ def face(life: Life) -> tuple[object, ...]:
     return life.state, life.goal, life.bounce, life.completed, life.hopeless, said
 
 
-_TELL_WHY = frozenset({State.STOPPING, State.FAILED, State.COOLDOWN, State.BACKOFF})
+_TELL_WHY = GOING_DOWN | {State.FAILED, State.COOLDOWN, State.BACKOFF}
 
 
 def tell(hold: Hold) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from maestro.engine import policy, verbs
 from maestro.engine.events import Happening, Quit
 from maestro.engine.relations import Atom
-from maestro.engine.state import Goal, Life, State
+from maestro.engine.state import COMING_UP, GOING_DOWN, UP, Goal, Life, State
 
 if TYPE_CHECKING:
     from maestro.engine.world import World
@@ -18,8 +18,8 @@ TRIGGERS: dict[str, tuple[str, ...]] = {
     "gave-up": ("on_failure", "on_give_up"),
     "completed": ("on_success",),
 }
-_UP = (State.SPAWNING, State.STARTING, State.RUNNING)
-_BY_ITSELF = (State.STOPPING, State.BACKOFF, State.COOLDOWN, State.FAILED, State.DEAD)
+_UP = COMING_UP | UP
+_BY_ITSELF = GOING_DOWN | {State.BACKOFF, State.COOLDOWN, State.FAILED, State.DEAD}
 
 
 def lost(world: World, name: str, life: Life) -> str:
@@ -32,7 +32,7 @@ def lost(world: World, name: str, life: Life) -> str:
 
 
 def _is_up(life: Life) -> bool:
-    return life.state is State.RUNNING and not life.must_come_down
+    return life.state in UP and not life.must_come_down
 
 
 def why_down(world: World, name: str, life: Life) -> str:
@@ -48,7 +48,7 @@ def why_down(world: World, name: str, life: Life) -> str:
 def upholder(world: World, name: str) -> str:
     """A unit that is up and wants this one to be, always; or an empty string."""
     for other in world.graph.to(name, Atom.UPHOLD):
-        if world.life(other).state is State.RUNNING and world.life(other).goal is Goal.UP:
+        if world.life(other).state in UP and world.life(other).goal is Goal.UP:
             return other
     return ""
 

@@ -89,9 +89,23 @@ Event = Asked | AboutAgent | Tick | Reread | SetAside | Looked
 # ------------------------------------------------------------------------------------------- what is asked
 
 
+class Errand(Struct, frozen=True, kw_only=True):
+    """A command around the main process that was ordered and is not over: one of a phase's, run as an agent of its own."""
+
+    agent: str  # its agent id: "researcher#17/pre1"
+    option: str  # which of the unit's commands it is: "exec_start_pre"
+    place: int  # and the how manieth
+    line: tuple[str, ...]  # as the unit had it when it was ordered, prefixes included
+    variables: dict[str, str] = {}  # MAINPID, SERVICE_RESULT …
+    pid: int = 0
+    start: int = 0
+    ended: Ended | None = None  # while what it left behind is being killed
+
+
 class Spawn(Struct, frozen=True):
     unit: str
     agent: str
+    errand: Errand | None = None  # None: the main process
 
 
 class Send(Struct, frozen=True):
@@ -134,6 +148,13 @@ class Unprobe(Struct, frozen=True):
     agent: str
 
 
+class FindMain(Struct, frozen=True):
+    """Read the pid file of this agent until it names one of its processes, and follow that as the main one."""
+
+    unit: str
+    agent: str
+
+
 class Quit(Struct, frozen=True):
     """An essential unit is gone for good: end everything, with this exit code."""
 
@@ -141,7 +162,7 @@ class Quit(Struct, frozen=True):
     code: int
 
 
-Deed = Spawn | Send | Acknowledge | Release | Adopt | Probe | Unprobe | Quit
+Deed = Spawn | Send | Acknowledge | Release | Adopt | Probe | Unprobe | FindMain | Quit
 
 
 class Happening(Struct, frozen=True, kw_only=True):

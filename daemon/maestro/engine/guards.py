@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from maestro.engine import policy
+from maestro.engine.phases import commands
 from maestro.engine.scene import Scene
 from maestro.engine.state import Goal, Result
 
@@ -29,6 +30,89 @@ def is_ready_at_once(scene: Scene) -> bool:
 
 def awaits_more(scene: Scene) -> bool:
     return bool(scene.life.awaits)
+
+
+def has_pre(scene: Scene) -> bool:
+    return bool(scene.agent.exec_start_pre)
+
+
+def has_post(scene: Scene) -> bool:
+    return bool(scene.agent.exec_start_post)
+
+
+def is_ready_at_once_with_post(scene: Scene) -> bool:
+    return is_ready_at_once(scene) and has_post(scene)
+
+
+def has_stop(scene: Scene) -> bool:
+    return scene.unit.agent is not None and bool(scene.agent.exec_stop)
+
+
+def has_stop_post(scene: Scene) -> bool:
+    return bool(scene.agent.exec_stop_post)
+
+
+def has_more_commands(scene: Scene) -> bool:
+    """The phase that runs has another command."""
+    return scene.life.place + 1 < len(commands(scene.agent, scene.life.state))
+
+
+def runs_a_command(scene: Scene) -> bool:
+    return scene.life.errand is not None
+
+
+def has_main(scene: Scene) -> bool:
+    """Something is left of the main process, or it is about to be there."""
+    return not scene.life.bare
+
+
+def has_main_running(scene: Scene) -> bool:
+    return not scene.life.bare and scene.life.ended is None
+
+
+def has_something_left(scene: Scene) -> bool:
+    """Of the main process, or of a command around it."""
+    return not scene.life.bare or scene.life.errand is not None
+
+
+def reloads_by_command(scene: Scene) -> bool:
+    return bool(scene.agent.exec_reload)
+
+
+def says_when_reloaded(scene: Scene) -> bool:
+    return scene.agent.type == "notify-reload"
+
+
+def was_asked_for_commands_again(scene: Scene) -> bool:
+    return was_asked_again(scene) and reloads_by_command(scene)
+
+
+def was_asked_to_say_it_again(scene: Scene) -> bool:
+    return was_asked_again(scene) and says_when_reloaded(scene)
+
+
+def was_asked_again(scene: Scene) -> bool:
+    return scene.life.reload_again
+
+
+def has_done_its_work(scene: Scene) -> bool:
+    """A process whose end is no end of the unit: a oneshot's, or one that remains; it ended well, and by itself."""
+    life, agent = scene.life, scene.agent
+    wanted = agent.type == "oneshot" or (agent.remain_after_exit and not life.awaits)
+    return wanted and life.ended is not None and life.result is Result.SUCCESS
+
+
+def did_its_work_with_post(scene: Scene) -> bool:
+    return has_done_its_work(scene) and has_post(scene)
+
+
+def did_its_work_with_stop(scene: Scene) -> bool:
+    return has_done_its_work(scene) and has_stop(scene)
+
+
+def remains(scene: Scene) -> bool:
+    """It ended well and counts as up all the same, until it is stopped."""
+    return has_done_its_work(scene) and scene.agent.remain_after_exit and not scene.life.must_come_down
 
 
 def is_halted(scene: Scene) -> bool:

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from msgspec import Struct
 
-from maestro.engine.state import Goal, Life, State
+from maestro.engine.state import UP, Goal, Life, State
 
 MOST_REQUESTS = (
     64  # that are remembered of one job, the newest: a client that never tires asks for a start every second
@@ -51,6 +51,12 @@ MERGE: dict[tuple[str, str], Merge] = {
     ("restart", "start"): Merge.JOIN,
     ("restart", "stop"): Merge.REPLACE,
     ("restart", "restart"): Merge.JOIN,
+    ("start", "reload"): Merge.JOIN,
+    ("restart", "reload"): Merge.JOIN,
+    ("reload", "reload"): Merge.JOIN,
+    ("reload", "start"): Merge.JOIN,
+    ("reload", "restart"): Merge.REPLACE,
+    ("reload", "stop"): Merge.REPLACE,
 }
 
 
@@ -58,14 +64,22 @@ def verdict(job: Job, life: Life) -> tuple[JobState, str] | None:
     """How a job has ended, judged from the life of its unit after a change; None while it goes on."""
     if job.verb == "stop":
         return (JobState.DONE, life.cause) if life.state in (State.DEAD, State.FAILED) else None
+    if job.verb == "reload" and life.state in UP:
+        return _verdict_of_reload(life)
     if life.goal is Goal.DOWN and life.state is State.DEAD:
         return (JobState.DONE, life.cause) if life.completed else (JobState.CANCELED, life.cause)
     if life.bounce or life.halted:
         return None
-    if life.state is State.RUNNING:
+    if life.state in UP:
         return JobState.DONE, life.cause
     if life.state in (State.FAILED, State.COOLDOWN, State.BACKOFF):
         return JobState.FAILED, life.cause
     if life.state is State.WAITING and life.hopeless:
         return JobState.DEPENDENCY, life.cause
     return None
+
+
+def _verdict_of_reload(life: Life) -> tuple[JobState, str] | None:
+    if life.state is State.RELOADING:
+        return None
+    return (JobState.FAILED, life.reload_fault) if life.reload_fault else (JobState.DONE, life.cause)

@@ -13,11 +13,12 @@ from enum import StrEnum
 from msgspec import Struct
 from msgspec.structs import replace
 
-from maestro.engine import acts, guards
+from maestro.engine import acts, errands, guards, reloads, stopping
 from maestro.engine.acts import Act
+from maestro.engine.events import Deed, Send
 from maestro.engine.guards import Guard
 from maestro.engine.scene import Outcome, Scene
-from maestro.engine.state import Life, State
+from maestro.engine.state import ALIVE, Life, State
 
 
 class Input(StrEnum):
@@ -34,8 +35,14 @@ class Input(StrEnum):
     STOP_SAID = "it says it stops"
     ENDED = "main process ended, others are left"
     GONE = "nothing of it is left"
+    FORKED = "its first process ended well"
+    RELOAD_SAID = "it says it reloads"
+    COMMAND_DONE = "command ended well"
+    COMMAND_FAILED = "command failed"
     RANG_START = "start time-out"
     RANG_STOP = "stop time-out"
+    RANG_COMMAND = "command time-out"
+    RANG_RUNTIME = "its time is up"
     RANG_WATCHDOG = "watchdog"
     RANG_RESTART = "pause is over"
     RANG_COOLDOWN = "cool-down is over"
@@ -55,27 +62,68 @@ class Impossible(Exception):
     """A bug of ours: something came that cannot come in this state."""
 
 
-def _ends(*states: State) -> tuple[Row, ...]:
-    """What follows when nothing of a unit is left: the same from every state in which something ran."""
-    verdicts: tuple[tuple[Guard, State, Act], ...] = (
-        (guards.is_asked_up_again, State.WAITING, acts.turn_round),
-        (guards.is_asked_down, State.DEAD, acts.rest),
-        (guards.may_restart, State.BACKOFF, acts.restart_later),
-        (guards.cools_down, State.COOLDOWN, acts.cool_down),
-        (guards.gives_up, State.FAILED, acts.give_up),
-        (guards.ended_badly, State.FAILED, acts.fail),
-        (guards.always, State.DEAD, acts.complete),
-    )
-    return tuple(
-        Row(state, moment, guard, to, act)
-        for state in states
-        for moment in ((Input.GONE, Input.CANNOT_SPAWN) if state in _MAY_NOT_SPAWN else (Input.GONE,))
-        for guard, to, act in verdicts
-    )
-
-
-_MAY_NOT_SPAWN = (State.SPAWNING, State.STOPPING)
 S, I = State, Input  # noqa: E741 - short, so that a row stays a line
+
+
+def _over(state: State, moment: Input) -> tuple[Row, ...]:
+    """What follows when nothing of a unit runs any more: the same from every state in which something ran."""
+    last = Row(state, moment, guards.has_stop_post, S.STOP_POST, errands.run_stop_post)
+    return (
+        *(() if state is S.STOP_POST else (last,)),
+        Row(state, moment, guards.is_asked_up_again, S.WAITING, acts.turn_round),
+        Row(state, moment, guards.is_asked_down, S.DEAD, acts.rest),
+        Row(state, moment, guards.may_restart, S.BACKOFF, acts.restart_later),
+        Row(state, moment, guards.cools_down, S.COOLDOWN, acts.cool_down),
+        Row(state, moment, guards.gives_up, S.FAILED, acts.give_up),
+        Row(state, moment, guards.ended_badly, S.FAILED, acts.fail),
+        Row(state, moment, guards.always, S.DEAD, acts.complete),
+    )
+
+
+def _coming_up(state: State) -> tuple[Row, ...]:
+    """Its main process was ordered, and is not ready yet."""
+    done = guards.did_its_work_with_post, guards.remains, guards.did_its_work_with_stop
+    to = S.START_POST, S.EXITED, S.STOP_COMMAND
+    act = errands.run_post, acts.remain, errands.run_stop
+    return (
+        Row(state, I.FORKED, guards.always, S.STARTING, acts.find_main),
+        Row(state, I.RANG_START, guards.always, S.STOPPING, stopping.time_out),
+        Row(state, I.HALT, guards.always, S.STOPPING, stopping.terminate),
+        *(Row(state, I.ENDED, *one) for one in zip(done, to, act, strict=True)),
+        Row(state, I.ENDED, guards.always, S.STOPPING, stopping.sweep),
+        *(Row(state, I.GONE, *one) for one in zip(done, to, act, strict=True)),
+        *_over(state, I.GONE),
+    )
+
+
+def _up(state: State) -> tuple[Row, ...]:
+    """Its main process is up, and may be reloading."""
+    return (
+        Row(state, I.HALT, guards.has_stop, S.STOP_COMMAND, errands.ask_to_stop),
+        Row(state, I.HALT, guards.always, S.STOPPING, stopping.terminate),
+        Row(state, I.RELOAD_SAID, guards.always, S.RELOADING, reloads.hear),
+        Row(state, I.STOP_SAID, guards.always, S.STOPPING, stopping.let_stop),
+        Row(state, I.RANG_WATCHDOG, guards.always, S.STOPPING, stopping.abort),
+        Row(state, I.RANG_FORGIVE, guards.always, state, acts.forgive),
+        Row(state, I.RANG_RUNTIME, guards.has_stop, S.STOP_COMMAND, errands.overstay),
+        Row(state, I.RANG_RUNTIME, guards.always, S.STOPPING, stopping.overstay),
+        Row(state, I.ENDED, guards.remains, S.EXITED, acts.remain),
+        Row(state, I.ENDED, guards.has_stop, S.STOP_COMMAND, errands.run_stop),
+        Row(state, I.ENDED, guards.always, S.STOPPING, stopping.sweep),
+        Row(state, I.GONE, guards.remains, S.EXITED, acts.remain),
+        Row(state, I.GONE, guards.has_stop, S.STOP_COMMAND, errands.run_stop),
+        *_over(state, I.GONE),
+    )
+
+
+def _signalled_next(moment: Input) -> tuple[Row, ...]:
+    """The commands that ask it to stop are through: what is still there gets signals."""
+    return (
+        Row(S.STOP_COMMAND, moment, guards.has_main_running, S.STOPPING, stopping.go_on),
+        Row(S.STOP_COMMAND, moment, guards.has_main, S.STOPPING, stopping.sweep),
+        *_over(S.STOP_COMMAND, moment),
+    )
+
 
 TABLE: tuple[Row, ...] = (
     # state     input             if                       then go to   and
@@ -87,6 +135,7 @@ TABLE: tuple[Row, ...] = (
     Row(S.DEAD, I.RANG_UPHOLD, guards.always, S.WAITING, acts.be_upheld),
     Row(S.FAILED, I.RANG_UPHOLD, guards.always, S.WAITING, acts.be_upheld),
     Row(S.WAITING, I.GO, guards.has_no_process, S.RUNNING, acts.arrive),
+    Row(S.WAITING, I.GO, guards.has_pre, S.START_PRE, errands.run_pre),
     Row(S.WAITING, I.GO, guards.always, S.SPAWNING, acts.spawn),
     Row(S.WAITING, I.HALT, guards.always, S.DEAD, acts.rest),
     Row(S.BACKOFF, I.HALT, guards.always, S.DEAD, acts.rest),
@@ -96,51 +145,108 @@ TABLE: tuple[Row, ...] = (
     Row(S.FAILED, I.RESET_ASKED, guards.always, S.DEAD, acts.forget_failure),
     Row(S.COOLDOWN, I.RESET_ASKED, guards.always, S.DEAD, acts.forget_failure),
     Row(S.RUNNING, I.RESET_ASKED, guards.always, S.RUNNING, acts.forgive),
+    Row(S.START_PRE, I.COMMAND_DONE, guards.has_more_commands, S.START_PRE, errands.run_next),
+    Row(S.START_PRE, I.COMMAND_DONE, guards.always, S.SPAWNING, acts.spawn_at_last),
+    *_over(S.START_PRE, I.COMMAND_FAILED),
+    Row(S.START_PRE, I.RANG_COMMAND, guards.always, S.STOPPING, errands.time_out),
+    Row(S.START_PRE, I.HALT, guards.always, S.STOPPING, stopping.terminate),
+    Row(S.SPAWNING, I.SPAWNED, guards.is_ready_at_once_with_post, S.START_POST, errands.run_post),
     Row(S.SPAWNING, I.SPAWNED, guards.is_ready_at_once, S.RUNNING, acts.get_ready),
     Row(S.SPAWNING, I.SPAWNED, guards.always, S.STARTING, acts.await_readiness),
-    Row(S.SPAWNING, I.RANG_START, guards.always, S.STOPPING, acts.time_out),
-    Row(S.SPAWNING, I.HALT, guards.always, S.STOPPING, acts.terminate),
-    Row(S.SPAWNING, I.ENDED, guards.always, S.STOPPING, acts.sweep),
+    *_coming_up(S.SPAWNING),
+    *_over(S.SPAWNING, I.CANNOT_SPAWN),
     Row(S.STARTING, I.READY, guards.awaits_more, S.STARTING, acts.stay),
+    Row(S.STARTING, I.READY, guards.has_post, S.START_POST, errands.run_post),
     Row(S.STARTING, I.READY, guards.always, S.RUNNING, acts.get_ready),
-    Row(S.STARTING, I.RANG_START, guards.always, S.STOPPING, acts.time_out),
-    Row(S.STARTING, I.HALT, guards.always, S.STOPPING, acts.terminate),
-    Row(S.STARTING, I.STOP_SAID, guards.always, S.STOPPING, acts.let_stop),
-    Row(S.STARTING, I.ENDED, guards.always, S.STOPPING, acts.sweep),
+    Row(S.STARTING, I.STOP_SAID, guards.always, S.STOPPING, stopping.let_stop),
+    *_coming_up(S.STARTING),
+    Row(S.START_POST, I.COMMAND_DONE, guards.has_more_commands, S.START_POST, errands.run_next),
+    Row(S.START_POST, I.COMMAND_DONE, guards.has_main_running, S.RUNNING, acts.get_ready),
+    Row(S.START_POST, I.COMMAND_DONE, guards.remains, S.EXITED, acts.remain),
+    Row(S.START_POST, I.COMMAND_DONE, guards.has_stop, S.STOP_COMMAND, errands.run_stop),
+    Row(S.START_POST, I.COMMAND_DONE, guards.has_main, S.STOPPING, stopping.sweep),
+    *_over(S.START_POST, I.COMMAND_DONE),
+    Row(S.START_POST, I.COMMAND_FAILED, guards.has_main, S.STOPPING, stopping.give_in),
+    *_over(S.START_POST, I.COMMAND_FAILED),
+    Row(S.START_POST, I.RANG_COMMAND, guards.always, S.STOPPING, errands.time_out),
+    Row(S.START_POST, I.HALT, guards.always, S.STOPPING, stopping.terminate),
+    Row(S.START_POST, I.STOP_SAID, guards.always, S.STOPPING, stopping.let_stop),
+    Row(S.START_POST, I.ENDED, guards.has_done_its_work, S.START_POST, acts.stay),
+    Row(S.START_POST, I.ENDED, guards.always, S.STOPPING, stopping.sweep),
+    Row(S.START_POST, I.GONE, guards.has_done_its_work, S.START_POST, acts.stay),
+    Row(S.START_POST, I.GONE, guards.always, S.STOPPING, stopping.give_in),
     Row(S.RUNNING, I.HALT, guards.bounces_without_process, S.WAITING, acts.turn_round),
     Row(S.RUNNING, I.HALT, guards.has_no_process, S.DEAD, acts.rest),
-    Row(S.RUNNING, I.HALT, guards.always, S.STOPPING, acts.terminate),
-    Row(S.RUNNING, I.RELOAD_ASKED, guards.always, S.RUNNING, acts.send_reload),
-    Row(S.RUNNING, I.STOP_SAID, guards.always, S.STOPPING, acts.let_stop),
-    Row(S.RUNNING, I.RANG_WATCHDOG, guards.always, S.STOPPING, acts.abort),
-    Row(S.RUNNING, I.RANG_FORGIVE, guards.always, S.RUNNING, acts.forgive),
-    Row(S.RUNNING, I.ENDED, guards.always, S.STOPPING, acts.sweep),
+    Row(S.RUNNING, I.RELOAD_ASKED, guards.reloads_by_command, S.RELOADING, reloads.run_commands),
+    Row(S.RUNNING, I.RELOAD_ASKED, guards.says_when_reloaded, S.RELOADING, reloads.request),
+    Row(S.RUNNING, I.RELOAD_ASKED, guards.always, S.RUNNING, reloads.send_signal),
+    *_up(S.RUNNING),
+    Row(S.RELOADING, I.RELOAD_ASKED, guards.always, S.RELOADING, reloads.ask_again),
+    Row(S.RELOADING, I.COMMAND_DONE, guards.has_more_commands, S.RELOADING, errands.run_next),
+    Row(S.RELOADING, I.COMMAND_DONE, guards.awaits_more, S.RELOADING, acts.stay),
+    Row(S.RELOADING, I.READY, guards.runs_a_command, S.RELOADING, acts.stay),
+    *(
+        row
+        for moment in (I.COMMAND_DONE, I.READY)
+        for row in (
+            Row(S.RELOADING, moment, guards.was_asked_for_commands_again, S.RELOADING, reloads.run_commands),
+            Row(S.RELOADING, moment, guards.was_asked_to_say_it_again, S.RELOADING, reloads.request),
+            Row(S.RELOADING, moment, guards.was_asked_again, S.RUNNING, reloads.send_signal),
+            Row(S.RELOADING, moment, guards.always, S.RUNNING, reloads.finish),
+        )
+    ),
+    Row(S.RELOADING, I.COMMAND_FAILED, guards.always, S.RUNNING, reloads.fail),
+    Row(S.RELOADING, I.RANG_COMMAND, guards.always, S.RUNNING, reloads.time_out),
+    *_up(S.RELOADING),
+    Row(S.EXITED, I.HALT, guards.has_stop, S.STOP_COMMAND, errands.ask_to_stop),
+    Row(S.EXITED, I.HALT, guards.has_main, S.STOPPING, stopping.terminate),
+    *_over(S.EXITED, I.HALT),
+    Row(S.STOP_COMMAND, I.COMMAND_DONE, guards.has_more_commands, S.STOP_COMMAND, errands.run_next),
+    *_signalled_next(I.COMMAND_DONE),
+    *_signalled_next(I.COMMAND_FAILED),
+    Row(S.STOP_COMMAND, I.RANG_COMMAND, guards.always, S.STOPPING, errands.time_out),
+    Row(S.STOP_COMMAND, I.HALT, guards.always, S.STOP_COMMAND, stopping.own_the_stop),
     Row(S.STOPPING, I.SPAWNED, guards.always, S.STOPPING, acts.stay),
-    Row(S.STOPPING, I.HALT, guards.is_halted, S.STOPPING, acts.stay),
-    Row(S.STOPPING, I.HALT, guards.always, S.STOPPING, acts.own_the_stop),
-    Row(S.STOPPING, I.ENDED, guards.kills_the_rest, S.STOPPING, acts.sweep),
+    Row(S.STOPPING, I.HALT, guards.always, S.STOPPING, stopping.own_the_stop),
+    Row(S.STOPPING, I.ENDED, guards.kills_the_rest, S.STOPPING, stopping.sweep),
     Row(S.STOPPING, I.ENDED, guards.always, S.STOPPING, acts.stay),
-    Row(S.STOPPING, I.RANG_STOP, guards.has_more_steps, S.STOPPING, acts.next_step),
-    Row(S.STOPPING, I.RANG_STOP, guards.always, S.STOPPING, acts.insist),
-    *_ends(S.SPAWNING, S.STARTING, S.RUNNING, S.STOPPING),
+    Row(S.STOPPING, I.RANG_STOP, guards.has_more_steps, S.STOPPING, stopping.next_step),
+    Row(S.STOPPING, I.RANG_STOP, guards.always, S.STOPPING, stopping.insist),
+    *(
+        row
+        for moment in (I.GONE, I.CANNOT_SPAWN, I.COMMAND_DONE, I.COMMAND_FAILED)
+        for row in (
+            Row(S.STOPPING, moment, guards.has_something_left, S.STOPPING, acts.stay),
+            *_over(S.STOPPING, moment),
+        )
+    ),
+    Row(S.STOP_POST, I.COMMAND_DONE, guards.has_more_commands, S.STOP_POST, errands.run_next),
+    *_over(S.STOP_POST, I.COMMAND_DONE),
+    *_over(S.STOP_POST, I.COMMAND_FAILED),
+    Row(S.STOP_POST, I.RANG_COMMAND, guards.always, S.STOP_POST, errands.kill),
+    Row(S.STOP_POST, I.HALT, guards.always, S.STOP_POST, stopping.own_the_stop),
 )
 
+_WITHOUT_MAIN = (S.START_PRE, S.EXITED, S.STOP_POST)
 IGNORED: frozenset[tuple[State, Input]] = frozenset(
     {
-        (S.RUNNING, I.READY),  # a second READY=1, or a probe's answer that crossed with it
-        (S.STOPPING, I.READY),
-        (S.STOPPING, I.STOP_SAID),
-        (S.SPAWNING, I.READY),  # answers that crossed with a restart
-        (S.SPAWNING, I.STOP_SAID),
-        (S.RUNNING, I.SPAWNED),  # a repeated order is answered again
-        (S.STARTING, I.SPAWNED),
+        *((state, I.START_ASKED) for state in ALIVE),  # only the goal changes
         *(
-            (state, I.RESET_ASKED)
-            for state in (S.DEAD, S.WAITING, S.SPAWNING, S.STARTING, S.STOPPING, S.BACKOFF)
+            (state, moment)  # a second word, or one that crossed with what came between
+            for state in (S.SPAWNING, S.START_POST, S.STOP_COMMAND, S.STOPPING, *_WITHOUT_MAIN)
+            for moment in (I.READY, I.STOP_SAID, I.RELOAD_SAID)
+            if (state, moment) != (S.START_POST, I.STOP_SAID)
         ),
+        (S.RUNNING, I.READY),
+        (S.STARTING, I.RELOAD_SAID),
         *(
-            (state, I.START_ASKED) for state in (S.SPAWNING, S.STARTING, S.RUNNING, S.STOPPING)
-        ),  # only the goal changes
+            (state, I.SPAWNED)  # a repeated order is answered again
+            for state in (S.STARTING, S.START_POST, S.RUNNING, S.RELOADING, S.STOP_COMMAND, *_WITHOUT_MAIN)
+        ),
+        (S.STOP_COMMAND, I.ENDED),  # the commands go on, and what is left is seen to after them
+        (S.STOP_COMMAND, I.GONE),
+        (S.EXITED, I.GONE),  # the last of what it had left
+        *((state, I.RESET_ASKED) for state in set(State) - {S.FAILED, S.COOLDOWN, S.RUNNING}),
     }
 )
 
@@ -164,20 +270,31 @@ def step(scene: Scene, moment: Input) -> Outcome:
 
 
 def _enter(scene: Scene, outcome: Outcome, to: State) -> Outcome:
-    life = outcome.life
-    if to is not scene.life.state:
+    life, before = outcome.life, scene.life
+    if to is not before.state:
         life = replace(life, since=scene.now, asked=scene.now if to is State.WAITING else life.asked)
-    return replace(outcome, life=replace(life, state=to, timers=_kept(life, to)))
+    cut: tuple[Deed, ...] = ()
+    if before.state is State.RELOADING and to is not State.RELOADING and before.errand is not None:
+        cut = (Send(before.errand.agent, "KILL", True),)  # what a reload still runs means nothing any more
+        life = life if life.errand is not before.errand else replace(life, errand=None)
+    life = replace(life, state=to, timers=_kept(life, to))
+    return replace(outcome, life=life, deeds=(*cut, *outcome.deeds))
 
 
 # Timers that make sense in a state; the others are unwound by entering it.
 TIMERS: dict[State, frozenset[str]] = {
     State.DEAD: frozenset({"uphold"}),
     State.WAITING: frozenset(),
+    State.START_PRE: frozenset({"command"}),
     State.SPAWNING: frozenset({"start"}),
     State.STARTING: frozenset({"start"}),
-    State.RUNNING: frozenset({"watchdog", "forgive"}),
+    State.START_POST: frozenset({"command"}),
+    State.RUNNING: frozenset({"watchdog", "forgive", "runtime"}),
+    State.RELOADING: frozenset({"watchdog", "forgive", "runtime", "command"}),
+    State.EXITED: frozenset(),
+    State.STOP_COMMAND: frozenset({"command"}),
     State.STOPPING: frozenset({"stop"}),
+    State.STOP_POST: frozenset({"command"}),
     State.BACKOFF: frozenset({"restart"}),
     State.COOLDOWN: frozenset({"cooldown"}),
     State.FAILED: frozenset({"uphold"}),
@@ -186,6 +303,8 @@ TIMERS: dict[State, frozenset[str]] = {
 RINGS: dict[str, Input] = {
     "start": Input.RANG_START,
     "stop": Input.RANG_STOP,
+    "command": Input.RANG_COMMAND,
+    "runtime": Input.RANG_RUNTIME,
     "watchdog": Input.RANG_WATCHDOG,
     "restart": Input.RANG_RESTART,
     "cooldown": Input.RANG_COOLDOWN,

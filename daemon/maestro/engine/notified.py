@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from maestro.engine import policy
 from maestro.engine.events import Notified
 from maestro.engine.machine import Input
-from maestro.engine.state import State
+from maestro.engine.state import GOING_DOWN, State
 
 if TYPE_CHECKING:
     from maestro.engine.world import World
+
+
+_LAG = 0.1  # seconds that a timer of ours may ring late without anything being amiss
+_WATCHED = (State.RUNNING, State.RELOADING)
 
 
 def take(world: World, event: Notified) -> None:
@@ -17,14 +23,10 @@ def take(world: World, event: Notified) -> None:
     if name is None or not world.life(name).alive:
         return
     for key, value in event.fields.items():
-        if key == "STATUS":
-            world.change(name, status=value)
-        elif key == "EXTEND_TIMEOUT_USEC":
-            _extend(world, name, int(value) / 1e6)
-    if event.fields.get("WATCHDOG") == "1":
-        _rewind(world, name)
-    if event.fields.get("WATCHDOG") == "trigger" and world.life(name).state is State.RUNNING:
-        world.apply(name, Input.RANG_WATCHDOG)
+        if key in _SAID:
+            _SAID[key](world, name, value)
+    if event.fields.get("RELOADING") == "1" and _is_about_this_reload(world, name, event.fields):
+        world.put_to(event.agent, Input.RELOAD_SAID)
     if event.fields.get("READY") == "1":
         ready(world, event.agent, "notify")
     if event.fields.get("STOPPING") == "1":
@@ -32,14 +34,14 @@ def take(world: World, event: Notified) -> None:
 
 
 def _extend(world: World, name: str, seconds: float) -> None:
-    """Push the running start or stop time-out out; a stop at most to `drain_max` after it began."""
+    """Push the time-out that runs out: of a start, a reload, a run or a stop; a stop's at most to `drain_max` after it began."""
     life, agent = world.life(name), world.units[name].agent
     assert agent is not None
     timers = dict(life.timers)
-    for timer in ("start", "stop"):
+    for timer in ("start", "command", "runtime", "stop"):
         if timer in timers:
             at = world.now + seconds
-            if timer == "stop":
+            if life.state in GOING_DOWN:
                 at = min(at, life.stop_began + agent.stop.drain_max)
             timers[timer] = max(timers[timer], at)
     world.change(name, timers=timers)
@@ -47,8 +49,35 @@ def _extend(world: World, name: str, seconds: float) -> None:
 
 def _rewind(world: World, name: str) -> None:
     agent, life = world.units[name].agent, world.life(name)
-    if agent and agent.watchdog and "watchdog" in life.timers:
-        world.change(name, timers={**life.timers, "watchdog": world.now + agent.watchdog})
+    if agent and (period := policy.watchdog(agent, life)) and life.state in _WATCHED:
+        world.change(name, timers={**life.timers, "watchdog": world.now + period})
+
+
+def was_deaf(world: World, name: str, at: float) -> bool:
+    """Whether a watchdog that was due then rings so late that it was we who did not listen; its time begins anew then."""
+    agent = world.units[name].agent
+    period = policy.watchdog(agent, world.life(name)) if agent else 0.0
+    late = world.now - at > max(_LAG, period / 10)
+    if late:
+        _rewind(world, name)
+    return late
+
+
+def _is_about_this_reload(world: World, name: str, fields: dict[str, str]) -> bool:
+    """RELOADING=1 that was said before the signal of our request came is no answer to it."""
+    life = world.life(name)
+    if life.state is not State.RELOADING:
+        return life.state is State.RUNNING
+    began = int(fields.get("MONOTONIC_USEC", "0")) >= int(life.reload_at * 1e6)
+    return began or "reloading" not in life.awaits
+
+
+def main_named(world: World, agent: str) -> None:
+    """The keeper follows the process that the pid file names."""
+    name = world.owner(agent)
+    if name is not None and "pid" in world.life(name).awaits:
+        world.change(name, ended=None, left=())
+        ready(world, agent, "pid")
 
 
 def ready(world: World, agent: str, what: str) -> None:
@@ -57,3 +86,26 @@ def ready(world: World, agent: str, what: str) -> None:
         return
     awaits = tuple(one for one in world.life(name).awaits if one != what)
     world.put_to(agent, Input.READY, awaits=awaits)
+
+
+def _watchdog(world: World, name: str, value: str) -> None:
+    if value == "1":
+        _rewind(world, name)
+    elif value == "trigger" and world.life(name).state in _WATCHED:
+        world.apply(name, Input.RANG_WATCHDOG)
+
+
+def _watchdog_usec(world: World, name: str, value: str) -> None:
+    if int(value):
+        world.change(name, watchdog=int(value) / 1e6)
+        _rewind(world, name)
+
+
+# What each word of an agent's does. Those that are numbers have been looked at before.
+_SAID: dict[str, Callable[[World, str, str], None]] = {
+    "STATUS": lambda world, name, value: world.change(name, status=value),
+    "ERRNO": lambda world, name, value: world.change(name, error=int(value)),
+    "EXTEND_TIMEOUT_USEC": lambda world, name, value: _extend(world, name, int(value) / 1e6),
+    "WATCHDOG_USEC": _watchdog_usec,
+    "WATCHDOG": _watchdog,
+}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from maestro.engine.events import Ended
-from maestro.engine.state import Life, Result
+from maestro.engine.state import Life, Result, State
 from maestro.model.unit import AgentSection, RestartSection
 
 CLEAN_SIGNALS = frozenset({1, 2, 13, 15})  # HUP, INT, PIPE, TERM
@@ -23,8 +23,8 @@ RESTARTS: dict[str, frozenset[Result]] = {
 
 
 def judge(agent: AgentSection, life: Life, ended: Ended) -> Result:
-    """What an end means. A time-out or a missed watchdog was noted when it happened, and stays."""
-    if life.result in (Result.TIMEOUT, Result.WATCHDOG):
+    """What an end means. A fault that was noted before, when it happened, stays: a time-out, a missed watchdog, a command."""
+    if life.result is not Result.SUCCESS:
         return life.result
     if ended.code is None and ended.signal is None:
         return Result.LOST
@@ -33,6 +33,22 @@ def judge(agent: AgentSection, life: Life, ended: Ended) -> Result:
     if life.awaits and life.awaits != ("end",) and not life.halted:
         return Result.PROTOCOL
     return Result.SUCCESS
+
+
+def goes_on(agent: AgentSection, life: Life) -> bool:
+    """Whether what has ended is the first process of one that forks, and another goes on for it."""
+    ended = life.ended
+    return (
+        "fork" in life.awaits
+        and life.state in (State.SPAWNING, State.STARTING)
+        and ended is not None
+        and is_clean(agent, ended)
+        and bool(life.left)
+    )
+
+
+def can_reload(agent: AgentSection) -> bool:
+    return agent.reload_signal is not None or bool(agent.exec_reload) or agent.type == "notify-reload"
 
 
 def is_clean(agent: AgentSection, ended: Ended) -> bool:
@@ -58,6 +74,9 @@ def base_pause(rule: RestartSection, tries: int) -> float:
     """Seconds before restart number `tries` (1 is the first), without jitter."""
     if rule.delay <= 0:
         return 0.0
+    if rule.steps and rule.delay < rule.max_delay < float("inf"):  # service.c, service_restart_usec_next
+        share = min(tries - 1, rule.steps) / rule.steps
+        return float(rule.delay * (rule.max_delay / rule.delay) ** share)
     grown = rule.delay * rule.factor ** min(tries - 1, 64)
     return float(min(grown, max(rule.max_delay, rule.delay)))
 
@@ -72,6 +91,11 @@ def forgiveness(rule: RestartSection, life: Life) -> float:
     if rule.reset_after is not None:
         return float(rule.reset_after)
     return max(60.0, life.delay)
+
+
+def watchdog(agent: AgentSection, life: Life) -> float:
+    """Seconds within which a sign of life must come: as it said itself, or as its unit says; 0 for never."""
+    return life.watchdog or float(agent.watchdog or 0)
 
 
 def exceeds_limits(rule: RestartSection, starts: tuple[float, ...], at: float) -> str:

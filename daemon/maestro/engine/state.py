@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from msgspec import Struct
 
-from maestro.engine.events import Ended, Send
+from maestro.engine.events import Ended, Errand, Send
 
 
 class State(StrEnum):
@@ -14,10 +14,16 @@ class State(StrEnum):
 
     DEAD = "dead"
     WAITING = "waiting"  # to be started as soon as nothing holds it back
+    START_PRE = "start-pre"  # the commands before its start run
     SPAWNING = "spawning"  # the keeper was asked to start it
     STARTING = "start"  # its process runs and is not ready yet
+    START_POST = "start-post"  # it is ready, and the commands after its start run
     RUNNING = "running"
+    RELOADING = "reload"  # it runs, and reads its configuration again
+    EXITED = "exited"  # its process ended well, and it counts as up all the same
+    STOP_COMMAND = "stop-command"  # the commands that ask it to stop run
     STOPPING = "stop"  # signals were sent, or leftovers are being ended
+    STOP_POST = "stop-post"  # nothing of it is left, and the commands after its end run
     BACKOFF = "auto-restart"
     COOLDOWN = "cooldown"  # gave up for a while
     FAILED = "failed"
@@ -29,6 +35,7 @@ class Coarse(StrEnum):
     INACTIVE = "inactive"
     ACTIVATING = "activating"
     ACTIVE = "active"
+    RELOADING = "reloading"
     DEACTIVATING = "deactivating"
     FAILED = "failed"
     WAITING = "waiting"
@@ -37,16 +44,25 @@ class Coarse(StrEnum):
 COARSE: dict[State, Coarse] = {
     State.DEAD: Coarse.INACTIVE,
     State.WAITING: Coarse.WAITING,
+    State.START_PRE: Coarse.ACTIVATING,
     State.SPAWNING: Coarse.ACTIVATING,
     State.STARTING: Coarse.ACTIVATING,
+    State.START_POST: Coarse.ACTIVATING,
     State.RUNNING: Coarse.ACTIVE,
+    State.RELOADING: Coarse.RELOADING,
+    State.EXITED: Coarse.ACTIVE,
+    State.STOP_COMMAND: Coarse.DEACTIVATING,
     State.STOPPING: Coarse.DEACTIVATING,
+    State.STOP_POST: Coarse.DEACTIVATING,
     State.BACKOFF: Coarse.ACTIVATING,
     State.COOLDOWN: Coarse.FAILED,
     State.FAILED: Coarse.FAILED,
 }
 
-ALIVE = frozenset({State.SPAWNING, State.STARTING, State.RUNNING, State.STOPPING})
+COMING_UP = frozenset({State.START_PRE, State.SPAWNING, State.STARTING, State.START_POST})
+UP = frozenset({State.RUNNING, State.RELOADING, State.EXITED})  # what dependants may build on
+GOING_DOWN = frozenset({State.STOP_COMMAND, State.STOPPING, State.STOP_POST})
+ALIVE = COMING_UP | UP | GOING_DOWN  # an activation is under way
 
 
 class Goal(StrEnum):
@@ -90,7 +106,13 @@ class Life(Struct, frozen=True, kw_only=True):
     spawns: int = 0  # agent ids given so far
     asked: float | None = None  # when the current or last start was asked for, or was due after a pause
     began: float = 0.0  # when the current or last agent was ordered
-    awaits: tuple[str, ...] = ()  # what readiness still waits for: "notify", "probe", "end"
+    awaits: tuple[
+        str, ...
+    ] = ()  # what readiness, or a reload, still waits for: "notify", "probe", "end", "fork", "pid", "reloading"
+    bare: bool = False  # no main process is there: not yet, or no more
+    errand: Errand | None = None  # the command around the main process that runs
+    place: int = 0  # the how manieth of its phase that is, or was
+    errands: int = 0  # commands ordered around the current agent
     ready_at: float | None = None
     completed: bool = False  # the last activation got ready, or ended well if it is a oneshot
     tries: int = 0  # automatic restarts since the last forgiveness
@@ -107,6 +129,12 @@ class Life(Struct, frozen=True, kw_only=True):
     ended: Ended | None = None  # how the main process of the current or last agent ended
     result: Result = Result.SUCCESS
     left: tuple[str, ...] = ()  # what is left of its tree after the main process ended
+    fault: str = ""  # what went wrong first, in words, where that is not how the main process ended
+    reload_at: float = 0.0  # when the newest reload was asked for
+    reload_again: bool = False  # and it was asked for once more meanwhile
+    reload_fault: str = ""  # why the newest reload came to nothing
+    watchdog: float | None = None  # WATCHDOG_USEC= as the agent said it, in seconds
+    error: int = 0  # ERRNO= as the agent said it
     status: str = ""  # STATUS= as the agent said it
     timers: dict[str, float] = {}  # name -> when it rings
 
@@ -127,4 +155,4 @@ class Life(Struct, frozen=True, kw_only=True):
     @property
     def must_be_halted(self) -> bool:
         """The same, and nothing was done about it yet."""
-        return self.must_come_down and not (self.state is State.STOPPING and self.halted)
+        return self.must_come_down and not (self.state in GOING_DOWN and self.halted)

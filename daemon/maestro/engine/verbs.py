@@ -10,7 +10,7 @@ from maestro.engine.jobs import MERGE, JobState, Merge
 from maestro.engine.machine import Input
 from maestro.engine.plan import Kind, Mode, Plan, Planned, Planner, Unplannable
 from maestro.engine.relations import Atom
-from maestro.engine.state import ALIVE, Goal, State
+from maestro.engine.state import ALIVE, GOING_DOWN, Goal, State
 from maestro.engine.step import Refusal
 
 if TYPE_CHECKING:
@@ -115,9 +115,9 @@ def _reload(world: World, name: str) -> Kind | None:
 
 def _cannot_reload(world: World, name: str) -> Refusal | None:
     if not world.can_reload(name):
-        hint = f"set agent.reload_signal, or use: maestroctl restart {name}"
+        hint = f"set agent.reload_signal or agent.exec_reload, or use: maestroctl restart {name}"
         return Refusal("no-reload", f"cannot reload {name}: its unit names no reload_signal", hint)
-    if world.life(name).state is not State.RUNNING:
+    if world.life(name).state not in RELOADABLE:
         words = f"cannot reload {name}: it is {world.life(name).coarse}"
         return Refusal("not-running", words, f"maestroctl start {name}")
     return None
@@ -144,6 +144,7 @@ _WISHES: dict[str, Callable[[World, str], Kind | None]] = {
     "reload-or-restart": _reload_or_restart,
     "isolate": _isolate,
 }
+RELOADABLE = (State.RUNNING, State.RELOADING)
 
 
 # ------------------------------------------------------------------------------------------- goals
@@ -152,7 +153,7 @@ _WISHES: dict[str, Callable[[World, str], Kind | None]] = {
 def _raise(world: World, name: str, by_hand: bool) -> None:
     """Make a unit's goal up. A start by hand also ends a pause or a cool-down, and forgets what went wrong before."""
     life = world.life(name)
-    if life.state is State.STOPPING and not life.halted:
+    if life.state in GOING_DOWN and not life.halted:
         world.set_goal(
             name, Goal.UP, bounce=True
         )  # going down by a fault: come up again whatever the policy says
@@ -208,17 +209,12 @@ def _bounce(world: World, name: str, _by_hand: bool = True) -> None:
 
 
 def _send_reload(world: World, name: str, _by_hand: bool = True) -> None:
-    agent = world.units[name].agent
-    if agent is None or world.life(name).state is not State.RUNNING:
-        return
-    world.apply(name, Input.RELOAD_ASKED)
-    job = world.book.of(name)
-    if job is not None and job.verb == Kind.RELOAD:
-        world.book.close(job, JobState.DONE, f"SIG{agent.reload_signal} sent")
+    if world.units[name].agent is not None and world.life(name).state in RELOADABLE:
+        world.apply(name, Input.RELOAD_ASKED)
 
 
 def _reload_or_start(world: World, name: str, by_hand: bool) -> None:
-    act = _send_reload if world.life(name).state is State.RUNNING else _raise
+    act = _send_reload if world.life(name).state in RELOADABLE else _raise
     act(world, name, by_hand)
 
 

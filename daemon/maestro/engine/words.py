@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from errno import errorcode
 from math import isinf
 from signal import Signals
 
-from maestro.engine.events import Ended
+from maestro.engine.events import Ended, Happening
+from maestro.engine.scene import Scene
+from maestro.engine.state import Life
 
+_AWAITED = {
+    "notify": "READY=1",
+    "probe": "its readiness probe",
+    "end": "its end",
+    "fork": "its first process to end",
+    "pid": "its pid file to name its main process",
+    "reloading": "RELOADING=1",
+}
 _ORDINALS = {1: "first", 2: "second", 3: "third"}
 
 
@@ -55,3 +66,24 @@ def several(names: tuple[str, ...], most: int = 5) -> str:
     if len(names) > most:
         shown.append(f"{len(names) - most} more")
     return " and ".join(filter(None, [", ".join(shown[:-1]), shown[-1]])) if shown else ""
+
+
+def awaited(awaits: tuple[str, ...]) -> str:
+    """What something still waits for."""
+    return " and ".join(_AWAITED[name] for name in awaits)
+
+
+def last_words(life: Life) -> str:
+    """What a unit that failed had said of itself, to be put after how it ended."""
+    error = f"ERRNO={life.error} ({errorcode.get(life.error, 'unknown')})" if life.error else ""
+    said = ", ".join(filter(None, (error, life.status)))
+    return f"; it had said: {said}" if said else ""
+
+
+def tell(scene: Scene, kind: str, text: str, life: Life) -> Happening:
+    return Happening(unit=scene.name, kind=kind, words=text, agent=life.agent)
+
+
+def because(life: Life, asked: str, pulled: str = "") -> str:
+    """Why its goal is what it is: it was asked for, or another unit's was."""
+    return f"{pulled}{life.pulled}" if life.pulled else asked

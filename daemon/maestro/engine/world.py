@@ -15,7 +15,7 @@ from typing import assert_never
 
 from msgspec.structs import replace
 
-from maestro.engine import acts, adopt, blockers, bonds, machine, notified, policy, verbs
+from maestro.engine import acts, adopt, blockers, bonds, errand_news, machine, notified, policy, verbs
 from maestro.engine.book import Book
 from maestro.engine.events import (
     AboutAgent,
@@ -42,7 +42,7 @@ from maestro.engine.jobs import Job, JobState
 from maestro.engine.machine import Impossible, Input
 from maestro.engine.plan import Activity, Plan, Scope
 from maestro.engine.scene import Scene
-from maestro.engine.state import ALIVE, Goal, Life, Result, State
+from maestro.engine.state import ALIVE, UP, Goal, Life, Result, State
 from maestro.engine.step import Refusal, Step
 from maestro.model.unit import Unit
 
@@ -108,12 +108,12 @@ class World:
     def _activity(self, name: str) -> Activity:
         life = self.life(name)
         if life.goal is Goal.UP:
-            return Activity.UP if life.state is State.RUNNING and not life.bounce else Activity.COMING_UP
+            return Activity.UP if life.state in UP and not life.bounce else Activity.COMING_UP
         return Activity.GOING_DOWN if life.state in ALIVE else Activity.DOWN
 
     def can_reload(self, name: str) -> bool:
         agent = self.units[name].agent if name in self.units else None
-        return agent is not None and agent.reload_signal is not None
+        return agent is not None and policy.can_reload(agent)
 
     def restore(self, lives: dict[str, Life], jobs: Iterable[Job]) -> None:
         """Go on from what an earlier manager had committed."""
@@ -167,11 +167,18 @@ class World:
     # ---------------------------------------------------------------------------------- events
 
     def _hear(self, event: AboutAgent) -> None:
+        name = self.owner(event.agent)
+        if name is not None and self.life(name).agent != event.agent:
+            errand_news.take(self, name, event)
+            return
         match event:
             case Spawned():
                 self.put_to(event.agent, Input.SPAWNED, pid=event.pid, start=event.start)
+                notified.main_named(self, event.agent)
             case CannotSpawn():
-                self.put_to(event.agent, Input.CANNOT_SPAWN, event.why, result=Result.RESOURCES)
+                if name is not None and not self.life(name).bare:  # or it is told again
+                    facts = {"result": Result.RESOURCES, "fault": event.why, "bare": True}
+                    self.put_to(event.agent, Input.CANNOT_SPAWN, event.why, **facts)
             case Ended():
                 self.ended(event)
             case Emptied():
@@ -184,9 +191,11 @@ class World:
                 assert_never(event)
 
     def owner(self, agent: str) -> str | None:
-        """The unit whose current agent that is; None for one that is past."""
+        """The unit whose current agent, or command around it, that is; None for one that is past."""
         name = agent.rpartition("#")[0]
-        return name if name in self.units and self.life(name).agent == agent else None
+        life = self.life(name)
+        errand = life.errand.agent if life.errand is not None else ""
+        return name if name in self.units and agent in (life.agent, errand) else None
 
     def put_to(self, agent: str, moment: Input, words: str = "", **facts: object) -> None:
         """Put an input to the unit of an agent; what comes for a past agent is late and means nothing."""
@@ -209,19 +218,28 @@ class World:
             return
         agent = self.units[name].agent
         assert agent is not None
-        self.change(name, ended=event, left=event.left, result=policy.judge(agent, self.life(name), event))
+        self.change(name, ended=event, left=event.left)
+        if policy.goes_on(agent, self.life(name)):
+            self.apply(name, Input.FORKED)
+            return
         gone = not event.left or agent.stop.kill_mode == "process"
+        self.change(name, result=policy.judge(agent, self.life(name), event), bare=gone)
         self.apply(name, Input.GONE if gone else Input.ENDED)
 
     def emptied(self, agent: str) -> None:
         name = self.owner(agent)
-        if name is not None and self.life(name).alive and self.life(name).ended is not None:
+        life = self.life(name) if name is not None else NEVER_SEEN
+        if name is not None and life.alive and life.ended is not None and not life.bare:
+            unit = self.units[name].agent
+            assert unit is not None
+            self.change(name, left=(), result=policy.judge(unit, life, life.ended), bare=True)
             self.apply(name, Input.GONE)
 
     def _ring(self) -> None:
         while (at := self.next_ring()) is not None and at <= self.now:
             _, name, timer = heappop(self._rings)
-            self._ring_one(name, timer)
+            if timer != "watchdog" or not notified.was_deaf(self, name, at):
+                self._ring_one(name, timer)
 
     def _ring_one(self, name: str, timer: str) -> None:
         timers = {key: when for key, when in self.life(name).timers.items() if key != timer}

@@ -8,6 +8,7 @@ import os
 import signal
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 from maestro.engine import events
 from maestro.engine.events import Deed, Ended
@@ -16,6 +17,7 @@ from maestro.engine.words import signal_name
 from maestro.manager import probes, recipe
 from maestro.manager.catalogue import Catalogue, Changes
 from maestro.manager.loop import Manager
+from maestro.manager.pid_file import seek
 from maestro.manager.recipe import CannotPrepare, House
 from maestro.model.status import signal_number
 from maestro.model.unit import Unit
@@ -24,6 +26,7 @@ from maestro.ports import SOMEBODYS, Keeper, LogLimits, Logs
 _log = logging.getLogger("maestro")
 _LOG_GRAIN = 20_000_000  # nanoseconds: times in the log's index are no finer
 _MOST_UNCLAIMED = 64  # senders whose notifications are kept until it is known whose they are
+_MOST_BATCHES = 16  # of notifications, before a timer rings: a flood must not hold it up for ever
 _PROBE = "probe:"  # agent ids of exec probes: the engine never hears of them
 
 
@@ -38,10 +41,15 @@ class Carrier:
         self._probes: dict[str, Callable[[], object]] = {}  # agent -> how to stop asking
         self._commands: dict[str, asyncio.Future[bool]] = {}  # exec probes that run
         self._probe_number = 0
+        self._sought: set[str] = set()  # agents whose pid file is being looked at
         self._unclaimed: dict[int, list[dict[str, str]]] = {}  # notifications by the pid of their sender
         self._following: set[str] = set()  # agents that named another main process, until the keeper answers
         self._early: dict[str, Ended] = {}  # ends that came before that answer
-        self.listen: Callable[[], None] = lambda: None  # takes what waits at the notify socket
+        self.listen: Callable[[], bool] = lambda: (
+            False
+        )  # takes what waits at the notify socket; whether there may be more
+        manager.hear = self._hear
+        self._hands = self._table_of_hands()
         self.on_told: Callable[[str], None] = lambda what: None
         self.on_quit: Callable[[str, int], None] = lambda unit, code: None
         self.on_lost: Callable[[], None] = lambda: None
@@ -49,29 +57,27 @@ class Carrier:
     # ---------------------------------------------------------------------------------- deeds
 
     def carry(self, deed: Deed) -> None:
-        match deed:
-            case events.Spawn():
-                self._spawn(deed)
-            case events.Send():
-                self._keeper.send(
-                    deed.agent, signal_number(deed.signal) or signal.SIGTERM, tree=deed.tree, order=deed.order
-                )
-            case events.Acknowledge():
-                self._keeper.acknowledge(deed.agent)
-            case events.Release():
-                self._logs.drained(deed.unit, partial(self._release, deed.unit))
-            case events.Adopt():
-                self._keeper.adopt(
-                    deed.agent, deed.pid, deed.start, recipe.invocation(self._house, deed.agent)
-                )
-            case events.Probe():
-                self._probe(deed)
-            case events.Quit():
-                self.on_quit(deed.unit, deed.code)
-            case events.Unprobe():
-                stop = self._probes.pop(deed.agent, None)
-                if stop is not None:
-                    stop()
+        self._hands[type(deed)](deed)
+
+    def _table_of_hands(self) -> dict[type[Deed], Callable[[Any], object]]:
+        keeper, house = self._keeper, self._house
+        return {
+            events.Spawn: self._spawn,
+            events.Send: self._send,
+            events.Acknowledge: lambda deed: keeper.acknowledge(deed.agent),
+            events.Release: lambda deed: self._logs.drained(deed.unit, partial(self._release, deed.unit)),
+            events.Adopt: lambda deed: keeper.adopt(
+                deed.agent, deed.pid, deed.start, recipe.invocation(house, deed.agent)
+            ),
+            events.Probe: self._probe,
+            events.Unprobe: lambda deed: self._probes.pop(deed.agent, lambda: None)(),
+            events.FindMain: self._find_main,
+            events.Quit: lambda deed: self.on_quit(deed.unit, deed.code),
+        }
+
+    def _send(self, deed: events.Send) -> None:
+        number = signal_number(deed.signal) or signal.SIGTERM
+        self._keeper.send(deed.agent, number, tree=deed.tree, order=deed.order)
 
     def _release(self, unit: str) -> None:
         """Give the stream's descriptors back, ours and the keeper's, unless it was started again meanwhile."""
@@ -83,8 +89,12 @@ class Carrier:
         definition = self._catalogue.definition(deed.unit)
         if definition is not None:
             self._manager.note_definition(deed.unit, definition)
+        unit = self._world.units[deed.unit]
         try:
-            prepared = recipe.make(self._world.units[deed.unit], deed.agent, self._house)
+            if deed.errand is not None:
+                prepared = recipe.make_errand(unit, deed.errand, self._house)
+            else:
+                prepared = recipe.make(unit, deed.agent, self._house)
         except CannotPrepare as why:
             self._manager.feed(events.CannotSpawn(deed.agent, str(why)))
             return
@@ -92,6 +102,31 @@ class Carrier:
             self._keeper.spawn(deed.agent, prepared)
         except ValueError as why:  # larger than a message to the keeper may be
             self._manager.feed(events.CannotSpawn(deed.agent, f"cannot be started: {why}"))
+
+    def _find_main(self, deed: events.FindMain) -> None:
+        """Follow the process that the pid file names, once it names one of the agent's own."""
+        section = self._world.units[deed.unit].agent
+        if section is None or section.pid_file is None or deed.agent in self._sought:
+            return
+
+        def take(pid: int) -> bool:
+            life = self._world.life(deed.unit)
+            wanted = life.agent == deed.agent and "pid" in life.awaits
+            if wanted and not self._follow(deed.agent, pid):
+                return False
+            self._sought.discard(deed.agent)
+            return True
+
+        self._sought.add(deed.agent)
+        seek(section.pid_file, take)
+
+    def _follow(self, agent: str, pid: int) -> bool:
+        """Make a process the main one of an agent, which may name one of its own only."""
+        if not pid or self._keeper.whose(pid) != agent:
+            return False
+        self._following.add(agent)
+        self._keeper.follow(agent, pid)
+        return True
 
     # ---------------------------------------------------------------------------------- probes
 
@@ -168,6 +203,12 @@ class Carrier:
         else:
             self._manager.feed(events.CannotSpawn(agent, f"cannot {stage}: {os.strerror(errno).lower()}"))
 
+    def _hear(self) -> None:
+        """Take all that agents have said by now: before a time-out is held against one."""
+        for _ in range(_MOST_BATCHES):
+            if not self.listen():
+                return
+
     def ended(self, ended: Ended) -> None:
         if ended.agent.startswith(_PROBE):
             if ended.left:
@@ -220,9 +261,7 @@ class Carrier:
             return
         fields = _checked(fields)
         main = int(fields.pop("MAINPID", "0"))
-        if main and self._keeper.whose(main) == agent:  # an agent may name a process of its own only
-            self._following.add(agent)
-            self._keeper.follow(agent, main)
+        self._follow(agent, main)
         self._manager.feed(events.Notified(agent, fields))
 
     def owes(self) -> bool:
@@ -273,12 +312,13 @@ class Carrier:
         for name, life in self._world.lives.items():
             if life.alive and life.state is not State.SPAWNING:
                 _log.warning("%s: %s", name, signal_name(signal.SIGKILL))
-                self._keeper.send(life.agent, signal.SIGKILL, tree=True)
+                for agent in (life.agent, *((life.errand.agent,) if life.errand else ())):
+                    self._keeper.send(agent, signal.SIGKILL, tree=True)
 
 
 def _checked(fields: dict[str, str]) -> dict[str, str]:
     """Only numbers where numbers belong: what an agent says is not to be trusted."""
-    numeric = ("MAINPID", "EXTEND_TIMEOUT_USEC", "WATCHDOG_USEC")
+    numeric = ("MAINPID", "EXTEND_TIMEOUT_USEC", "WATCHDOG_USEC", "MONOTONIC_USEC", "ERRNO")
     return {
         key: value
         for key, value in fields.items()

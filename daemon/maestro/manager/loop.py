@@ -43,6 +43,7 @@ class Manager:
         self._chance = chance
         self._carry: Callable[[Deed], None] = lambda deed: None
         self._doom: Callable[[str], None] = lambda unit: None
+        self.hear: Callable[[], None] = lambda: None  # takes in what agents have said by now
         self._batch = Batch()
         self._deeds: list[Deed] = []
         self._told: list[Told] = []
@@ -156,6 +157,7 @@ class Manager:
 
     def _ring(self) -> None:
         self._timer, self._timer_at = None, None
+        self.hear()  # a sign of life that waits to be read came in time, however late we are
         self.feed(Tick())
 
     # ---------------------------------------------------------------------------------- the way out

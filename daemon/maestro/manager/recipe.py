@@ -11,13 +11,17 @@ import stat
 from functools import cache
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-from maestro.model.command import expand
+from maestro.engine.events import Errand
+from maestro.model.checks import NOTIFIES
+from maestro.model.command import Command, expand
 from maestro.model.unit import AgentSection, Unit
 from maestro.ports import Recipe
 
 _MAX_FILE = 1 << 20
 _ASSIGNMENT = re.compile(r"\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)=(.*)$")
+_OF_THE_MAIN = ("NOTIFY_SOCKET", "WATCHDOG_USEC")  # variables for the main process alone
 _PASSED_ON = ("LANG", "LC_ALL", "LC_CTYPE", "TZ")
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -50,7 +54,7 @@ def make(unit: Unit, agent_id: str, house: House) -> Recipe:
     env["INVOCATION_ID"] = invocation(house, agent_id)
     env["MAESTRO_UNIT"] = unit.name
     env["MAESTRO_CONTROL"] = house.control
-    if agent.type == "notify" or agent.watchdog:
+    if agent.type in NOTIFIES or agent.watchdog:
         env["NOTIFY_SOCKET"] = house.notify
     if agent.watchdog:
         env["WATCHDOG_USEC"] = str(int(agent.watchdog * 1e6))
@@ -68,12 +72,24 @@ def make(unit: Unit, agent_id: str, house: House) -> Recipe:
     )
 
 
+def make_errand(unit: Unit, errand: Errand, house: House) -> Recipe:
+    """A recipe for a command around the main process: as that, and its output goes to the same stream."""
+    command = Command(errand.line)
+    recipe = make(unit, errand.agent, house)
+    env = {name: value for name, value in recipe.env.items() if name not in _OF_THE_MAIN} | errand.variables
+    recipe = replace(
+        recipe,
+        argv=command.words if command.is_verbatim else expand(command.words, env),
+        env=env,
+        title=f"{errand.option} of {unit.name}",
+    )
+    return replace(recipe, uid=None, gid=None, groups=()) if command.is_privileged else recipe
+
+
 def make_probe(unit: Unit, agent_id: str, command: tuple[str, ...], house: House) -> Recipe:
     """A recipe for an exec probe: as the agent, but silent and on its own."""
     recipe = make(unit, agent_id, house)
-    env = {
-        name: value for name, value in recipe.env.items() if name not in ("NOTIFY_SOCKET", "WATCHDOG_USEC")
-    }
+    env = {name: value for name, value in recipe.env.items() if name not in _OF_THE_MAIN}
     return Recipe(
         argv=expand(command, env),
         env=env,

@@ -33,7 +33,7 @@ class Server(Protocol):
 
 
 class Ear(Protocol):
-    def drain(self) -> None: ...
+    def drain(self) -> bool: ...
     def close(self) -> None: ...
 
 
@@ -147,7 +147,7 @@ class Session:
         if self.notify is not None:
             self.notify.close()
             self.notify = None
-            self.carrier.listen = lambda: None
+            self.carrier.listen = lambda: False
 
     async def _stop_all(self) -> None:
         world = self.manager.world

@@ -13,9 +13,12 @@ from maestro.model import names
 from maestro.model.plain import Mistake
 from maestro.model.unit import Unit
 
+COMMANDS = ("exec_start_pre", "exec_start_post", "exec_reload", "exec_stop", "exec_stop_post")
+NOTIFIES = ("notify", "notify-reload")
 _PROBES = ("exec", "http", "tcp", "unix", "log")
 _TIMES = (
     "agent.start_timeout",
+    "agent.runtime_max",
     "agent.watchdog",
     "agent.restart.cooldown",
     "health.readiness.timeout",
@@ -24,6 +27,7 @@ _TIMES = (
 _PAUSES = (
     "agent.watchdog",
     "agent.restart.delay",
+    "agent.runtime_randomized_extra",
     "health.readiness.initial_delay",
     "health.readiness.interval",
 )
@@ -90,9 +94,44 @@ def oneshot_restarts(unit: Unit) -> Iterator[Finding]:
 
 
 def watchdog_is_fed(unit: Unit) -> Iterator[Finding]:
-    if unit.agent is not None and unit.agent.watchdog is not None and unit.agent.type != "notify":
+    notifies = unit.agent is not None and unit.agent.type in NOTIFIES
+    if unit.agent is not None and unit.agent.watchdog is not None and not notifies:
         message = f"only agents of type notify send WATCHDOG=1; this one is {unit.agent.type}"
         yield Finding("agent.watchdog", message, "write type: notify, or leave watchdog out", ("agent.type",))
+
+
+def forking_names_its_main(unit: Unit) -> Iterator[Finding]:
+    agent = unit.agent
+    if agent is None:
+        return
+    if agent.type == "forking" and agent.pid_file is None:
+        hint = "write pid_file, or let it stay in the foreground and leave type out"
+        yield Finding("agent.type", "forking without a pid_file: nobody could tell its main process", hint)
+    if agent.type != "forking" and agent.pid_file is not None:
+        message = f"only agents of type forking have a pid_file; this one is {agent.type}"
+        yield Finding("agent.pid_file", message, "write type: forking, or leave it out", ("agent.type",))
+    if agent.pid_file is not None and not agent.pid_file.startswith("/"):
+        yield Finding("agent.pid_file", f"{agent.pid_file!r} is not absolute", "begin it with /")
+
+
+def commands_are_given(unit: Unit) -> Iterator[Finding]:
+    for option in COMMANDS if unit.agent is not None else ():
+        for place, command in enumerate(getattr(unit.agent, option)):
+            if not command:
+                where = f"agent.{option}[{place}]"
+                yield Finding(where, "empty", "write the command", (f"agent.{option}",))
+
+
+def reload_is_one(unit: Unit) -> Iterator[Finding]:
+    agent = unit.agent
+    if agent is None or not agent.exec_reload:
+        return
+    hint = "leave exec_reload out: the signal is sent by Maestro"
+    if agent.type == "notify-reload":
+        message = "type notify-reload is reloaded by its signal, not by commands"
+        yield Finding("agent.exec_reload", message, hint, ("agent.type",))
+    elif agent.reload_signal is not None:
+        yield Finding("agent.exec_reload", "given beside reload_signal", hint, ("agent.reload_signal",))
 
 
 def delays_grow(unit: Unit) -> Iterator[Finding]:
@@ -196,6 +235,9 @@ CHECKS: tuple[Check, ...] = (
     oneshot_restarts,
     watchdog_is_fed,
     delays_grow,
+    forking_names_its_main,
+    commands_are_given,
+    reload_is_one,
     nothing_follows_kill,
     reload_can_be_caught,
     paths_are_absolute,

@@ -15,7 +15,7 @@ _SIMPLE = {
 _CODED = re.compile(
     r"x(?P<hex>[0-9A-Fa-f]{2})|(?P<octal>[0-7]{3})|u(?P<short>[0-9A-Fa-f]{4})|U(?P<long>[0-9A-Fa-f]{8})"
 )
-_PREFIXES = "@-:+!|"  # systemd's marks before the program; none of them is supported
+_PREFIXES = "@-:+!|"  # systemd's marks before the program
 _MOST_BYTES = 128 << 10  # what Linux takes as one argument
 
 
@@ -95,6 +95,7 @@ class CommandLine(tuple[str, ...]):
 
     __slots__ = ()
     expected: ClassVar[str] = "a command: a list such as [/bin/echo, hello], or a string"
+    prefixes: ClassVar[str] = ""  # marks that may stand before the program
 
     def __new__(cls, words: Iterable[str] | str) -> CommandLine:
         return super().__new__(cls, split_words(words) if isinstance(words, str) else words)
@@ -112,7 +113,7 @@ class CommandLine(tuple[str, ...]):
         resolved = []
         for place, word in enumerate(words):
             try:
-                resolved.append(_checked(given.resolve(word), first=place == 0))
+                resolved.append(_checked(given.resolve(word), first=place == 0, prefixes=cls.prefixes))
             except Mistake as mistake:
                 at = (place,) if isinstance(plain, list) else ()
                 faults.extend(Fault(f.message, f.hint, at) for f in mistake.faults)
@@ -132,6 +133,39 @@ class CommandLine(tuple[str, ...]):
         }
 
 
+class Command(CommandLine):
+    """A command around the main process: a program and its arguments, with systemd's marks before the program."""
+
+    __slots__ = ()
+    prefixes: ClassVar[str] = "-+!:"
+    repeats: ClassVar[bool] = True  # in a list, the same twice is run twice
+
+    @property
+    def marks(self) -> str:
+        program = self[0] if self else ""
+        return program[: len(program) - len(program.lstrip(self.prefixes))]
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """Program and arguments alone."""
+        return (self[0][len(self.marks) :], *self[1:]) if self else ()
+
+    @property
+    def is_forgiven(self) -> bool:
+        """`-`: a failure counts as success."""
+        return "-" in self.marks
+
+    @property
+    def is_privileged(self) -> bool:
+        """`+` or `!`: it runs as the daemon's own user."""
+        return "+" in self.marks or "!" in self.marks
+
+    @property
+    def is_verbatim(self) -> bool:
+        """`:`: variables are left as they are written."""
+        return ":" in self.marks
+
+
 def _words(given: Given, plain: list[Plain]) -> list[str]:
     faults = [
         Fault(f"expected a word of the command, found {kind_of(item)}", "quote it", (place,))
@@ -143,18 +177,24 @@ def _words(given: Given, plain: list[Plain]) -> list[str]:
     return [given.text(place) for place in range(len(plain))]
 
 
-def _checked(word: str, *, first: bool) -> str:
+def _checked(word: str, *, first: bool, prefixes: str = "") -> str:
     if "\0" in word:
         raise Mistake(f"{shorten(word)} contains a NUL character, which no argument can")
     if len(word.encode("utf-8", "surrogatepass")) >= _MOST_BYTES:
         raise Mistake("an argument is longer than 128 KiB, which Linux does not take")
-    if first and not word:
+    program = word.lstrip(prefixes) if first else word
+    if first and not program:
         raise Mistake("the program's name is empty", "begin with the path of a program")
-    if first and word[0] in _PREFIXES:
+    marks = word[: len(word) - len(program)]
+    if first and program[0] in _PREFIXES:
+        known = f": only {' '.join(prefixes)} are supported here" if prefixes else ""
         raise Mistake(
-            f"{shorten(word)} begins with {shorten(word[0])}: systemd's prefixes are not supported",
+            f"{shorten(word)} begins with {shorten(program[0])}"
+            + (known or ": systemd's prefixes are not supported"),
             "begin with the path of a program",
         )
+    if len(set(marks)) != len(marks) or {"+", "!"} <= set(marks):
+        raise Mistake(f"{shorten(word)} has two prefixes that say the same", "keep one of them")
     return word
 
 

@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeAlias, cast
 from msgspec import Struct
 from msgspec.structs import replace
 
-from maestro.model import names
+from maestro.model import names, profiles
 from maestro.model.checks import Finding, findings
 from maestro.model.names import UnitName
 from maestro.model.option import describe, subsections
@@ -112,7 +112,7 @@ def _unit(
         origins=reading.origins,
         path=reading.path,
     )
-    return _with_kill(unit)
+    return profiles.applied(_with_kill(unit))
 
 
 def _with_kill(unit: Unit) -> Unit:

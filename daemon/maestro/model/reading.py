@@ -154,7 +154,7 @@ def reader(hint: Any) -> Callable[[Given], Any]:
         inner = reader(bare)
         return lambda given: None if given.plain is None else inner(given)
     if (item := item_type(hint)) is not None:
-        return _list_reader(reader(item))
+        return _list_reader(reader(item), repeats=getattr(item, "repeats", False))
     if words := choices(hint):
         return lambda given: _choice(given, words)
     found = _PLAIN_READERS.get(hint) or cast("type[Value]", hint).read
@@ -167,7 +167,7 @@ def _something(given: Given) -> Given:
     return given
 
 
-def _list_reader(inner: Callable[[Given], Any]) -> Callable[[Given], tuple[Any, ...]]:
+def _list_reader(inner: Callable[[Given], Any], *, repeats: bool) -> Callable[[Given], tuple[Any, ...]]:
     def read(given: Given) -> tuple[Any, ...]:
         if not isinstance(given.plain, list):
             return (inner(_something(given)),)  # one item needs no brackets
@@ -180,7 +180,7 @@ def _list_reader(inner: Callable[[Given], Any]) -> Callable[[Given], tuple[Any, 
                 faults.extend(Fault(f.message, f.hint, (place, *f.at), f.of_key) for f in mistake.faults)
         if faults:
             raise many(faults)
-        return tuple(dict.fromkeys(made))
+        return tuple(made if repeats else dict.fromkeys(made))
 
     return read
 

@@ -11,18 +11,18 @@ from typing import Literal
 
 from msgspec import Struct
 
+from maestro.model.ends import RestartSection as RestartSection
+from maestro.model.ends import StopSection as StopSection
 from maestro.model.option import Change, option
 from maestro.model.values import (
+    Command,
     CommandLine,
     EnvironmentMap,
     ExitStatusSet,
     Pattern,
-    Percentage,
     Seconds,
     SignalName,
     Size,
-    StartLimit,
-    StopStep,
     UnitRef,
     Url,
     UserName,
@@ -30,7 +30,7 @@ from maestro.model.values import (
 
 INFINITY = Seconds("inf")
 
-type_names = ("simple", "exec", "notify", "oneshot")
+type_names = ("simple", "exec", "notify", "notify-reload", "forking", "oneshot")
 
 
 class UnitSection(Struct, frozen=True, kw_only=True):
@@ -117,86 +117,18 @@ class UnitSection(Struct, frozen=True, kw_only=True):
     )
 
 
-class RestartSection(Struct, frozen=True, kw_only=True):
-    """Whether and when an ended agent is started again. By default after 1 s, 2 s … 60 s, plus 0–20 %."""
-
-    policy: Literal["no", "always", "on-success", "on-failure", "on-abnormal", "on-abort", "on-watchdog"] = (
-        option(
-            "on-failure",
-            "Which endings lead to a restart, as in systemd.service(5).",
-            change=Change.LIVE,
-        )
-    )
-    delay: Seconds = option(Seconds(1), "Pause before the first restart.", change=Change.LIVE)
-    max_delay: Seconds = option(Seconds(60), "The pause grows to this and no further.", change=Change.LIVE)
-    factor: float = option(
-        2.0, "What the pause is multiplied by for each further restart.", at_least=1, change=Change.LIVE
-    )
-    jitter: Percentage = option(
-        Percentage(20), "Up to this much is added to each pause, drawn once per restart.", change=Change.LIVE
-    )
-    reset_after: Seconds | None = option(
-        None,
-        "An agent that was ready for this long starts again from the first pause; by default 60 s or the "
-        "current pause, whichever is longer.",
-        change=Change.LIVE,
-    )
-    start_limits: tuple[StartLimit, ...] = option(
-        (StartLimit("5/10s"), StartLimit("20/1h")),
-        "Automatic starts allowed in a time (`5/10s`); one more and the unit gives up. "
-        "Starts by hand are never counted, and clear the count.",
-        change=Change.LIVE,
-    )
-    on_give_up: Literal["cooldown", "fail"] = option(
-        "cooldown",
-        "When a start limit is hit: try again after `cooldown`, or stay failed.",
-        change=Change.LIVE,
-    )
-    cooldown: Seconds = option(Seconds(600), "How long a unit that gave up rests.", change=Change.LIVE)
-    prevent_exit_status: ExitStatusSet = option(
-        ExitStatusSet(()),
-        "Exit codes and signals that are never followed by a restart.",
-        change=Change.LIVE,
-    )
-    force_exit_status: ExitStatusSet = option(
-        ExitStatusSet(()),
-        "Exit codes and signals that are always followed by a restart.",
-        change=Change.LIVE,
-    )
-
-
-class StopSection(Struct, frozen=True, kw_only=True):
-    """How an agent is ended."""
-
-    sequence: tuple[StopStep, ...] = option(
-        (StopStep("TERM 30s"), StopStep("KILL")),
-        "Signals sent in turn, each followed by a wait of 10 s unless it says otherwise. KILL is always the "
-        "last: it is appended where it is missing.",
-        change=Change.LIVE,
-    )
-    kill_mode: Literal["control-group", "mixed", "process"] = option(
-        "control-group",
-        "Who gets the signals: all processes of the agent; or the main one, and all only at KILL (`mixed`); "
-        "or the main one alone.",
-        change=Change.LIVE,
-    )
-    drain_max: Seconds = option(
-        Seconds(600),
-        "How far EXTEND_TIMEOUT_USEC may push a stop out, counted from its beginning.",
-        change=Change.LIVE,
-    )
-
-
 class AgentSection(Struct, frozen=True, kw_only=True):
     """The process."""
 
     exec: CommandLine = option(
         CommandLine(()), "The command: a list, or a string split as systemd splits command lines."
     )
-    type: Literal["simple", "exec", "notify", "oneshot"] = option(
+    type: Literal["simple", "exec", "notify", "notify-reload", "forking", "oneshot"] = option(
         "exec",
-        "What counts as started: the process runs (simple, exec), it said READY=1 (notify), it ended well "
-        "(oneshot). With a readiness probe, its success counts in addition.",
+        "What counts as started: the process runs (simple, exec), it said READY=1 (notify, notify-reload), it "
+        "ended well (oneshot), it ended well and `pid_file` names the process that goes on (forking). With a "
+        "readiness probe, its success counts in addition. notify-reload also answers `reload_signal` with "
+        "RELOADING=1 and MONOTONIC_USEC, and with READY=1 when it has reloaded.",
     )
     working_directory: str = option("/", "Directory that the process starts in; `~` is the user's home.")
     user: UserName | None = option(None, "User to run as; by default the daemon's own.")
@@ -220,10 +152,56 @@ class AgentSection(Struct, frozen=True, kw_only=True):
         change=Change.LIVE,
     )
     reload_signal: SignalName | None = option(
-        None, "Signal that makes it read its configuration again.", change=Change.LIVE
+        None,
+        "Signal that makes it read its configuration again; for type notify-reload by default HUP.",
+        change=Change.LIVE,
     )
     restart: RestartSection = RestartSection()
     stop: StopSection = StopSection()
+    exec_start_pre: tuple[Command, ...] = option(
+        (),
+        "Commands run one after the other before the process is started, each within `start_timeout`. One that "
+        "fails fails the start. As with the other commands around the process: each is a list or a string as in "
+        "`exec`; with `-` in front of the program its failure does not count, with `+` or `!` it runs as the "
+        "daemon's own user, with `:` variables are not replaced; what it leaves running is killed.",
+        change=Change.LIVE,
+    )
+    exec_start_post: tuple[Command, ...] = option(
+        (),
+        "Commands run when the process is ready, before the unit counts as started, each within `start_timeout`. "
+        "One that fails fails the start. $MAINPID is the process.",
+        change=Change.LIVE,
+    )
+    exec_reload: tuple[Command, ...] = option(
+        (),
+        "Commands that make the process read its configuration again, instead of `reload_signal`, each within "
+        "`start_timeout`. One that fails fails the reload; the process runs on. $MAINPID is the process.",
+        change=Change.LIVE,
+    )
+    exec_stop: tuple[Command, ...] = option(
+        (),
+        "Commands that ask the process to stop, run before the first signal, each for as long as the first step "
+        "of `stop.sequence` waits. They also run when a started process ended by itself: $MAINPID is unset then.",
+        change=Change.LIVE,
+    )
+    exec_stop_post: tuple[Command, ...] = option(
+        (),
+        "Commands run when nothing of the process is left, also where its start failed, each for as long as the "
+        "first step of `stop.sequence` waits. $SERVICE_RESULT, $EXIT_CODE and $EXIT_STATUS say how it went.",
+        change=Change.LIVE,
+    )
+    pid_file: str | None = option(
+        None, "File that the first process of type forking writes the pid of the one that goes on to."
+    )
+    remain_after_exit: bool = option(
+        False, "Whether it counts as up when its process has ended well, until it is stopped."
+    )
+    runtime_max: Seconds = option(
+        INFINITY, "How long it may be up; then it is stopped, and that counts as a time-out."
+    )
+    runtime_randomized_extra: Seconds = option(
+        Seconds(0), "Up to this much is added to `runtime_max`, drawn once per start."
+    )
 
 
 class ReadinessSection(Struct, frozen=True, kw_only=True):

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from typing import ClassVar, Protocol, Self, runtime_checkable
 
 from maestro.model import names
+from maestro.model.command import Command as Command
 from maestro.model.command import CommandLine as CommandLine
 from maestro.model.plain import Fault, Given, Mistake, Plain, is_scalar, kind_of, many, printable, shorten
 from maestro.model.status import ExitStatusSet as ExitStatusSet

@@ -30,16 +30,25 @@ class Play(Struct, frozen=True, kw_only=True):
     leaves: int = 0  # processes of its tree that outlive it and heed only KILL
     lingers: float = 0.0  # how long those take to end after KILL
     cannot: str = ""  # why it cannot be spawned
+    becomes: Play | None = None  # the process that goes on for it, when its pid file is asked for
 
 
 Script = Callable[[str, int], Play]  # unit, number of the start -> how it goes
+Commands = Callable[[str, str], Play]  # the same of the commands around it; unit, "exec_start_pre[0]"
 FOREVER = Play()
+DONE = Play(ends=0.0)
 
 
 class Theatre:
     """A world whose keeper is this object. Time passes only in `run`."""
 
-    def __init__(self, units: Iterable[Unit], script: Script | None = None, chance: float = 0.0) -> None:
+    def __init__(
+        self,
+        units: Iterable[Unit],
+        script: Script | None = None,
+        chance: float = 0.0,
+        commands: Commands | None = None,
+    ) -> None:
         self.declared = {unit.name: unit for unit in units}
         self.world = World(self.declared.get)
         for unit in self.declared.values():
@@ -47,6 +56,9 @@ class Theatre:
         self.now = 0.0
         self.chance = chance
         self.script: Script = script or (lambda unit, number: FOREVER)
+        self.commands: Commands = commands or (lambda unit, command: DONE)
+        self.ran: list[events.Errand] = []  # commands around main processes, in the order of their start
+        self.signals: list[tuple[str, str]] = []  # agent and signal, as they were carried out
         self.alive: dict[str, Play] = {}  # agent -> how it goes: the processes there are
         self.leftovers: dict[str, int] = {}
         self.unacknowledged: dict[str, Ended] = {}
@@ -54,7 +66,10 @@ class Theatre:
         self.news: list[Happening] = []
         self.two_at_once: list[str] = []  # agents that were started beside a living one of their unit
         self.on_quit: Callable[[events.Quit], object] = lambda quit: None
+        self._orders: dict[str, int] = {}  # agent -> the newest signal that was carried out
+        self._doomed: set[str] = set()  # agents that were sent SIGKILL
         self._lingers: dict[str, float] = {}
+        self._becomes: dict[str, Play] = {}
         self._ready: set[str] = set()  # agents whose probe would be answered with yes
         self._probed: set[str] = set()  # agents whose probe is being asked
         self._absent = False  # there is no manager: what happens is only noted by the keeper
@@ -137,6 +152,8 @@ class Theatre:
                     self.later(0.0, events.ProbeAnswered(deed.agent))
             case events.Unprobe():
                 self._probed.discard(deed.agent)
+            case events.FindMain():
+                self._follow(deed.agent)
             case _:
                 pass
 
@@ -147,23 +164,56 @@ class Theatre:
         if deed.agent in self.alive:
             self.later(0.0, events.Spawned(deed.agent, 1, 1))
             return
+        if deed.agent in self.unacknowledged:
+            self.later(0.0, self.unacknowledged[deed.agent])
+            return
         for agent in (*self.alive, *self.leftovers):
-            if agent.rpartition("#")[0] == deed.unit:
+            if agent.rpartition("#")[0] == deed.unit and not self._may_run_beside(deed, agent):
                 self.two_at_once.append(deed.agent)
-        play = self.script(deed.unit, int(deed.agent.rpartition("#")[2]))
+        play = self._casting(deed)
         if play.cannot:
             self.later(0.0, events.CannotSpawn(deed.agent, play.cannot))
             return
-        self.alive[deed.agent] = play
+        if deed.errand is not None:
+            self.ran.append(deed.errand)
+        self._enter(deed.agent, play)
+
+    def _casting(self, deed: events.Spawn) -> Play:
+        if deed.errand is None:
+            return self.script(deed.unit, int(deed.agent.rpartition("#")[2]))
+        return self.commands(deed.unit, f"{deed.errand.option}[{deed.errand.place}]")
+
+    def _may_run_beside(self, deed: events.Spawn, other: str) -> bool:
+        """Two main processes never, two commands never, and what runs before the start and after the end never beside the process."""
+        if other in self._doomed and "/" in other:
+            return True
+        alone = deed.errand is None or deed.errand.option in ("exec_start_pre", "exec_stop_post")
+        return not alone and "/" not in other
+
+    def _enter(self, agent: str, play: Play) -> None:
+        self.alive[agent] = play
         pid = next(self._pids)
-        self.later(0.0, events.Spawned(deed.agent, pid, pid))
+        self.later(0.0, events.Spawned(agent, pid, pid))
         if play.ready is not None:
-            self.later(play.ready, events.Notified(deed.agent, {"READY": "1"}))
-            self.later(play.ready, events.ProbeAnswered(deed.agent))
+            self.later(play.ready, events.Notified(agent, {"READY": "1"}))
+            self.later(play.ready, events.ProbeAnswered(agent))
         if play.ends is not None:
-            self.later(play.ends, Ended(agent=deed.agent, code=play.code, signal=play.signal))
+            self.later(play.ends, Ended(agent=agent, code=play.code, signal=play.signal))
+
+    def _follow(self, agent: str) -> None:
+        """Its pid file names another process, which goes on as the main one."""
+        play = self._becomes.pop(agent, None)
+        if play is not None and self.leftovers.pop(agent, None) is not None:
+            self.unacknowledged.pop(agent, None)
+            self._enter(agent, play)
 
     def _signal(self, deed: events.Send) -> None:
+        if 0 < deed.order <= self._orders.get(deed.agent, 0):
+            return
+        self._orders[deed.agent] = max(deed.order, self._orders.get(deed.agent, 0))
+        self.signals.append((deed.agent, deed.signal))
+        if deed.signal == "KILL":
+            self._doomed.add(deed.agent)
         number = {"KILL": 9, "TERM": 15, "ABRT": 6, "INT": 2, "HUP": 1}.get(deed.signal, 10)
         play = self.alive.get(deed.agent)
         if play is not None and (deed.signal == "KILL" or deed.signal in play.heeds):
@@ -177,9 +227,15 @@ class Theatre:
         if told is None:
             return
         if not self._absent:
+            self._settle_past(told)
             self.feed(told)
         elif isinstance(told, events.Notified):
             self._unheard.append(told)
+
+    def _settle_past(self, told: Event) -> None:
+        """Nobody waits for the end of a command that was cut short: as the carrier has it."""
+        if isinstance(told, Ended) and self.world.owner(told.agent) is None:
+            self.unacknowledged.pop(told.agent, None)
 
     def _truth(self, event: Event) -> Event | None:
         match event:
@@ -202,6 +258,8 @@ class Theatre:
         if play.leaves:
             self.leftovers[event.agent] = play.leaves
             self._lingers[event.agent] = play.lingers
+            if play.becomes is not None:
+                self._becomes[event.agent] = play.becomes
         left = tuple(f"{number} (left)" for number in range(play.leaves))
         code = event.code if event.signal is None else None
         self.unacknowledged[event.agent] = Ended(agent=event.agent, code=code, signal=event.signal, left=left)
@@ -224,6 +282,9 @@ class Theatre:
     def kill_manager(self, *, keeper: bool = False, away: float = 0.0) -> None:
         """What was committed survives; what happens in the `away` seconds without a manager is kept by the keeper."""
         self._absent = True
+        answers = (events.Spawned, events.CannotSpawn)  # said to the one that is dead
+        self._heap = [one for one in self._heap if not isinstance(one[2], answers)]
+        heapq.heapify(self._heap)
         back = self.now + away
         while self._heap and self._heap[0][0] <= back and away:
             self.now = max(self.now, self._heap[0][0])
@@ -241,6 +302,10 @@ class Theatre:
             for agent in (*self.alive, *(() if keeper else self.leftovers))
             if agent not in self.unacknowledged
         }
+        if keeper:
+            self._orders.clear()
+        for agent in [agent for agent in self.unacknowledged if self.world.owner(agent) is None]:
+            del self.unacknowledged[agent]
         ended = {} if keeper else dict(self.unacknowledged)
         unheard, self._unheard = self._unheard, []
         for event in unheard:

@@ -1,0 +1,118 @@
+"""What the carrier has a part in: recipes of commands, pid files, and hearing before a time-out is held against an agent."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from maestro.engine.events import Asked, Errand
+from maestro.manager import recipe
+from maestro.model.unit import Unit
+from maestro.model.values import Command, EnvironmentMap, Seconds, UserName
+from maestro.ports import Recipe
+from maestro.testing.loop import play
+from maestro.testing.theatre import unit
+from tests.manager.rig import HOUSE, rest, rig
+
+
+def made(one: Unit, *line: str, **variables: str) -> Recipe:
+    errand = Errand(agent="web#1/pre1", option="exec_start_pre", place=0, line=line, variables=variables)
+    return recipe.make_errand(one, errand, HOUSE)
+
+
+def test_a_command_runs_as_the_process_does() -> None:
+    environment = EnvironmentMap({"A": "one two"})
+    one = unit(
+        type="notify", watchdog=Seconds(5), environment=environment, working_directory="/tmp", umask="077"
+    )
+    prepared = made(one, "-/bin/x", "$A", "${MAINPID}", MAINPID="7")
+    assert prepared.argv == ("/bin/x", "one", "two", "7")
+    assert (prepared.cwd, prepared.umask, prepared.stream) == ("/tmp", 0o77, "web")
+    assert prepared.title == "exec_start_pre of web"
+    assert prepared.env["MAINPID"] == "7"
+    assert not {"NOTIFY_SOCKET", "WATCHDOG_USEC"} & set(prepared.env)
+    assert prepared.env["INVOCATION_ID"] == recipe.invocation(HOUSE, "web#1/pre1")
+
+
+def test_marks_before_the_program() -> None:
+    assert made(unit(), ":/bin/x", "$A", "${A}").argv == ("/bin/x", "$A", "${A}")
+    nobody = unit(user=UserName("nobody"))
+    assert made(nobody, "/bin/x").uid is not None
+    assert made(nobody, "+-/bin/x").uid is None
+    assert made(nobody, "!/bin/x").uid is None
+
+
+def test_commands_run_one_after_the_other() -> None:
+    async def go() -> None:
+        commands = (Command("/bin/one"), Command("/bin/two"))
+        async with rig(unit(exec_start_pre=commands)) as one:
+            one.manager.feed(Asked("start", ("web",)))
+            for number in (1, 2):
+                await one.manager.settle()
+                assert one.keeper.asked("spawn")[-1] == (f"web#1/pre{number}",)
+                one.spawned(f"web#1/pre{number}", pid=100 + number)
+                one.ended(f"web#1/pre{number}")
+            await one.manager.settle()
+            assert one.keeper.asked("spawn")[-1] == ("web#1",)
+            assert one.keeper.asked("acknowledge") == [("web#1/pre1",), ("web#1/pre2",)]
+
+    play(go())
+
+
+def test_the_pid_file_is_read_until_it_names_a_process_of_the_agent(tmp_path: Path) -> None:
+    async def go() -> None:
+        path = tmp_path / "web.pid"
+        async with rig(unit(type="forking", pid_file=str(path))) as one:
+            one.manager.feed(Asked("start", ("web",)))
+            one.spawned("web#1")
+            one.ended("web#1", left=("200 (web)",))
+            for text in (None, "", "nonsense", "1", "4000000000"):
+                if text is not None:
+                    path.write_text(text)
+                await rest(1)
+                assert one.keeper.asked("follow") == []
+            one.keeper.family[200] = "web#1"
+            path.write_text("200\n")
+            await rest(1)
+            assert one.keeper.asked("follow") == [("web#1", 200)]
+            one.spawned("web#1", pid=200)
+            assert (one.state("web"), one.manager.world.life("web").pid) == ("running", 200)
+
+    play(go())
+
+
+def test_a_pid_file_that_is_no_file_harms_nobody(tmp_path: Path) -> None:
+    async def go() -> None:
+        path = tmp_path / "web.pid"
+        os.mkfifo(path)
+        async with rig(unit(type="forking", pid_file=str(path), start_timeout=Seconds(5))) as one:
+            one.manager.feed(Asked("start", ("web",)))
+            one.spawned("web#1")
+            one.ended("web#1", left=("200 (web)",))
+            await rest(6)
+            assert one.state("web") == "stop"
+
+    play(go())
+
+
+@pytest.mark.parametrize("says", [False, True])
+def test_a_sign_of_life_that_waits_counts_before_the_watchdog_does(says: bool) -> None:
+    async def go() -> None:
+        async with rig(unit(type="notify", watchdog=Seconds(5))) as one:
+            one.manager.feed(Asked("start", ("web",)))
+            one.spawned("web#1")
+            one.carrier.notified(100, "web#1", {"READY": "1"})
+            waiting = [{"STATUS": "busy"}, {"WATCHDOG": "1"}] if says else []
+
+            def listen() -> bool:
+                if waiting:
+                    one.carrier.notified(100, "web#1", waiting.pop(0))
+                return bool(waiting)
+
+            one.carrier.listen = listen
+            await rest(6)
+            assert one.state("web") == ("running" if says else "stop")
+
+    play(go())
