@@ -158,3 +158,18 @@ def test_an_adopted_agents_processes_are_found_wherever_they_are(fake: FakeProc,
     table.end(entry, (None, None, 0.0, 0, 0.0))
     fake.add(300, 1, start=99999)  # another process by now, and its session another's
     assert [p.pid for p in tree(fake, table).orphans(entry)] == [303]
+
+
+def test_an_orphan_that_wrote_over_its_environment_is_known_by_its_output(
+    fake: FakeProc, table: Table, tmp_path: Path
+) -> None:
+    """As nginx does that puts itself into the background: its session is its own, and its title lies over its environment."""
+    pipe, _ = table.stream("a")
+    table.add(Entry("a#1/pre0", 300, 30000, ""))
+    fake.add(150, KEEPER)
+    (fake.root / "150/fd").mkdir()
+    (fake.root / "150/fd/2").symlink_to(f"/proc/self/fd/{pipe}")
+    whole = tree(fake, table)
+    whole.refresh()
+    assert [one.pid for one in whole.orphans(table.entries["a#1"])] == [150]
+    table.release_stream("a")

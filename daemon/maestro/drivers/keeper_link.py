@@ -253,7 +253,7 @@ class KeeperLink:
         self._loop.remove_writer(self._socket.fileno())
         self._news.lost()
 
-    def _note(self, message: wire.Message, _fd: int = -1) -> None:
+    def _note(self, message: wire.Message, fd: int = -1) -> None:
         """Remember who is who, for `whose`."""
         match message:
             case ("entry", agent, pid, start, ended, left, invocation):
@@ -261,6 +261,8 @@ class KeeperLink:
                 self._family.lives(agent, pid, start)
                 if ended is not None:
                     self._family.ended(agent, bool(left))
+            case ("stream", name) if fd >= 0:
+                self._family.streams[os.fstat(fd).st_ino] = name
             case ("spawned", agent, pid, start):
                 self._family.lives(agent, pid, start)
             case ("cannot_spawn", agent, _, _) | ("emptied", agent):
@@ -311,8 +313,13 @@ class _Family:
         self._pids: dict[str, int] = {}
         self._invocations: dict[str, str] = {}
         self._invocation_of: dict[str, str] = {}
+        self.streams: dict[int, str] = {}  # inode of a unit's pipe -> unit
+        self._newest: dict[str, str] = {}  # unit -> its newest agent
 
     def invited(self, agent: str, invocation: str) -> None:
+        unit, _, rest = agent.rpartition("#")
+        if "/" not in rest:
+            self._newest[unit] = agent
         if invocation:
             self._invocations[invocation] = agent
             self._invocation_of[agent] = invocation
@@ -334,14 +341,16 @@ class _Family:
             del self._invocations[invocation]
 
     def whose(self, pid: int) -> str | None:
-        """By its line of parents, by its session, or by the environment that it was started with."""
+        """By its line of parents, by its session, by the environment that it was started with, or by where its output goes."""
         process = self._proc.look(pid)
         if process is None:  # gone; what it said before may still be waiting
             return self._mains.get(pid, (0, SOMEBODYS))[1]
         agent, below_keeper = self._by_parents(process)
         if agent is None:
-            agent = self._by_session(process.session) or self._invocations.get(
-                self._proc.invocation(pid) or "-"
+            agent = (
+                self._by_session(process.session)
+                or self._invocations.get(self._proc.invocation(pid) or "-")
+                or self._by_output(pid)
             )
         return agent or (SOMEBODYS if below_keeper else None)
 
@@ -357,6 +366,11 @@ class _Family:
                 return None, process.pid != self._own
             process = self._proc.look(process.parent)
         return None, True
+
+    def _by_output(self, pid: int) -> str | None:
+        """Many a daemon that puts itself into the background writes a title over its environment."""
+        units = [unit for inode in self._proc.outputs(pid) if (unit := self.streams.get(inode))]
+        return self._newest.get(units[0]) if units else None
 
     def _by_session(self, session: int) -> str | None:
         start, agent = self._mains.get(session, (-1, ""))

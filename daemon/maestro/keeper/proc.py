@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -73,6 +74,18 @@ class Proc:
         """INVOCATION_ID in the environment with which `pid` was started."""
         environment = b"\0" + self._read(f"{pid}/environ", _ENVIRONMENT_READ)
         return environment.partition(b"\0INVOCATION_ID=")[2].partition(b"\0")[0].decode(errors="replace")
+
+    def outputs(self, pid: int) -> set[int]:
+        """Inodes of the pipes that its standard output and error go to."""
+        found = set()
+        for number in (1, 2):
+            try:
+                there = os.stat(f"{self._root}/{pid}/fd/{number}")
+            except OSError:
+                continue
+            if stat.S_ISFIFO(there.st_mode):
+                found.add(there.st_ino)
+        return found
 
     def _list(self, path: str) -> list[str]:
         try:

@@ -133,6 +133,14 @@ class Table:
             os.close(write)
         return self.streams[name], True
 
+    def writer_of(self, pipes: set[int]) -> str:
+        """The newest agent of the unit whose stream is among these inodes; empty where none is."""
+        if not pipes:
+            return ""
+        names = {name for name, fd in self.streams.items() if os.fstat(fd).st_ino in pipes}
+        agents = (agent for agent in reversed(self.entries) if agent.partition("#")[0] in names)
+        return next((agent for agent in agents if "/" not in agent.rpartition("#")[2]), "")
+
     def hold(self, name: str, fd: int) -> None:
         self.let_go(name)
         self.held[name] = fd

@@ -119,16 +119,18 @@ class Tree:
         return [process for process in seen.values() if process.lives]
 
     def _attribute(self, process: Process) -> str:
-        """Whose orphan: by its session, by where it was seen before, or by what its environment says.
+        """Whose orphan: by its session, by where it was seen before, by what its environment says, or by where its output goes.
 
-        The environment comes last: it is the one that the process itself could have written.
+        The last two come last: they are what a process can change. Many write a title over their environment.
         """
         if agent := self._table.by_session.get(process.session):
             return agent
         start, agent = self._remembered.get(process.pid, (0, ""))
         if agent and start == process.start:
             return agent
-        return self._table.by_invocation.get(self._proc.invocation(process.pid) or "-", "")
+        if agent := self._table.by_invocation.get(self._proc.invocation(process.pid) or "-", ""):
+            return agent
+        return self._table.writer_of(self._proc.outputs(process.pid))
 
     def _strangers(self, entry: Entry) -> list[Process]:
         """Processes of an adopted agent, wherever they are: by session, or by environment."""
