@@ -15,6 +15,8 @@ def cannot_come() -> set[tuple[State, Input]]:
     of_processes = {
         Input.SPAWNED,
         Input.CANNOT_SPAWN,
+        Input.SKIPPED,
+        Input.REFUSED,
         Input.READY,
         Input.STOP_SAID,
         Input.ENDED,
@@ -28,7 +30,8 @@ def cannot_come() -> set[tuple[State, Input]]:
     pairs |= {
         (state, Input.RELOAD_ASKED) for state in State if state is not State.RUNNING
     }  # the verb refuses
-    pairs |= {(State.STARTING, Input.CANNOT_SPAWN), (State.RUNNING, Input.CANNOT_SPAWN)}  # it was spawned
+    for moment in (Input.CANNOT_SPAWN, Input.SKIPPED, Input.REFUSED):  # it was spawned
+        pairs |= {(State.STARTING, moment), (State.RUNNING, moment)}
     return pairs
 
 

@@ -95,6 +95,7 @@ def spawn(scene: Scene) -> Outcome:
         awaits=_awaits(scene.unit),
         ready_at=None,
         completed=False,
+        skipped=False,
         ended=None,
         result=Result.SUCCESS,
         left=(),
@@ -285,7 +286,7 @@ def _for_good(scene: Scene, outcome: Outcome) -> Outcome:
 def _how(scene: Scene) -> str:
     """What brought it down, in words; a fault that was noted before the end goes first."""
     life = scene.life
-    if life.result is Result.RESOURCES:
+    if life.result in (Result.RESOURCES, Result.ASSERT):
         return scene.words
     if life.result in (Result.TIMEOUT, Result.WATCHDOG):
         return f"{life.cause}; {words.how_ended(life.ended)}"
@@ -340,3 +341,9 @@ def complete(scene: Scene) -> Outcome:
     done = scene.life.completed or scene.agent.type == "oneshot"
     outcome = _over(scene, replace(scene.life, goal=Goal.DOWN, completed=done), "completed", _how(scene))
     return _for_good(scene, outcome)
+
+
+def skip(scene: Scene) -> Outcome:
+    """A condition did not hold: the start is done without a process, and who requires the unit goes on."""
+    life = replace(scene.life, goal=Goal.DOWN, completed=True, skipped=True)
+    return _for_good(scene, _over(scene, life, "skipped", f"skipped: {scene.words}"))

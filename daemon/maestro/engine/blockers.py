@@ -27,7 +27,7 @@ class Blocker(Struct, frozen=True):
 class Hold:
     """What holds the start of one unit back. Looks at one neighbour at a time, so that a thousand of them cost each its own change."""
 
-    __slots__ = ("_after", "_apart", "_known", "_lives", "_required", "_waiting", "hopeless")
+    __slots__ = ("_after", "_apart", "_bound", "_known", "_lives", "_required", "_waiting", "hopeless")
 
     def __init__(
         self, name: str, graph: Graph, lives: Mapping[str, Life], known: Mapping[str, object]
@@ -35,6 +35,7 @@ class Hold:
         self._lives, self._known = lives, known
         self._required = frozenset(graph.of(name, Atom.NEED))
         self._after = dict.fromkeys((*graph.predecessors.get(name, ()), *graph.of(name, Atom.BOUND)))
+        self._bound = frozenset(graph.of(name, Atom.BOUND))
         self._apart = dict.fromkeys(graph.of(name, Atom.APART), "must not run beside it")
         self._apart |= {other: f"holds {what}" for other, what in graph.rivals(name).items()}
         self.hopeless: dict[str, Blocker] = {}
@@ -58,6 +59,8 @@ class Hold:
         life = self._lives.get(other, NEVER_SEEN)
         if other in self._apart and life.state in ALIVE:
             return Blocker(other, self._apart[other])
+        if other in self._bound and is_satisfied(life) and not is_up(life):
+            return Blocker(other, f"was left out: {life.cause}", hopeless=True)
         if other in self._after:
             return _before(other, life, other in self._required) if other in self._known else None
         # A stop goes before a start, whichever way the order runs.
@@ -79,6 +82,11 @@ def _before(name: str, life: Life, required: bool) -> Blocker | None:
 def is_satisfied(life: Life) -> bool:
     """Whether those that require this unit may start."""
     return life.state is State.RUNNING or (life.state is State.DEAD and life.completed)
+
+
+def is_up(life: Life) -> bool:
+    """Whether those that are bound to this unit may run: unlike who requires it, they do not without it."""
+    return is_satisfied(life) and not life.skipped
 
 
 def is_on_its_way(life: Life) -> bool:

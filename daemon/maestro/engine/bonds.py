@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from maestro.engine import policy, verbs
-from maestro.engine.blockers import is_satisfied
+from maestro.engine.blockers import is_up
 from maestro.engine.events import Happening, Quit
 from maestro.engine.relations import Atom
 from maestro.engine.state import Goal, Life, State
@@ -27,7 +27,7 @@ def lost(world: World, name: str, life: Life) -> str:
     """A unit that this one is bound to and that is not up, or an empty string."""
     if life.goal is Goal.UP and life.state in _UP and not life.bounce:
         for other in world.graph.of(name, Atom.BOUND):
-            if not is_satisfied(world.life(other)) or world.life(other).must_come_down:
+            if not is_up(world.life(other)) or world.life(other).must_come_down:
                 return other
     return ""
 
@@ -37,7 +37,7 @@ def why_down(world: World, name: str, life: Life) -> str:
     if life.goal is Goal.UP and life.bounce:
         for other in world.graph.of(name, Atom.BOUND):
             past = world.life(other)
-            if not is_satisfied(past):
+            if not is_up(past):
                 return f"bound to {other}, which is {past.coarse}" + (f": {past.cause}" if past.cause else "")
     return ""
 

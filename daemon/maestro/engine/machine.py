@@ -29,6 +29,8 @@ class Input(StrEnum):
     RELOAD_ASKED = "reload asked"
     SPAWNED = "spawned"
     CANNOT_SPAWN = "cannot be spawned"
+    SKIPPED = "a condition does not hold"
+    REFUSED = "an assert does not hold"
     READY = "ready"
     STOP_SAID = "it says it stops"
     ENDED = "main process ended, others are left"
@@ -74,6 +76,25 @@ def _ends(*states: State) -> tuple[Row, ...]:
 
 
 _MAY_NOT_SPAWN = (State.SPAWNING, State.STOPPING)
+
+
+def _left_out() -> tuple[Row, ...]:
+    """What follows when a start was left out: no restart, for nothing has ended."""
+    return tuple(
+        Row(state, moment, guard, to, act)
+        for state in _MAY_NOT_SPAWN
+        for moment, end, last in (
+            (Input.SKIPPED, State.DEAD, acts.skip),
+            (Input.REFUSED, State.FAILED, acts.fail),
+        )
+        for guard, to, act in (
+            (guards.is_asked_up_again, State.WAITING, acts.turn_round),
+            (guards.is_asked_down, State.DEAD, acts.rest),
+            (guards.always, end, last),
+        )
+    )
+
+
 S, I = State, Input  # noqa: E741 - short, so that a row stays a line
 
 TABLE: tuple[Row, ...] = (
@@ -118,6 +139,7 @@ TABLE: tuple[Row, ...] = (
     Row(S.STOPPING, I.ENDED, guards.always, S.STOPPING, acts.stay),
     Row(S.STOPPING, I.RANG_STOP, guards.has_more_steps, S.STOPPING, acts.next_step),
     Row(S.STOPPING, I.RANG_STOP, guards.always, S.STOPPING, acts.insist),
+    *_left_out(),
     *_ends(S.SPAWNING, S.STARTING, S.RUNNING, S.STOPPING),
 )
 

@@ -66,6 +66,7 @@ class Result(StrEnum):
     WATCHDOG = "watchdog"
     RESOURCES = "resources"  # it could not be started at all
     PROTOCOL = "protocol"  # it ended before it was ready
+    ASSERT = "assert"  # an assert did not hold, so it was not started
     LOST = "lost"  # it ended while nobody could see how
 
 
@@ -88,6 +89,7 @@ class Life(Struct, frozen=True, kw_only=True):
     awaits: tuple[str, ...] = ()  # what readiness still waits for: "notify", "probe", "end"
     ready_at: float | None = None
     completed: bool = False  # the last activation got ready, or ended well if it is a oneshot
+    skipped: bool = False  # the last start was left out, for a condition did not hold
     tries: int = 0  # automatic restarts since the last forgiveness
     delay: float = 0.0  # the pause drawn for the current restart, jitter included
     starts: tuple[float, ...] = ()  # times of recent automatic starts

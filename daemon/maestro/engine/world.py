@@ -33,6 +33,7 @@ from maestro.engine.events import (
     Reread,
     Send,
     SetAside,
+    Skipped,
     Spawned,
     Tick,
     Unprobe,
@@ -167,6 +168,10 @@ class World:
                 self.put_to(event.agent, Input.SPAWNED, pid=event.pid, start=event.start)
             case CannotSpawn():
                 self.put_to(event.agent, Input.CANNOT_SPAWN, event.why, result=Result.RESOURCES)
+            case Skipped(refused=False):
+                self.put_to(event.agent, Input.SKIPPED, event.why)
+            case Skipped():
+                self.put_to(event.agent, Input.REFUSED, event.why, result=Result.ASSERT)
             case Ended():
                 self.ended(event)
             case Emptied():

@@ -13,7 +13,7 @@ from maestro.engine import events
 from maestro.engine.events import Deed, Ended
 from maestro.engine.state import ALIVE, State
 from maestro.engine.words import signal_name
-from maestro.manager import probes, recipe
+from maestro.manager import conditions, probes, recipe
 from maestro.manager.catalogue import Catalogue, Changes
 from maestro.manager.loop import Manager
 from maestro.manager.recipe import CannotPrepare, House
@@ -80,6 +80,8 @@ class Carrier:
         definition = self._catalogue.definition(deed.unit)
         if definition is not None:
             self._manager.note_definition(deed.unit, definition)
+        if self._leaves_out(deed):
+            return
         try:
             prepared = recipe.make(self._world.units[deed.unit], deed.agent, self._house)
         except CannotPrepare as why:
@@ -89,6 +91,18 @@ class Carrier:
             self._keeper.spawn(deed.agent, prepared)
         except ValueError as why:  # larger than a message to the keeper may be
             self._manager.feed(events.CannotSpawn(deed.agent, f"cannot be started: {why}"))
+
+    def _leaves_out(self, deed: events.Spawn) -> bool:
+        """Whether a condition or an assert of the unit keeps it from being started."""
+        unit, environ = self._world.units[deed.unit], self._house.environ
+        why = conditions.unmet(unit.condition, "condition", environ)
+        refusal = "" if why else conditions.unmet(unit.assert_, "assert", environ)
+        if not why and not refusal:
+            return False
+        # An earlier manager may have ordered it while all held, and died before it knew.
+        self._keeper.send(deed.agent, signal.SIGKILL, tree=True)
+        self._manager.feed(events.Skipped(deed.agent, why or refusal, refused=bool(refusal)))
+        return True
 
     # ---------------------------------------------------------------------------------- probes
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-from msgspec import Struct
+from msgspec import Struct, field
 
+from maestro.model.conditions import CheckSection
 from maestro.model.option import Change, option
 from maestro.model.values import (
     CommandLine,
@@ -283,6 +284,8 @@ class AgentFile(Struct, frozen=True, kw_only=True):
     """NAME.agent.yaml, and NAME@.agent.yaml for a template."""
 
     unit: UnitSection = UnitSection()
+    condition: CheckSection = CheckSection()
+    assert_: CheckSection = field(default=CheckSection(), name="assert")
     agent: AgentSection
     health: HealthSection = HealthSection()
     logs: LogsSection = LogsSection()
@@ -310,6 +313,8 @@ class Unit(Struct, frozen=True, kw_only=True):
     name: str  # "researcher", "worker@eu", "default.target"
     kind: Literal["agent", "target"]
     unit: UnitSection
+    condition: CheckSection = CheckSection()
+    assert_: CheckSection = field(default=CheckSection(), name="assert")
     agent: AgentSection | None = None
     health: HealthSection = HealthSection()
     logs: LogsSection = LogsSection()

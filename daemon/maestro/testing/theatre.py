@@ -30,6 +30,8 @@ class Play(Struct, frozen=True, kw_only=True):
     leaves: int = 0  # processes of its tree that outlive it and heed only KILL
     lingers: float = 0.0  # how long those take to end after KILL
     cannot: str = ""  # why it cannot be spawned
+    skipped: str = ""  # the condition that does not hold
+    refused: str = ""  # the assert that does not
 
 
 Script = Callable[[str, int], Play]  # unit, number of the start -> how it goes
@@ -153,6 +155,10 @@ class Theatre:
         play = self.script(deed.unit, int(deed.agent.rpartition("#")[2]))
         if play.cannot:
             self.later(0.0, events.CannotSpawn(deed.agent, play.cannot))
+            return
+        if play.skipped or play.refused:
+            words = play.skipped or play.refused
+            self.later(0.0, events.Skipped(deed.agent, words, refused=bool(play.refused)))
             return
         self.alive[deed.agent] = play
         pid = next(self._pids)
