@@ -73,7 +73,7 @@ def load(
 ) -> Loaded:
     """A unit from plain data. `before` are problems that are known already; with any, there is no unit."""
     kind = FILES[name.kind]
-    resolve = resolver(name, settings.specifiers) if settings.specifiers is not None else as_is
+    resolve = as_is if settings.specifiers is None else resolver(name, settings.specifiers, path)
     reading = Reading(path, marks, resolve, homes(kind, tuple(settings.sections.items())))
     if data is not None and not isinstance(data, dict):
         reading.blame((), f"expected sections, found {kind_of(data)}", "begin with `agent:`")
