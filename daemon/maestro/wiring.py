@@ -192,6 +192,7 @@ async def _begin(parts: Parts, where: Paths) -> Session:
         Listener(
             whose=link.whose,
             news=lambda pid, agent, data: carrier.notified(pid, agent, parse(data)),
+            store=lambda pid, agent, data, fds: carrier.stored(pid, agent, parse(data), fds),
             committed=manager.settle,
             owes=carrier.owes,
         ),

@@ -125,6 +125,16 @@ class KeeperLink:
     def release_stream(self, name: str) -> None:
         self._order("release_stream", name)
 
+    def store(self, unit: str, name: str, fd: int, *, polled: bool, most: int) -> None:
+        """The keeper gets a duplicate, for the unit's next process; `fd` stays the caller's."""
+        self._order("store", unit, name, polled, most, fd=fd)
+
+    def unstore(self, unit: str, name: str) -> None:
+        self._order("unstore", unit, name)
+
+    def drop_store(self, unit: str) -> None:
+        self._order("drop_store", unit)
+
     def whose(self, pid: int) -> str | None:
         return self._family.whose(pid)
 
@@ -280,6 +290,8 @@ class KeeperLink:
                 news.ended(_ended(agent, tuple(how), left))
             case ("emptied", agent):
                 news.emptied(agent)
+            case ("ready", agent):
+                news.ready(agent)
             case ("stream", name) if fd >= 0:
                 news.stream(name, fd)
             case ("told", what):
@@ -296,6 +308,7 @@ class Unheard:
     def cannot_spawn(self, agent: str, stage: str, errno: int) -> None: ...
     def ended(self, ended: Ended) -> None: ...
     def emptied(self, agent: str) -> None: ...
+    def ready(self, agent: str) -> None: ...
     def stream(self, name: str, fd: int) -> None: ...
     def told(self, signal: str) -> None: ...
     def lost(self) -> None: ...

@@ -67,9 +67,11 @@ class Keeper:
         self.nest = child.Nest(self.spare, self.ear.not_default)
         self.record = record.Record(setting.directory, known)
         around = agents.Surroundings(self.watch, self.proc, self.record, self.tree, self.nest, self.tell)
+        self.store = around.store
         self.agents = agents.Agents(known, around)
         self._short_of_descriptors = False
         self._orders = self._table_of_orders()
+        self._keep: dict[str, Callable[..., None]] = {"hold": known.hold, "store": self.store.put}
 
     def _table_of_orders(self) -> dict[str, Callable[..., None]]:
         return {
@@ -80,6 +82,8 @@ class Keeper:
             "follow": self.agents.follow,
             "acknowledge": self.agents.acknowledge,
             "let_go": self.table.let_go,
+            "unstore": self.store.remove,
+            "drop_store": self.store.drop,
             "release_stream": self.table.release_stream,
             "reexec": self._try_successor,
             "retire": self.manager.retire,
@@ -269,8 +273,8 @@ class Keeper:
         except wire.Malformed as error:
             say(f"an order was not understood: {error}")
             kind, fields = "", []
-        if kind == "hold" and fd >= 0:
-            self.table.hold(fields[0], fd)
+        if fd >= 0 and kind in self._keep:
+            self._keep[kind](*fields, fd)
             return
         if fd >= 0:
             os.close(fd)
@@ -282,15 +286,8 @@ class Keeper:
         assert self.link is not None
         self.manager.said_hello(version)
         self.link.queue.clear()
-        for e in self.table.entries.values():
-            if e.unconfirmed >= 0:
-                continue  # nobody knows yet whether it will run: its spawn, ordered again, is answered then
-            self.tell("entry", e.agent, e.pid, e.start, e.ended, e.left, e.invocation)
-        for name in self.table.streams:
-            self.tell("stream", name)
-        for name in self.table.held:
-            self.tell("held", name)
-        self.tell("table_end", self.table.keeper, wire.VERSION)
+        for message in self.table.told():
+            self.tell(*message)
         for what in self.tolds:
             self.tell("told", what)
         # A manager that dies of ending leaves it to the next: that word is not forgotten.
@@ -330,6 +327,7 @@ class Keeper:
     def _state(self) -> dict[str, Any]:
         return {
             "table": self.table.state(),
+            "store": self.store.state(),
             "manager": self.manager.state(),
             "lock": self.lock.fd,
             "link": self.link.fd if self.link else -1,
@@ -342,7 +340,8 @@ class Keeper:
         }
 
     def _descriptors(self) -> list[int]:
-        return [*self.table.descriptors(), self.lock.fd, *([self.link.fd] if self.link else [])]
+        ours = [self.lock.fd, *([self.link.fd] if self.link else [])]
+        return [*self.table.descriptors(), *self.store.descriptors(), *ours]
 
     def take_over(self, state: dict[str, Any]) -> None:
         if state["link"] >= 0:
@@ -355,6 +354,7 @@ class Keeper:
         self.tree.remember(state.get("tree", {}))
         self.record.earlier = state.get("earlier", {})
         self.tolds = state["tolds"]
+        self.store.restore(state.get("store", {}))
         self.nest.oom = state["oom"]
         self.nest.not_default |= set(state["not_default"])
         reexec.take_over(self._descriptors())

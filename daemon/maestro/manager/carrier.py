@@ -13,7 +13,7 @@ from maestro.engine import events
 from maestro.engine.events import Deed, Ended
 from maestro.engine.state import ALIVE, State
 from maestro.engine.words import signal_name
-from maestro.manager import conditions, probes, recipe
+from maestro.manager import conditions, fdstore, probes, recipe
 from maestro.manager.catalogue import Catalogue, Changes
 from maestro.manager.loop import Manager
 from maestro.manager.recipe import CannotPrepare, House
@@ -58,6 +58,8 @@ class Carrier:
             case events.Acknowledge():
                 self._keeper.acknowledge(deed.agent)
             case events.Release():
+                if self._is_at_rest(deed.unit):
+                    self._keeper.drop_store(deed.unit)
                 self._logs.drained(deed.unit, partial(self._release, deed.unit))
             case events.Adopt():
                 self._keeper.adopt(
@@ -72,9 +74,12 @@ class Carrier:
 
     def _release(self, unit: str) -> None:
         """Give the stream's descriptors back, ours and the keeper's, unless it was started again meanwhile."""
-        if self._world.life(unit).state in (State.DEAD, State.FAILED):
+        if self._is_at_rest(unit):
             self._logs.drop(unit)
             self._keeper.release_stream(unit)
+
+    def _is_at_rest(self, unit: str) -> bool:
+        return self._world.life(unit).state in (State.DEAD, State.FAILED)
 
     def _spawn(self, deed: events.Spawn) -> None:
         definition = self._catalogue.definition(deed.unit)
@@ -205,6 +210,9 @@ class Carrier:
     def emptied(self, agent: str) -> None:
         self._manager.feed(events.Emptied(agent))
 
+    def ready(self, agent: str) -> None:
+        self._manager.feed(events.Notified(agent, {"READY": "1"}))
+
     def stream(self, name: str, fd: int) -> None:
         self._logs.take(name, fd, self.limits(name))
 
@@ -223,11 +231,7 @@ class Carrier:
             while len(self._unclaimed) > _MOST_UNCLAIMED:
                 del self._unclaimed[next(iter(self._unclaimed))]
             return
-        name = self._world.owner(agent)
-        if name is None:
-            return
-        section = self._world.units[name].agent
-        if section is not None and section.notify_access == "main" and not self._is_main(pid, name):
+        if self._speaks_for(pid, agent) is None:
             return
         fields = _checked(fields)
         main = int(fields.pop("MAINPID", "0"))
@@ -235,6 +239,21 @@ class Carrier:
             self._following.add(agent)
             self._keeper.follow(agent, main)
         self._manager.feed(events.Notified(agent, fields))
+
+    def stored(self, pid: int, agent: str, fields: dict[str, str], fds: list[int]) -> None:
+        """A datagram about descriptors to keep, which are ours until we return."""
+        name = self._speaks_for(pid, agent)
+        if name is not None:
+            fdstore.take(self._keeper, self._world.units[name], fields, fds)
+
+    def _speaks_for(self, pid: int, agent: str) -> str | None:
+        """The unit that this process may speak for."""
+        name = self._world.owner(agent)
+        section = self._world.units[name].agent if name is not None else None
+        if name is None or section is None or section.notify_access == "none":
+            return None
+        # Of what Maestro starts for a unit, the main process is all that has this agent's id.
+        return name if section.notify_access == "all" or self._is_main(pid, name) else None
 
     def owes(self) -> bool:
         """Whether a notification waits for the keeper's word on whose it is."""

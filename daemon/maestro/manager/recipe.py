@@ -11,6 +11,7 @@ import stat
 from functools import cache
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from maestro.model.command import expand
 from maestro.model.unit import AgentSection, Unit
@@ -18,6 +19,8 @@ from maestro.ports import Recipe
 
 _MAX_FILE = 1 << 20
 _ASSIGNMENT = re.compile(r"\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)=(.*)$")
+_USUAL_STREAMS = ("null", "log", "inherit")
+_FOR_THE_MAIN_PROCESS = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "FDSTORE")
 _PASSED_ON = ("LANG", "LC_ALL", "LC_CTYPE", "TZ")
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -50,20 +53,28 @@ def make(unit: Unit, agent_id: str, house: House) -> Recipe:
     env["INVOCATION_ID"] = invocation(house, agent_id)
     env["MAESTRO_UNIT"] = unit.name
     env["MAESTRO_CONTROL"] = house.control
-    if agent.type == "notify" or agent.watchdog:
+    if agent.type == "notify" or agent.watchdog or agent.file_descriptor_store_max:
         env["NOTIFY_SOCKET"] = house.notify
+    if agent.file_descriptor_store_max:
+        env["FDSTORE"] = str(agent.file_descriptor_store_max)
     if agent.watchdog:
         env["WATCHDOG_USEC"] = str(int(agent.watchdog * 1e6))
-    cwd = home or "/" if agent.working_directory == "~" else agent.working_directory
+    cwd = agent.working_directory.removeprefix("-")
+    streams = (agent.stdin, agent.stdout, agent.stderr)
     return Recipe(
         argv=expand(agent.exec, env),
         env=env,
-        cwd=cwd,
+        cwd=home or "/" if cwd == "~" else cwd,
+        cwd_may_fail=agent.working_directory.startswith("-"),
+        root=agent.root_directory,
+        stdio=() if streams == _USUAL_STREAMS else tuple((one.kind, one.path) for one in streams),
+        notify_fd=agent.notify_fd,
         uid=uid,
         gid=gid,
         groups=groups,
         umask=int(agent.umask, 8),
-        stream=unit.name,
+        store=unit.name if agent.file_descriptor_store_max else "",
+        stream=unit.name if "log" in streams else None,
         title=unit.name,
     )
 
@@ -71,17 +82,14 @@ def make(unit: Unit, agent_id: str, house: House) -> Recipe:
 def make_probe(unit: Unit, agent_id: str, command: tuple[str, ...], house: House) -> Recipe:
     """A recipe for an exec probe: as the agent, but silent and on its own."""
     recipe = make(unit, agent_id, house)
-    env = {
-        name: value for name, value in recipe.env.items() if name not in ("NOTIFY_SOCKET", "WATCHDOG_USEC")
-    }
-    return Recipe(
+    env = {name: value for name, value in recipe.env.items() if name not in _FOR_THE_MAIN_PROCESS}
+    return replace(
+        recipe,
         argv=expand(command, env),
         env=env,
-        cwd=recipe.cwd,
-        uid=recipe.uid,
-        gid=recipe.gid,
-        groups=recipe.groups,
-        umask=recipe.umask,
+        stdio=(),
+        notify_fd=0,
+        store="",
         stream=None,
         title=f"probe of {unit.name}",
     )
@@ -147,9 +155,13 @@ def environment(unit: Unit, agent: AgentSection, house: House, home: str) -> dic
         env |= {"HOME": home, "USER": str(agent.user), "LOGNAME": str(agent.user)}
     elif "HOME" in house.environ:
         env["HOME"] = house.environ["HOME"]
+    env |= {name: house.environ[name] for name in agent.pass_environment if name in house.environ}
     env |= dict(agent.environment)
     for path in agent.environment_file:
         env |= _read_environment(path)
+    for unset in agent.unset_environment:
+        if unset.value is None or env.get(unset.name) == unset.value:
+            env.pop(unset.name, None)
     return env
 
 

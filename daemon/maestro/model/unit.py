@@ -13,6 +13,7 @@ from msgspec import Struct, field
 
 from maestro.model.conditions import CheckSection
 from maestro.model.option import Change, option
+from maestro.model.streams import StandardError, StandardInput, StandardOutput
 from maestro.model.values import (
     CommandLine,
     EnvironmentMap,
@@ -28,6 +29,7 @@ from maestro.model.values import (
     Url,
     UserName,
 )
+from maestro.model.variables import Assignment, VariableName
 
 INFINITY = Seconds("inf")
 
@@ -199,7 +201,21 @@ class AgentSection(Struct, frozen=True, kw_only=True):
         "What counts as started: the process runs (simple, exec), it said READY=1 (notify), it ended well "
         "(oneshot). With a readiness probe, its success counts in addition.",
     )
-    working_directory: str = option("/", "Directory that the process starts in; `~` is the user's home.")
+    working_directory: str = option(
+        "/",
+        "Directory that the process starts in; `~` is the user's home. With `-` in front it starts in / "
+        "where that fails.",
+    )
+    root_directory: str = option("", "What / is to the process, by chroot(2); only root may.")
+    stdin: StandardInput = option(StandardInput("null"), "Standard input.")
+    stdout: StandardOutput = option(
+        StandardOutput("log"),
+        "Standard output: the log, nothing, or a file, opened before the user changes; `file:` writes from its "
+        "beginning.",
+    )
+    stderr: StandardError = option(
+        StandardError("inherit"), "Standard error; `inherit`: wherever `stdout` goes."
+    )
     user: UserName | None = option(None, "User to run as; by default the daemon's own.")
     group: UserName | None = option(None, "Group to run as; by default the user's.")
     umask: str = option("0022", "File mode creation mask, in octal.", pattern="[0-7]{1,4}")
@@ -208,11 +224,34 @@ class AgentSection(Struct, frozen=True, kw_only=True):
         (),
         "Files of NAME=VALUE lines, which override `environment`; with `-` in front a missing one is no error.",
     )
+    pass_environment: tuple[VariableName, ...] = option(
+        (), "Variables of Maestro's own environment that are passed on."
+    )
+    unset_environment: tuple[Assignment, ...] = option(
+        (),
+        "Variables that it does not get, wherever they come from, Maestro's own words to it aside; with =VALUE "
+        "only where they have that value.",
+    )
+    notify_fd: int = option(
+        0,
+        "With `type: notify`: it is also ready when it writes a line to this descriptor, as s6 has it; 0: none.",
+        at_least=0,
+        at_most=1000,
+    )
+    file_descriptor_store_max: int = option(
+        0,
+        "How many descriptors it may leave (FDSTORE=1) for its next process, which gets them by LISTEN_FDS. They are "
+        "closed when the unit is stopped for good.",
+        at_least=0,
+        at_most=1000,
+        change=Change.LIVE,
+    )
     start_timeout: Seconds = option(Seconds(90), "How long it may take to get ready.", change=Change.LIVE)
     watchdog: Seconds | None = option(None, "After it is ready, WATCHDOG=1 must come at least this often.")
-    notify_access: Literal["main", "all"] = option(
+    notify_access: Literal["none", "main", "exec", "all"] = option(
         "all",
-        "Whose notifications count: of the main process, or of every process of the agent.",
+        "Whose notifications count: nobody's; those of the main process; of all that Maestro starts for the unit; "
+        "or of every process of the agent.",
         change=Change.LIVE,
     )
     success_exit_status: ExitStatusSet = option(
