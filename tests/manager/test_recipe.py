@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from maestro.engine.events import Ended
+from maestro.engine.state import Result, Trigger
 from maestro.manager import recipe
 from maestro.manager.recipe import CannotPrepare, House
 from maestro.model.streams import StandardError, StandardInput, StandardOutput
@@ -246,3 +248,26 @@ def test_a_probe_has_streams_and_descriptors_of_its_own() -> None:
     )
     made = recipe.make_probe(one, "probe:web#1:1", ("/bin/check",), HOUSE)
     assert (made.stdio, made.notify_fd, made.stream, made.root) == ((), 0, None, "/jail")
+
+
+# ------------------------------------------------------------------------------------------- started by another's end
+
+
+@pytest.mark.parametrize(
+    ("ended", "code", "status"),
+    [
+        (Ended(agent="db#7", code=3), "exited", "3"),
+        (Ended(agent="db#7", signal=15), "killed", "TERM"),
+        (Ended(agent="db#7"), None, None),
+        (None, None, None),
+    ],
+)
+def test_what_became_of_the_other_is_told(ended: Ended | None, code: str | None, status: str | None) -> None:
+    trigger = Trigger(unit="db", agent="db#7", result=Result.TIMEOUT, ended=ended)
+    env = recipe.make(
+        unit("web", environment=EnvironmentMap({"MONITOR_UNIT": "lie"})), "web#3", HOUSE, trigger
+    ).env
+    assert env["MONITOR_UNIT"] == "db"
+    assert env["MONITOR_SERVICE_RESULT"] == "timeout"
+    assert env["MONITOR_INVOCATION_ID"] == recipe.invocation(HOUSE, "db#7")
+    assert (env.get("MONITOR_EXIT_CODE"), env.get("MONITOR_EXIT_STATUS")) == (code, status)

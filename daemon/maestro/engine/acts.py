@@ -44,6 +44,7 @@ def begin_afresh(scene: Scene) -> Outcome:
         halted=False,
         blocked_by=(),
         hopeless=False,
+        trigger=None,
         cause=scene.words or "start asked",
     )
     return Outcome(life=life)

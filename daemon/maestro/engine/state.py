@@ -70,6 +70,15 @@ class Result(StrEnum):
     LOST = "lost"  # it ended while nobody could see how
 
 
+class Trigger(Struct, frozen=True, kw_only=True):
+    """What became of another unit, and is why this one was started."""
+
+    unit: str
+    agent: str  # its last one; empty where it never had any
+    result: Result
+    ended: Ended | None
+
+
 class Life(Struct, frozen=True, kw_only=True):
     """All that is remembered of one unit. Times are CLOCK_MONOTONIC seconds, so they mean the same to the next manager."""
 
@@ -104,6 +113,7 @@ class Life(Struct, frozen=True, kw_only=True):
     ended: Ended | None = None  # how the main process of the current or last agent ended
     result: Result = Result.SUCCESS
     left: tuple[str, ...] = ()  # what is left of its tree after the main process ended
+    trigger: Trigger | None = None  # where the start follows from the end of another unit
     status: str = ""  # STATUS= as the agent said it
     timers: dict[str, float] = {}  # name -> when it rings
 

@@ -88,7 +88,8 @@ class Carrier:
         if self._leaves_out(deed):
             return
         try:
-            prepared = recipe.make(self._world.units[deed.unit], deed.agent, self._house)
+            trigger = self._world.life(deed.unit).trigger
+            prepared = recipe.make(self._world.units[deed.unit], deed.agent, self._house, trigger)
         except CannotPrepare as why:
             self._manager.feed(events.CannotSpawn(deed.agent, str(why)))
             return

@@ -13,7 +13,9 @@ from functools import cache
 from msgspec import Struct
 from msgspec.structs import replace
 
+from maestro.engine.state import Trigger
 from maestro.model.command import expand
+from maestro.model.status import signal_name
 from maestro.model.unit import AgentSection, Unit
 from maestro.ports import Recipe
 
@@ -44,13 +46,14 @@ def invocation(house: House, agent: str) -> str:
     return hashlib.sha256(f"{house.identity}\n{agent}".encode()).hexdigest()[:32]
 
 
-def make(unit: Unit, agent_id: str, house: House) -> Recipe:
-    """The recipe for the next process of a unit. Raises `CannotPrepare`."""
+def make(unit: Unit, agent_id: str, house: House, trigger: Trigger | None = None) -> Recipe:
+    """The recipe for the next process of a unit, and what it is told of the one whose end started it. Raises `CannotPrepare`."""
     agent = unit.agent
     assert agent is not None
     uid, gid, groups, home = identity(agent, house.uid)
     env = environment(unit, agent, house, home)
     env["INVOCATION_ID"] = invocation(house, agent_id)
+    env |= _monitored(trigger, house) if trigger is not None else {}
     env["MAESTRO_UNIT"] = unit.name
     env["MAESTRO_CONTROL"] = house.control
     if agent.type == "notify" or agent.watchdog or agent.file_descriptor_store_max:
@@ -163,6 +166,19 @@ def environment(unit: Unit, agent: AgentSection, house: House, home: str) -> dic
         if unset.value is None or env.get(unset.name) == unset.value:
             env.pop(unset.name, None)
     return env
+
+
+def _monitored(trigger: Trigger, house: House) -> dict[str, str]:
+    """systemd.exec(5)'s $MONITOR_…: what became of the unit that was watched."""
+    found = {"MONITOR_UNIT": trigger.unit, "MONITOR_SERVICE_RESULT": str(trigger.result)}
+    if trigger.agent:
+        found["MONITOR_INVOCATION_ID"] = invocation(house, trigger.agent)
+    ended = trigger.ended
+    if ended is not None and ended.signal is not None:
+        found |= {"MONITOR_EXIT_CODE": "killed", "MONITOR_EXIT_STATUS": signal_name(ended.signal)}
+    elif ended is not None and ended.code is not None:
+        found |= {"MONITOR_EXIT_CODE": "exited", "MONITOR_EXIT_STATUS": str(ended.code)}
+    return found
 
 
 def _read_environment(path: str) -> dict[str, str]:
