@@ -97,6 +97,7 @@ def spawn(scene: Scene) -> Outcome:
         ready_at=None,
         completed=False,
         skipped=False,
+        access="",
         ended=None,
         result=Result.SUCCESS,
         left=(),

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from maestro.engine.events import Notified
 from maestro.engine.machine import Input
 from maestro.engine.state import State
+from maestro.model.unit import NotifyAccess
 
 if TYPE_CHECKING:
     from maestro.engine.world import World
@@ -19,6 +20,8 @@ def take(world: World, event: Notified) -> None:
     for key, value in event.fields.items():
         if key == "STATUS":
             world.change(name, status=value)
+        elif key == "NOTIFYACCESS" and value in get_args(NotifyAccess):
+            world.change(name, access=value)
         elif key == "EXTEND_TIMEOUT_USEC":
             _extend(world, name, int(value) / 1e6)
     if event.fields.get("WATCHDOG") == "1":

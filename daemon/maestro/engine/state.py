@@ -114,6 +114,7 @@ class Life(Struct, frozen=True, kw_only=True):
     result: Result = Result.SUCCESS
     left: tuple[str, ...] = ()  # what is left of its tree after the main process ended
     trigger: Trigger | None = None  # where the start follows from the end of another unit
+    access: str = ""  # NOTIFYACCESS= as the agent said it: whose word counts from then on
     status: str = ""  # STATUS= as the agent said it
     timers: dict[str, float] = {}  # name -> when it rings
 

@@ -52,12 +52,13 @@ class Births:
             birth.listening = tuple(one.name for one in kept)
             if ready:
                 birth.passed[recipe["notify_fd"]] = ready[1]
-            entry = self._born(agent, child.fork(birth, child.AGENT), recipe)
+            pid = child.fork(birth, child.AGENT)
         except OSError as error:
             _close(*report, *ready)
             self._tell("cannot_spawn", agent, stage, error.errno or 0)
             return
         _close(*report[1:], *ready[1:])
+        entry = self._born(agent, pid, recipe)
         entry.unconfirmed = report[0]
         self._await_exec(entry)
         if ready:

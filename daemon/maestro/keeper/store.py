@@ -43,8 +43,8 @@ class Store:
         if one.polled:
             try:  # noqa: SIM105 (contextlib costs the keeper memory)
                 self._watch.on(one.fd, lambda: self._close(unit, one), events=0)
-            except PermissionError:
-                pass  # a regular file: nobody is at its other end
+            except OSError:
+                pass  # a regular file, say: nobody is at its other end
 
     def remove(self, unit: str, name: str) -> None:
         for one in [one for one in self.of(unit) if one.name == name]:

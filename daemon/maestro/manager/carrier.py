@@ -251,10 +251,11 @@ class Carrier:
         """The unit that this process may speak for."""
         name = self._world.owner(agent)
         section = self._world.units[name].agent if name is not None else None
-        if name is None or section is None or section.notify_access == "none":
+        if name is None or section is None:
             return None
+        access = self._world.life(name).access or section.notify_access
         # Of what Maestro starts for a unit, the main process is all that has this agent's id.
-        return name if section.notify_access == "all" or self._is_main(pid, name) else None
+        return name if access == "all" or (access != "none" and self._is_main(pid, name)) else None
 
     def owes(self) -> bool:
         """Whether a notification waits for the keeper's word on whose it is."""

@@ -33,6 +33,7 @@ from maestro.model.variables import Assignment, VariableName
 
 INFINITY = Seconds("inf")
 
+NotifyAccess = Literal["none", "main", "exec", "all"]
 type_names = ("simple", "exec", "notify", "oneshot")
 
 
@@ -248,10 +249,10 @@ class AgentSection(Struct, frozen=True, kw_only=True):
     )
     start_timeout: Seconds = option(Seconds(90), "How long it may take to get ready.", change=Change.LIVE)
     watchdog: Seconds | None = option(None, "After it is ready, WATCHDOG=1 must come at least this often.")
-    notify_access: Literal["none", "main", "exec", "all"] = option(
+    notify_access: NotifyAccess = option(
         "all",
         "Whose notifications count: nobody's; those of the main process; of all that Maestro starts for the unit; "
-        "or of every process of the agent.",
+        "or of every process of the agent. It may change that for itself (NOTIFYACCESS=).",
         change=Change.LIVE,
     )
     success_exit_status: ExitStatusSet = option(
