@@ -71,3 +71,45 @@ def test_a_counter_goes_on(daemon: Daemon) -> None:
     daemon.call("stop", units=["one"])
     daemon.call("start", units=["one"])
     counts(daemon, 1, 2, 3, 4, 1)
+
+
+KEEPER_OF_MANY = """
+import os, socket, sys, signal
+if os.environ.get("LISTEN_FDS"):
+    names = os.environ["LISTEN_FDNAMES"].split(":")
+    for place, name in enumerate(names):
+        print(name, os.pread(3 + place, 20, 0).decode(), flush=True)
+    print("END", flush=True)
+    signal.pause()
+for number in range(100):
+    fd = os.memfd_create("x")
+    os.write(fd, b"%d" % number)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as mouth:
+        mouth.connect(os.environ["NOTIFY_SOCKET"])
+        socket.send_fds(mouth, [b"FDSTORE=1\\nFDNAME=n%d" % number], [fd])
+    os.close(fd)
+    if number % 10 == 0:
+        print(number, flush=True)
+print("SENT", flush=True)
+signal.pause()
+"""
+
+
+def test_none_is_lost_and_none_comes_twice_though_managers_die(daemon: Daemon) -> None:
+    daemon.unit(
+        "one",
+        agent={
+            "exec": [sys.executable, "-c", KEEPER_OF_MANY.replace("%", "%%").replace("$", "$$")],
+            "file_descriptor_store_max": 200,
+        },
+    )
+    daemon.start()
+    daemon.call("start", units=["one"])
+    for number in (0, 30, 60):
+        until(lambda line=b"%d\n" % number: line in daemon.log("one"))  # type: ignore[misc]
+        daemon.new_manager(daemon.kill_manager())
+    until(lambda: daemon.log("one").endswith(b"SENT\n"))
+    daemon.call("restart", units=["one"])
+    until(lambda: daemon.log("one").endswith(b"END\n"))
+    given = daemon.log("one").decode().partition("SENT\n")[2].splitlines()[:-1]
+    assert given == [f"n{number} {number}" for number in range(100)]
