@@ -22,7 +22,7 @@ from maestro import paths
 from maestro.control.clerk import Office
 from maestro.control.desk import Desk
 from maestro.control.server import ControlServer
-from maestro.drivers import processes
+from maestro.drivers import host, processes
 from maestro.drivers.crashes import CrashFile
 from maestro.drivers.doors import Doors
 from maestro.drivers.keeper_link import EXIT_RESTART, LINK_VARIABLE, KeeperLink, Unheard, set_title
@@ -41,7 +41,6 @@ from maestro.manager.plugins import Plugins
 from maestro.manager.recipe import House
 from maestro.manager.session import Closing, Session
 from maestro.model.load import Settings
-from maestro.model.specifiers import Specifiers
 from maestro.paths import Paths
 
 _log = logging.getLogger("maestro")
@@ -141,13 +140,13 @@ async def _give_way(link: KeeperLink, where: Paths, locked: StoreLocked) -> int:
 
 
 async def _build(where: Paths, environ: Mapping[str, str], link: KeeperLink) -> Parts:
-    clock, boot = HostClock(), _boot_id()
+    clock, boot = HostClock(), host.boot_id()
     store = SqliteStore(where.store)
     trouble = await store.open()
     plugins = Plugins(where.state, blocked=tuple(filter(None, environ.get("MAESTRO_WITHOUT", "").split(","))))
     plugins.find()
     files = UnitDirectories(where.units, os.geteuid())
-    catalogue = Catalogue(files, Settings(_specifiers(environ), plugins.sections))
+    catalogue = Catalogue(files, Settings(host.specifiers(environ), plugins.sections))
     manager = Manager(World(catalogue.resolve), store, clock, random.random, Hub(store))
     logs = LogFiles(where.logs, asyncio.get_running_loop(), time.time_ns)
     house = House(
@@ -176,7 +175,7 @@ async def _build(where: Paths, environ: Mapping[str, str], link: KeeperLink) -> 
 
 async def _begin(parts: Parts, where: Paths) -> Session:
     """Go on from store and keeper, and open the doors."""
-    manager, carrier, link, boot = parts.manager, parts.carrier, parts.link, _boot_id()
+    manager, carrier, link, boot = parts.manager, parts.carrier, parts.link, host.boot_id()
     saved = await parts.store.load()
     resume.restore(manager, parts.catalogue, saved, boot)
     table = await link.hello(carrier)
@@ -194,6 +193,7 @@ async def _begin(parts: Parts, where: Paths) -> Session:
         Listener(
             whose=link.whose,
             news=lambda pid, agent, data: carrier.notified(pid, agent, parse(data)),
+            store=lambda pid, agent, data, fds: carrier.stored(pid, agent, parse(data), fds),
             committed=manager.settle,
             owes=carrier.owes,
         ),
@@ -238,19 +238,6 @@ def _die(crashes: CrashFile, unit: str) -> None:
     crashes.blame(unit)
     logging.shutdown()
     os._exit(70)
-
-
-def _specifiers(environ: Mapping[str, str]) -> Specifiers:
-    home = environ.get("HOME", "/")
-    return Specifiers(
-        host=socket.gethostname(), uid=os.geteuid(), user=environ.get("USER", str(os.geteuid())), home=home
-    )
-
-
-@functools.cache  # read before the keeper hands us descriptors, of which there may be too many
-def _boot_id() -> str:
-    with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
-        return file.read().strip()
 
 
 def _journal(held: Mapping[str, int], link: KeeperLink) -> int:

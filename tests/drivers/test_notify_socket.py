@@ -25,6 +25,8 @@ class Ear:
         self.agents: dict[int, str | None] = {}
         self.commits: list[asyncio.Future[None]] = []
         self.owing = False
+        self.lent: list[tuple[int, bytes, list[str]]] = []
+        self.dies_of_storing = False
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.sock.bind(path)
         self.journal = new_journal()
@@ -38,11 +40,18 @@ class Ear:
         listener = Listener(
             whose=lambda pid: self.agents.get(pid, "web#1"),
             news=lambda pid, agent, data: self.heard.append((pid, data)),
+            store=self._store,
             committed=self._committed,
             owes=lambda: self.owing,
         )
         self.notify = NotifySocket(self.sock.dup(), os.dup(self.journal), loop, listener)
         return self.notify
+
+    def _store(self, pid: int, agent: str, data: bytes, fds: list[int]) -> None:
+        self.lent.append((pid, data, [os.readlink(f"/proc/self/fd/{fd}") for fd in fds]))
+        if self.dies_of_storing:
+            self.dies_of_storing = False
+            raise KeyboardInterrupt
 
     def _committed(self) -> asyncio.Future[None]:
         self.commits.append(asyncio.get_running_loop().create_future())
@@ -323,3 +332,51 @@ def test_a_note_that_a_death_cut_short_is_left_out(cut: int) -> None:
 )
 def test_lines_are_read_as_sd_notify_says(data: bytes, fields: dict[str, str]) -> None:
     assert parse(data) == fields
+
+
+# ------------------------------------------------------------------------------------------- descriptors to be kept
+
+
+def test_descriptors_to_be_kept_are_lent_and_closed(tmp_path: Path) -> None:
+    async def go() -> None:
+        ear = Ear(str(tmp_path / "n"))
+        before = len(os.listdir("/proc/self/fd"))
+        one = os.memfd_create("one")
+        socket.send_fds(ear.mouth, [b"FDSTORE=1\nFDNAME=a"], [one, one])
+        socket.send_fds(ear.mouth, [b"STATUS=x"], [one])
+        os.close(one)
+        await ear.hear(2)
+        what = "/memfd:one (deleted)"
+        assert ear.lent == [(os.getpid(), b"FDSTORE=1\nFDNAME=a", [what, what])]
+        assert len(os.listdir("/proc/self/fd")) == before
+        ear.close()
+
+    run(go())
+
+
+def test_a_stranger_lends_nothing(tmp_path: Path) -> None:
+    async def go() -> None:
+        ear = Ear(str(tmp_path / "n"))
+        ear.agents[os.getpid()] = None
+        socket.send_fds(ear.mouth, [b"FDSTORE=1"], [0])
+        ear.notify.drain()
+        assert ear.lent == []
+        ear.close()
+
+    run(go())
+
+
+def test_a_manager_killed_while_it_keeps_one_leaves_it_to_the_next(tmp_path: Path) -> None:
+    async def go() -> None:
+        ear = Ear(str(tmp_path / "n"))
+        one = os.memfd_create("one")
+        socket.send_fds(ear.mouth, [b"FDSTORE=1"], [one])
+        ear.dies_of_storing = True
+        with pytest.raises(KeyboardInterrupt):
+            ear.notify.drain()
+        ear.next_manager()
+        assert [files for _, _, files in ear.lent] == [["/memfd:one (deleted)"]] * 2
+        os.close(one)
+        ear.close()
+
+    run(go())

@@ -99,6 +99,8 @@ plays = st.builds(
     leaves=st.sampled_from([0, 0, 0, 0, 2]),
     lingers=st.sampled_from([0.0, 0.5]),
     cannot=st.sampled_from(["", "", "", "", "cannot fork: resource temporarily unavailable"]),
+    skipped=st.sampled_from(["", "", "", "", "condition cpus=>=64 was not met"]),
+    refused=st.sampled_from(["", "", "", "", "", "assert user=root was not met"]),
 )
 plays = st.builds(
     lambda play, becomes: replace(play, becomes=becomes if play.leaves else None),

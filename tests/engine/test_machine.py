@@ -16,6 +16,8 @@ def cannot_come() -> set[tuple[State, Input]]:
     of_processes = {
         Input.SPAWNED,
         Input.CANNOT_SPAWN,
+        Input.SKIPPED,
+        Input.REFUSED,
         Input.READY,
         Input.STOP_SAID,
         Input.ENDED,
@@ -47,6 +49,9 @@ def cannot_come() -> set[tuple[State, Input]]:
     without_main = {State.START_PRE, State.STOP_POST}
     pairs |= {(state, moment) for state in without_main for moment in (Input.ENDED, Input.GONE)}
     pairs.add((State.EXITED, Input.ENDED))
+    not_ordered.add(State.START_PRE)
+    for moment in (Input.SKIPPED, Input.REFUSED):
+        pairs |= {(state, moment) for state in State if state not in not_ordered}
     return pairs
 
 

@@ -179,7 +179,7 @@ def test_state_goes_through_a_memfd() -> None:
 
 
 def test_the_keeper_imports_nothing_that_is_heavy() -> None:
-    code = "import sys; sys.path.insert(0, sys.argv[1]); import maestro.keeper.loop; print(*sys.modules)"
+    code = "import sys; sys.path.insert(0, sys.argv[1]); import maestro.keeper.begin; print(*sys.modules)"
     command = [sys.executable, "-I", "-S", "-c", code, str(DAEMON)]
     loaded = set(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split())
     heavy = {

@@ -351,3 +351,41 @@ def test_the_impatient_operator_kills_what_is_there() -> None:
             assert one.keeper.asked("send") == [("a#1", signal.SIGKILL, True)]
 
     play(go())
+
+
+@pytest.mark.parametrize(
+    ("access", "mains", "others"),
+    [("none", False, False), ("main", True, False), ("exec", True, False), ("all", True, True)],
+)
+def test_whose_word_counts(access: str, mains: bool, others: bool) -> None:
+    async def heard(pid: int, before: str) -> bool:
+        """By the unit's option, or by the agent's own word."""
+        options = {} if before else {"notify_access": access}
+        async with rig(unit(**options)) as one:
+            await begin(one)
+            one.keeper.family[101] = "web#1"
+            if before:
+                notify(one, 100, NOTIFYACCESS=before)
+            notify(one, pid, STATUS="here")
+            return one.manager.world.life("web").status == "here"
+
+    for before in ("", access):
+        assert play(heard(100, before)) is mains
+        assert play(heard(101, before)) is others
+
+
+def test_a_word_on_access_is_forgotten_at_the_next_start() -> None:
+    async def go() -> None:
+        async with rig(unit()) as one:
+            await begin(one)
+            notify(one, 100, NOTIFYACCESS="nonsense")
+            assert one.manager.world.life("web").access == ""
+            notify(one, 100, NOTIFYACCESS="none")
+            one.manager.feed(Asked("restart", ("web",)))
+            await one.manager.settle()
+            one.ended("web#1", None, signal=15)
+            await one.manager.settle()
+            assert one.manager.world.life("web").agent == "web#2"
+            assert one.manager.world.life("web").access == ""
+
+    play(go())

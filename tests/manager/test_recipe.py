@@ -11,9 +11,18 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from maestro.engine.events import Ended
+from maestro.engine.state import Result, Trigger
 from maestro.manager import recipe
 from maestro.manager.recipe import CannotPrepare, House
-from maestro.model.values import CommandLine, EnvironmentMap, Seconds, UserName
+from maestro.model.streams import StandardError, StandardInput, StandardOutput
+from maestro.model.values import (
+    CommandLine,
+    EnvironmentMap,
+    Seconds,
+    UserName,
+)
+from maestro.model.variables import Assignment, VariableName
 from maestro.ports import Recipe
 from maestro.testing.theatre import unit
 
@@ -191,3 +200,74 @@ def test_a_probe_runs_as_the_agent_and_silently() -> None:
     assert (made.uid, made.umask, made.stream) == (pwd.getpwnam("nobody").pw_uid, 0o077, None)
     assert not {"NOTIFY_SOCKET", "WATCHDOG_USEC"} & set(made.env)
     assert made.env["INVOCATION_ID"] != recipe.invocation(HOUSE, "web#1")
+
+
+# ------------------------------------------------------------------------------------------- streams and places
+
+
+def test_usual_streams_are_left_to_the_keeper() -> None:
+    made = make()
+    assert (made.stdio, made.stream) == ((), "web")
+
+
+def test_streams_as_the_unit_says() -> None:
+    made = make(
+        stdin=StandardInput("file:/in"), stdout=StandardOutput("append:/out"), stderr=StandardError("log")
+    )
+    assert made.stdio == (("file", "/in"), ("append", "/out"), ("log", ""))
+    assert made.stream == "web"
+    assert make(stdout=StandardOutput("null")).stream is None
+
+
+def test_a_directory_that_may_be_missing_and_another_root() -> None:
+    assert (make().cwd_may_fail, make().root) == (False, "")
+    made = make(working_directory="-/srv", root_directory="/jail")
+    assert (made.cwd, made.cwd_may_fail, made.root) == ("/srv", True, "/jail")
+    assert make(working_directory="-~").cwd == make(working_directory="~").cwd
+
+
+def test_variables_are_passed_and_taken_away(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("FILE=1\n")
+    env = make(
+        pass_environment=(VariableName("SECRET"), VariableName("MISSING")),
+        environment=EnvironmentMap({"A": "1", "B": "2", "C": "3"}),
+        environment_file=(str(tmp_path / "a"),),
+        unset_environment=tuple(
+            map(Assignment, ("A", "B=2", "C=4", "FILE", "LANG", "INVOCATION_ID", "NONE"))
+        ),
+    ).env
+    assert env["SECRET"] == "x"
+    assert {"A", "B", "FILE", "LANG", "MISSING"} & set(env) == set()
+    assert env["C"] == "3"
+    assert env["INVOCATION_ID"]
+
+
+def test_a_probe_has_streams_and_descriptors_of_its_own() -> None:
+    one = unit(
+        "web", type="notify", notify_fd=3, stdout=StandardOutput("append:/out"), root_directory="/jail"
+    )
+    made = recipe.make_probe(one, "probe:web#1:1", ("/bin/check",), HOUSE)
+    assert (made.stdio, made.notify_fd, made.stream, made.root) == ((), 0, None, "/jail")
+
+
+# ------------------------------------------------------------------------------------------- started by another's end
+
+
+@pytest.mark.parametrize(
+    ("ended", "code", "status"),
+    [
+        (Ended(agent="db#7", code=3), "exited", "3"),
+        (Ended(agent="db#7", signal=15), "killed", "TERM"),
+        (Ended(agent="db#7"), None, None),
+        (None, None, None),
+    ],
+)
+def test_what_became_of_the_other_is_told(ended: Ended | None, code: str | None, status: str | None) -> None:
+    trigger = Trigger(unit="db", agent="db#7", result=Result.TIMEOUT, ended=ended)
+    env = recipe.make(
+        unit("web", environment=EnvironmentMap({"MONITOR_UNIT": "lie"})), "web#3", HOUSE, trigger
+    ).env
+    assert env["MONITOR_UNIT"] == "db"
+    assert env["MONITOR_SERVICE_RESULT"] == "timeout"
+    assert env["MONITOR_INVOCATION_ID"] == recipe.invocation(HOUSE, "db#7")
+    assert (env.get("MONITOR_EXIT_CODE"), env.get("MONITOR_EXIT_STATUS")) == (code, status)

@@ -37,8 +37,9 @@ logs: {max_size: 32M}
 install: {wanted_by: [default.target]}
 """
 HOST = Specifiers(
-    runtime="/run/m", state="/var/lib/m", logs="/var/log/m", host="box", user="me", uid=7, home="/home/me"
-)
+    runtime="/run/m", state="/var/lib/m", logs="/var/log/m", host="box", user="me", uid=7, home="/home/me",
+    machine_id="1234", boot_id="5678", kernel="6.1", group="us", gid=8, shell="/bin/zsh",
+)  # fmt: skip
 
 
 def of(text: str, file: str = "researcher.agent.yaml", **more: Any) -> Loaded:
@@ -83,7 +84,7 @@ agent:
   type: nottify
   restart: {policy: no, delay: 5 parsecs, max_delay: [1], Restart: 1, factor: 0.5}
   stop: {sequence: [TERMINATE 5s], grace: 5s}
-  environment: {1A: b, OK: "%y", L: []}
+  environment: {1A: b, OK: "%z", L: []}
   ExecStart: x
   watchdog:
   logs: {max_size: 5MB}
@@ -112,7 +113,7 @@ BAD_LINES = r"""
 10:21: agent.stop.sequence[0]: there is no signal 'TERMINATE' (write a name such as TERM or USR1, or a number)
 10:36: agent.stop.grace: no such option
 11:17: agent.environment.1A: '1A' cannot be the name of a variable (use letters, digits and _, and no digit first)
-11:28: agent.environment.OK: there is no specifier '%y' (write %% for a percent sign)
+11:28: agent.environment.OK: there is no specifier '%z' (write %% for a percent sign)
 11:37: agent.environment.L: expected a text or a number, found a list (quote the value)
 12:3: agent.ExecStart: no such option (did you mean exec?)
 14:3: agent.logs: no such option (belongs at the top level)
@@ -172,7 +173,7 @@ EXEC = "agent:\n  exec: [a]\n"
         (EXEC + "<<: {a: b}", "3:1: '<<': no such section (merge keys are not supported: write the options out)"),
         (EXEC + "exec: b", "3:1: exec: no such section (belongs under agent or under health.readiness)"),
         (EXEC + "max_delya: b", "3:1: max_delya: no such section (did you mean agent.restart.max_delay?)"),
-        (EXEC + "zzzz: b", "3:1: zzzz: no such section (there are unit, agent, health, logs, install)"),
+        (EXEC + "zzzz: b", "3:1: zzzz: no such section (there are unit, condition, assert, agent, health, logs, install)"),
         (EXEC + "logs: {max_files: true}", "3:19: logs.max_files: expected a whole number, found true"),
         (EXEC + "logs: {max_files: 99999999999999999999}", "3:19: logs.max_files: 99999999999999999999 is too large"),
         (EXEC + "  restart: {factor: .inf}", "3:21: agent.restart.factor: expected a number, found .inf"),
@@ -198,7 +199,7 @@ def test_a_default_instance_must_make_a_name(instance: str) -> None:
 
 def test_what_could_not_be_read_is_not_checked() -> None:
     text = "agent:\n  exec: [a, %]\n  type: nope\n  watchdog: 5s\n  restart: {delay: x, max_delay: 0}\n"
-    assert [line.split(": ")[1] for line in said(text.replace("%]", "'%y']"))] == [
+    assert [line.split(": ")[1] for line in said(text.replace("%]", "'%z']"))] == [
         "agent.exec[1]", "agent.type", "agent.restart.delay",
     ]  # fmt: skip
 
@@ -252,7 +253,9 @@ def test_specifiers() -> None:
     name = r"my\x2dworker@a-b\x20c"
     assert found == {
         "n": name, "N": name, "p": r"my\x2dworker", "P": "my-worker", "i": r"a-b\x20c", "I": "a/b c",
-        "t": "/run/m", "S": "/var/lib/m", "L": "/var/log/m", "H": "box", "u": "me", "U": "7", "h": "/home/me", "%": "%",
+        "j": r"my\x2dworker", "J": "my-worker", "f": "/a/b c", "y": f"{name}.agent.yaml", "Y": ".", "C": "/var/cache",
+        "E": "/etc", "T": "/tmp", "V": "/var/tmp", "l": "box", "m": "1234", "b": "5678", "v": "6.1", "g": "us", "G": "8",
+        "s": "/bin/zsh", "t": "/run/m", "S": "/var/lib/m", "L": "/var/log/m", "H": "box", "u": "me", "U": "7", "h": "/home/me", "%": "%",
     }  # fmt: skip
     assert unit_of("unit: {description: '%n|%N'}", "d.target.yaml").unit.description == "d.target|d"
 
@@ -326,3 +329,16 @@ def test_a_thousand_unknown_keys_do_not_take_long() -> None:
 def test_dotted() -> None:
     assert dotted(("agent", "exec", 1)) == "agent.exec[1]"
     assert dotted(("a b\n",)) == r"'a b\n'"
+
+
+def test_a_specifier_of_systemds_that_means_nothing_here_says_why() -> None:
+    (problem,) = load_text("w.agent.yaml", b"unit: {description: '%d/key'}\nagent: {exec: [a]}", "f").problems
+    assert (
+        problem.message
+        == "systemd's specifier '%d' means nothing here: credentials are not supported yet by this version"
+    )
+
+
+def test_what_is_not_known_of_the_host_is_a_problem() -> None:
+    (problem,) = load_text("w.agent.yaml", b"unit: {description: '%m'}\nagent: {exec: [a]}", "f").problems
+    assert problem.message == "the machine id of this host is not known"

@@ -50,6 +50,8 @@ def test_defaults_are_the_declared_ones() -> None:
 def test_sections() -> None:
     assert [(s.name, s.required) for s in subsections(AgentFile)] == [
         ("unit", False),
+        ("condition", False),
+        ("assert", False),
         ("agent", True),
         ("health", False),
         ("logs", False),

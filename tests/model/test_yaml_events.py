@@ -75,9 +75,12 @@ def test_byte_order_mark() -> None:
         ("a: &x b\n*x : c", "f:2:1: an alias cannot be a key (write a plain word)"),
         (
             "a: !!str 5",
-            "f:1:4: the tag '!!str' is not supported (leave it out; quote a value to make it text)",
+            "f:1:4: the tag '!!str' is not supported (leave it out; quote a value that begins with ! to make it text)",
         ),
-        ("a: !x {}", "f:1:4: the tag '!x' is not supported (leave it out; quote a value to make it text)"),
+        (
+            "a: !x {}",
+            "f:1:4: the tag '!x' is not supported (leave it out; quote a value that begins with ! to make it text)",
+        ),
         (
             "a: !reset []",
             "f:1:4: !reset is not supported yet by this version: it comes with drop-ins (leave it out)",

@@ -6,6 +6,7 @@ at any instruction, and the next one hears it again. To hear it twice does no ha
 
 from __future__ import annotations
 
+import array
 import asyncio
 import os
 import socket
@@ -15,6 +16,8 @@ from typing import NamedTuple
 
 _MAX = 8192  # bytes of one datagram; systemd's own bound is 4096 and more is no notification
 _CREDENTIALS = struct.Struct("3i")  # pid, uid, gid
+_MOST_DESCRIPTORS = 253  # that the kernel lets one datagram carry
+_ROOM_BESIDE = socket.CMSG_SPACE(_CREDENTIALS.size) + socket.CMSG_SPACE(4 * _MOST_DESCRIPTORS)
 _BATCH = 256  # datagrams taken in one turn, so that a flood cannot starve the rest
 _MOST_NOTED = 256 << 10  # bytes in the journal above which the senders wait for the store
 _RECORD = struct.Struct("=iHH")  # pid, and the lengths of the agent's id and of the datagram
@@ -26,6 +29,7 @@ class Listener(NamedTuple):
     whose: Callable[[int], str | None]  # pid -> agent; None: a stranger, who is not heard
     news: Callable[[int, str, bytes], None]  # pid, agent, datagram
     committed: Callable[[], asyncio.Future[None]]  # done when all that was told by now is in the store
+    store: Callable[[int, str, bytes, list[int]], None]  # the same with descriptors, which are only lent
     owes: Callable[[], bool]  # whether something that was told waits to be taken in
 
 
@@ -70,7 +74,8 @@ class Journal:
 class NotifySocket:
     """Reads datagrams and tells whose they are.
 
-    Descriptors that come along are closed by the kernel when their datagram is struck off: that is all that BARRIER=1 asks for.
+    Descriptors that come along are lent to whoever keeps them before their datagram is struck off: a manager that is killed in between
+    leaves them to the next. Then they are closed: that is all that BARRIER=1 asks for.
     """
 
     def __init__(
@@ -106,16 +111,21 @@ class NotifySocket:
         for _ in range(_BATCH):
             try:
                 data, extra, flags, _address = self._sock.recvmsg(
-                    _MAX, socket.CMSG_SPACE(_CREDENTIALS.size), socket.MSG_PEEK
+                    _MAX, _ROOM_BESIDE, socket.MSG_PEEK | socket.MSG_CMSG_CLOEXEC
                 )
             except OSError:
                 more = False
                 break
             pid = 0 if flags & socket.MSG_TRUNC else _sender(extra)
             agent = self._listener.whose(pid) if pid else None
+            fds = _descriptors(extra)
             if agent is not None:
                 self._journal.note(pid, agent, data)
-            self._sock.recv(1)  # strike it off; with it the descriptors that came along
+                if b"FDSTORE" in data:
+                    self._listener.store(pid, agent, data, fds)
+            self._sock.recv(1)  # strike it off; with it the kernel's own hold on what came along
+            for fd in fds:
+                os.close(fd)
             if agent is not None:
                 self._listener.news(pid, agent, data)
         self._await_commit()
@@ -162,6 +172,14 @@ def parse(data: bytes) -> dict[str, str]:
         if found and key:
             fields[key] = value
     return fields
+
+
+def _descriptors(extra: list[tuple[int, int, bytes]]) -> list[int]:
+    fds = array.array("i")
+    for level, kind, body in extra:
+        if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
+            fds.frombytes(body[: len(body) - len(body) % fds.itemsize])
+    return fds.tolist()
 
 
 def _sender(extra: list[tuple[int, int, bytes]]) -> int:

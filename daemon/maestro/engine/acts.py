@@ -37,6 +37,7 @@ def begin_afresh(scene: Scene) -> Outcome:
         halted=False,
         blocked_by=(),
         hopeless=False,
+        trigger=None,
         cause=scene.words or words.because(scene.life, "start asked"),
     )
     return Outcome(life=life)
@@ -98,6 +99,7 @@ def fresh(scene: Scene) -> Life:
         restarts=past.restarts,
         asked=past.asked,
         pulled=past.pulled,
+        trigger=past.trigger,
     )
 
 
@@ -221,6 +223,8 @@ def _for_good(scene: Scene, outcome: Outcome) -> Outcome:
 def _how(scene: Scene) -> str:
     """What brought it down, in words; a fault that was noted before the end goes first, and its own last words last."""
     life = scene.life
+    if life.result is Result.ASSERT:
+        return scene.words
     ended = words.how_ended(life.ended)
     if life.result is Result.PROTOCOL:
         ended += " before it was ready"
@@ -282,3 +286,9 @@ def complete(scene: Scene) -> Outcome:
     done = scene.life.completed or scene.agent.type == "oneshot"
     outcome = _over(scene, replace(scene.life, goal=Goal.DOWN, completed=done), "completed", _how(scene))
     return _for_good(scene, outcome)
+
+
+def skip(scene: Scene) -> Outcome:
+    """A condition did not hold: the start is done without a process, and who requires the unit goes on."""
+    life = replace(scene.life, goal=Goal.DOWN, completed=True, skipped=True)
+    return _for_good(scene, _over(scene, life, "skipped", f"skipped: {scene.words}"))

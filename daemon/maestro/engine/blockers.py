@@ -36,6 +36,7 @@ class Hold:
         self._required = frozenset(graph.of(name, Atom.NEED))
         self._bound = frozenset(graph.of(name, Atom.BOUND))
         self._after = dict.fromkeys((*graph.predecessors.get(name, ()), *graph.of(name, Atom.BOUND)))
+        self._bound = frozenset(graph.of(name, Atom.BOUND))
         self._apart = dict.fromkeys(graph.of(name, Atom.APART), "must not run beside it")
         self._apart |= {other: f"holds {what}" for other, what in graph.rivals(name).items()}
         self.hopeless: dict[str, Blocker] = {}
@@ -60,7 +61,9 @@ class Hold:
         if other in self._apart and life.state in ALIVE:
             return Blocker(other, self._apart[other])
         if other in self._bound and life.state is State.DEAD:  # having ended well is not enough
-            return Blocker(other, "is not running", hopeless=True)
+            return Blocker(
+                other, f"was left out: {life.cause}" if life.skipped else "is not running", hopeless=True
+            )
         if other in self._after:
             return _before(other, life, other in self._required) if other in self._known else None
         # A stop goes before a start, whichever way the order runs.
@@ -82,6 +85,11 @@ def _before(name: str, life: Life, required: bool) -> Blocker | None:
 def is_satisfied(life: Life) -> bool:
     """Whether those that require this unit may start."""
     return life.state in UP or (life.state is State.DEAD and life.completed)
+
+
+def is_up(life: Life) -> bool:
+    """Whether those that are bound to this unit may run: unlike who requires it, they do not without it."""
+    return life.state in UP and not life.must_come_down
 
 
 def is_on_its_way(life: Life) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from maestro.engine import policy, verbs
+from maestro.engine.blockers import is_up
 from maestro.engine.events import Happening, Quit
 from maestro.engine.relations import Atom
 from maestro.engine.state import COMING_UP, GOING_DOWN, UP, Goal, Life, State
@@ -26,13 +27,9 @@ def lost(world: World, name: str, life: Life) -> str:
     """A unit that this one is bound to and that is not up, or an empty string."""
     if life.goal is Goal.UP and life.state in _UP and not life.bounce:
         for other in world.graph.of(name, Atom.BOUND):
-            if not _is_up(world.life(other)):
+            if not is_up(world.life(other)):
                 return other
     return ""
-
-
-def _is_up(life: Life) -> bool:
-    return life.state in UP and not life.must_come_down
 
 
 def why_down(world: World, name: str, life: Life) -> str:
@@ -40,7 +37,7 @@ def why_down(world: World, name: str, life: Life) -> str:
     if life.goal is Goal.UP and life.bounce:
         for other in world.graph.of(name, Atom.BOUND):
             past = world.life(other)
-            if not _is_up(past):
+            if not is_up(past):
                 return f"bound to {other}, which is {past.coarse}" + (f": {past.cause}" if past.cause else "")
     return ""
 

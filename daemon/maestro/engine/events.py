@@ -39,6 +39,14 @@ class CannotSpawn(Struct, frozen=True):
     why: str
 
 
+class Skipped(Struct, frozen=True):
+    """The start is left out: a condition or an assert did not hold, and nothing was started."""
+
+    agent: str
+    why: str
+    refused: bool = False  # by an assert: that is a failure
+
+
 class Emptied(Struct, frozen=True):
     """The last leftover of an agent's tree is gone."""
 
@@ -83,7 +91,7 @@ class Looked(Struct, frozen=True):
     fresh: bool  # the keeper itself is new: what it does not know may run all the same
 
 
-AboutAgent = Spawned | CannotSpawn | Ended | Emptied | Notified | ProbeAnswered
+AboutAgent = Spawned | CannotSpawn | Skipped | Ended | Emptied | Notified | ProbeAnswered
 Event = Asked | AboutAgent | Tick | Reread | SetAside | Looked
 
 # ------------------------------------------------------------------------------------------- what is asked

@@ -31,6 +31,8 @@ class Input(StrEnum):
     RESET_ASKED = "past failures are to be forgotten"
     SPAWNED = "spawned"
     CANNOT_SPAWN = "cannot be spawned"
+    SKIPPED = "a condition does not hold"
+    REFUSED = "an assert does not hold"
     READY = "ready"
     STOP_SAID = "it says it stops"
     ENDED = "main process ended, others are left"
@@ -60,6 +62,23 @@ class Row(Struct, frozen=True):
 
 class Impossible(Exception):
     """A bug of ours: something came that cannot come in this state."""
+
+
+def _left_out() -> tuple[Row, ...]:
+    """What follows when a start was left out: no restart, for nothing has ended."""
+    return tuple(
+        Row(state, moment, guard, to, act)
+        for state in (State.START_PRE, State.SPAWNING, State.STOPPING)
+        for moment, end, last in (
+            (Input.SKIPPED, State.DEAD, acts.skip),
+            (Input.REFUSED, State.FAILED, acts.fail),
+        )
+        for guard, to, act in (
+            (guards.is_asked_up_again, State.WAITING, acts.turn_round),
+            (guards.is_asked_down, State.DEAD, acts.rest),
+            (guards.always, end, last),
+        )
+    )
 
 
 S, I = State, Input  # noqa: E741 - short, so that a row stays a line
@@ -225,6 +244,7 @@ TABLE: tuple[Row, ...] = (
     *_over(S.STOP_POST, I.COMMAND_FAILED),
     Row(S.STOP_POST, I.RANG_COMMAND, guards.always, S.STOP_POST, errands.kill),
     Row(S.STOP_POST, I.HALT, guards.always, S.STOP_POST, stopping.own_the_stop),
+    *_left_out(),
 )
 
 _WITHOUT_MAIN = (S.START_PRE, S.EXITED, S.STOP_POST)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from maestro.engine import policy
 from maestro.engine.events import Notified
 from maestro.engine.machine import Input
 from maestro.engine.state import GOING_DOWN, State
+from maestro.model.unit import NotifyAccess
 
 if TYPE_CHECKING:
     from maestro.engine.world import World
@@ -101,6 +102,12 @@ def _watchdog_usec(world: World, name: str, value: str) -> None:
         _rewind(world, name)
 
 
+def _access(world: World, name: str, value: str) -> None:
+    """Whose word counts from now on."""
+    if value in get_args(NotifyAccess):
+        world.change(name, access=value)
+
+
 # What each word of an agent's does. Those that are numbers have been looked at before.
 _SAID: dict[str, Callable[[World, str, str], None]] = {
     "STATUS": lambda world, name, value: world.change(name, status=value),
@@ -108,4 +115,5 @@ _SAID: dict[str, Callable[[World, str, str], None]] = {
     "EXTEND_TIMEOUT_USEC": lambda world, name, value: _extend(world, name, int(value) / 1e6),
     "WATCHDOG_USEC": _watchdog_usec,
     "WATCHDOG": _watchdog,
+    "NOTIFYACCESS": _access,
 }

@@ -82,7 +82,17 @@ class Result(StrEnum):
     WATCHDOG = "watchdog"
     RESOURCES = "resources"  # it could not be started at all
     PROTOCOL = "protocol"  # it ended before it was ready
+    ASSERT = "assert"  # an assert did not hold, so it was not started
     LOST = "lost"  # it ended while nobody could see how
+
+
+class Trigger(Struct, frozen=True, kw_only=True):
+    """What became of another unit, and is why this one was started."""
+
+    unit: str
+    agent: str  # its last one; empty where it never had any
+    result: Result
+    ended: Ended | None
 
 
 class Life(Struct, frozen=True, kw_only=True):
@@ -115,6 +125,7 @@ class Life(Struct, frozen=True, kw_only=True):
     errands: int = 0  # commands ordered around the current agent
     ready_at: float | None = None
     completed: bool = False  # the last activation got ready, or ended well if it is a oneshot
+    skipped: bool = False  # the last start was left out, for a condition did not hold
     tries: int = 0  # automatic restarts since the last forgiveness
     delay: float = 0.0  # the pause drawn for the current restart, jitter included
     starts: tuple[float, ...] = ()  # times of recent automatic starts
@@ -135,6 +146,8 @@ class Life(Struct, frozen=True, kw_only=True):
     reload_fault: str = ""  # why the newest reload came to nothing
     watchdog: float | None = None  # WATCHDOG_USEC= as the agent said it, in seconds
     error: int = 0  # ERRNO= as the agent said it
+    trigger: Trigger | None = None  # where the start follows from the end of another unit
+    access: str = ""  # NOTIFYACCESS= as the agent said it: whose word counts from then on
     status: str = ""  # STATUS= as the agent said it
     timers: dict[str, float] = {}  # name -> when it rings
 

@@ -10,7 +10,7 @@ from maestro.engine.jobs import MERGE, JobState, Merge
 from maestro.engine.machine import Input
 from maestro.engine.plan import Kind, Mode, Plan, Planned, Planner, Unplannable
 from maestro.engine.relations import Atom
-from maestro.engine.state import ALIVE, GOING_DOWN, Goal, State
+from maestro.engine.state import ALIVE, GOING_DOWN, Goal, State, Trigger
 from maestro.engine.step import Refusal
 
 if TYPE_CHECKING:
@@ -194,6 +194,10 @@ def start_for(world: World, name: str, by: str) -> None:
     for job in made.jobs:
         _note_why(world, job.unit, job.why or f"{by} has ended")
         _GOALS[job.kind](world, job.unit, False)
+    if world.life(name).state is State.WAITING:  # otherwise it ran already, for another reason
+        past = world.life(by)
+        trigger = Trigger(unit=by, agent=past.agent, result=past.result, ended=past.ended)
+        world.change(name, trigger=trigger)
 
 
 def _lower(world: World, name: str, _by_hand: bool = True) -> None:

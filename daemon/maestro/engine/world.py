@@ -33,6 +33,7 @@ from maestro.engine.events import (
     Reread,
     Send,
     SetAside,
+    Skipped,
     Spawned,
     Tick,
     Unprobe,
@@ -179,6 +180,9 @@ class World:
                 if name is not None and not self.life(name).bare:  # or it is told again
                     facts = {"result": Result.RESOURCES, "fault": event.why, "bare": True}
                     self.put_to(event.agent, Input.CANNOT_SPAWN, event.why, **facts)
+            case Skipped():
+                facts = {"result": Result.ASSERT} if event.refused else {}
+                self.put_to(event.agent, Input.REFUSED if facts else Input.SKIPPED, event.why, **facts)
             case Ended():
                 self.ended(event)
             case Emptied():

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import time
 
-from maestro.keeper import adoption, child, kernel
+from maestro.keeper import adoption, kernel
+from maestro.keeper.births import Births
 from maestro.keeper.followers import Followers
-from maestro.keeper.quick import Quick
 from maestro.keeper.spare import OUT_OF_DESCRIPTORS
+from maestro.keeper.store import Store
 from maestro.keeper.table import Entry
 
 TYPE_CHECKING = False
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from resource import struct_rusage
     from typing import Any
 
+    from maestro.keeper.child import Nest
     from maestro.keeper.proc import Proc, Process
     from maestro.keeper.record import Record
     from maestro.keeper.table import Ended, Table
@@ -33,7 +35,7 @@ _ROUNDS = 16  # of looking for new processes at one kill; what escapes is killed
 class Surroundings:
     """What Agents needs from the rest of the keeper."""
 
-    __slots__ = ("nest", "proc", "record", "tell", "tree", "watch")
+    __slots__ = ("nest", "proc", "record", "store", "tell", "tree", "watch")
 
     def __init__(
         self,
@@ -41,7 +43,7 @@ class Surroundings:
         proc: Proc,
         record: Record,
         tree: Tree,
-        nest: child.Nest,
+        nest: Nest,
         tell: Callable[..., None],
     ) -> None:
         self.watch = watch
@@ -50,6 +52,7 @@ class Surroundings:
         self.tree = tree
         self.nest = nest
         self.tell = tell
+        self.store = Store(watch)
 
 
 class Agents:
@@ -61,15 +64,16 @@ class Agents:
         self._killed: dict[str, set[tuple[int, int]]] = {}  # doomed agent -> (pid, start) of what was killed
         self._watched: dict[str, int] = {}  # adopted agent -> pidfd of one of its processes
         self._unwatched: set[str] = set()  # adopted agents that there is no descriptor for
-        self._quick = Quick(around.nest)
+        self._births = Births(table, around, self._forget)
         self._followers = Followers(table, around, self._lost)
         self._fresh = False  # the tree has been refreshed for this batch of orders
 
     def resume(self) -> None:
         """After a re-exec: wait again for what the predecessor waited for."""
         for entry in list(self._table.entries.values()):
+            self._births.resume(entry)
             if entry.unconfirmed >= 0:
-                self._await_exec(entry)
+                pass  # it is not known yet to be anything else
             elif entry.adopted:
                 self._look_after(entry)
             elif entry.ended is None and entry.pid != entry.session:
@@ -85,75 +89,14 @@ class Agents:
         if known is not None:
             self._answer(known)
             return
-        stage = "make a pipe"
-        try:
-            output = self._output(recipe.get("stream"))
-            if quick := self._quick.spawn(recipe, output):
-                self._tell_begun(self._born(agent, quick, recipe))
-                return
-            read, write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
-            stage = "fork"
-            try:
-                pid = self._fork(recipe, output, write)
-            except OSError:
-                os.close(read)
-                raise
-            finally:
-                os.close(write)
-        except OSError as error:
-            self._tell("cannot_spawn", agent, stage, error.errno or 0)
-            return
-        entry = self._born(agent, pid, recipe)
-        entry.unconfirmed = read
-        self._await_exec(entry)
-
-    def _output(self, name: str | None) -> int:
-        if name is None:
-            return -1
-        fd, new = self._table.stream(name)
-        if new:
-            self._tell("stream", name)
-        return fd
-
-    def _fork(self, recipe: dict[str, Any], output: int, report: int) -> int:
-        return child.fork(child.Birth(recipe, self._around.nest, output, report), child.AGENT)
-
-    def _born(self, agent: str, pid: int, recipe: dict[str, Any]) -> Entry:
-        process = self._around.proc.look(pid)
-        invocation = recipe.get("env", {}).get("INVOCATION_ID", "")
-        entry = Entry(agent, pid, process.start if process else 0, invocation)
-        self._table.add(entry)
-        self._around.record.note(entry)
-        return entry
-
-    def _tell_begun(self, entry: Entry) -> None:
-        self._tell("spawned", entry.agent, entry.pid, entry.start)
-
-    def _await_exec(self, entry: Entry) -> None:
-        self._around.watch.on(entry.unconfirmed, lambda: self._confirm(entry))
-
-    def _confirm(self, entry: Entry) -> None:
-        """The child has closed its end of the pipe: by exec, or after it wrote why there will be none."""
-        try:
-            report = os.read(entry.unconfirmed, 4096)
-        except BlockingIOError:
-            return
-        self._around.watch.off(entry.unconfirmed)
-        os.close(entry.unconfirmed)
-        entry.unconfirmed = -1
-        if not report:
-            self._tell_begun(entry)
-            return
-        self._forget(entry)
-        number, _, stage = report.decode(errors="replace").partition(" ")
-        self._tell("cannot_spawn", entry.agent, stage, int(number))
+        self._births.spawn(agent, recipe)
 
     def _answer(self, entry: Entry) -> None:
         """Say again what became of an agent that has been ordered before."""
         if entry.ended is not None:
             self._tell("ended", entry.agent, *entry.ended, entry.left)
         elif entry.unconfirmed < 0:
-            self._tell_begun(entry)
+            self._births.tell_begun(entry)
 
     # -------------------------------------------------------------------------------------------- signals
 
@@ -237,9 +180,11 @@ class Agents:
         if entry is None:
             return None
         if entry.unconfirmed >= 0:
-            self._confirm(entry)  # the pipe is at its end: nobody has it any more
+            self._births.confirm(entry)  # the pipe is at its end: nobody has it any more
             if entry.agent not in self._table.entries:
                 return None
+        if entry.ready_fd >= 0:
+            self._births.hear_ready(entry)  # what it said before it ended comes first
         signalled = os.WIFSIGNALED(status)
         code = None if signalled else os.WEXITSTATUS(status)
         number = os.WTERMSIG(status) if signalled else None
@@ -304,6 +249,7 @@ class Agents:
 
     def _forget(self, entry: Entry) -> None:
         self._followers.forget(entry)
+        self._births.forget(entry)
         self._table.drop(entry)
         self._killed.pop(entry.agent, None)
         self._around.tree.forget(entry.agent)

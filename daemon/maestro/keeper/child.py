@@ -10,7 +10,7 @@ import errno
 import os
 import resource
 
-from maestro.keeper import kernel
+from maestro.keeper import kernel, streams
 from maestro.keeper.cradle import Cradle
 
 TYPE_CHECKING = False
@@ -33,12 +33,16 @@ STAGES = {
     "session": "start a session of its own",
     "guard": "tie its life to the keeper's",
     "oom": "set its OOM score",
-    "output": "open its output {stream}",
     "umask": "set its umask",
+    "stdin": "open its input {stdin}",
+    "stdout": "open its output {stdout}",
+    "stderr": "open its error output {stderr}",
+    "pass": "hand it its descriptors",
     "groups": "set its groups {groups}",
     "gid": "become group {gid}",
     "limits": "set its limit {limit}",
     "uid": "become user {uid}",
+    "root": "change its root to {root}",
     "cwd": "change directory to {cwd}",
     "signals": "reset its signals",
     "release": "untie its life from the keeper's",
@@ -63,13 +67,15 @@ class Nest:
 class Birth:
     """One child: what it is to become, and how it tells that it cannot."""
 
-    __slots__ = ("limit", "nest", "output", "recipe", "report")
+    __slots__ = ("limit", "listening", "nest", "output", "passed", "recipe", "report")
 
     def __init__(self, recipe: dict[str, Any], nest: Nest, output: int = -1, report: int = -1) -> None:
         self.recipe = recipe
         self.nest = nest
         self.output = output  # the stream's descriptor; -1: /dev/null
         self.report = report  # where a failed step is reported; -1: on stderr
+        self.passed: dict[int, int] = {}  # number that the child is to have it at -> our descriptor
+        self.listening: tuple[str, ...] = ()  # the names of those from 3 on, of earlier processes of the unit
         self.limit = (0, 0, 0)  # the one that is being set: (RLIMIT_x, soft, hard)
 
 
@@ -102,7 +108,10 @@ def become(birth: Birth, steps: tuple[Step, ...]) -> NoReturn:
 def describe(stage: str, birth: Birth) -> str:
     recipe = birth.recipe
     return STAGES[stage].format(
-        stream=recipe.get("stream") or "/dev/null",
+        stdin=streams.describe(birth, 0),
+        stdout=streams.describe(birth, 1),
+        stderr=streams.describe(birth, 2),
+        root=recipe.get("root"),
         groups=" ".join(map(str, recipe.get("groups", ()))),
         gid=recipe.get("gid"),
         uid=recipe.get("uid"),
@@ -149,21 +158,16 @@ def _oom(birth: Birth) -> None:
         kernel.set_oom_score(birth.nest.oom)
 
 
-def _output(birth: Birth) -> None:
-    """/dev/null as stdin; a fresh description of the stream as stdout and stderr.
+def _stdin(birth: Birth) -> None:
+    streams.place(birth, 0)
 
-    Fresh, so that an agent that makes its stdout non-blocking does so for itself only; readable too, so that
-    the agent is a reader of its own and never gets SIGPIPE, whoever dies.
-    """
-    null = birth.nest.spare.see_to(lambda: os.open("/dev/null", os.O_RDWR))
-    os.dup2(null, 0)
-    out = null
-    if birth.output >= 0:
-        out = birth.nest.spare.see_to(lambda: os.open(f"/proc/self/fd/{birth.output}", os.O_RDWR))
-        owner = birth.recipe.get("uid")
-        os.fchown(out, os.geteuid() if owner is None else owner, -1)  # so that it may open /dev/stdout again
-    os.dup2(out, 1)
-    os.dup2(out, 2)
+
+def _stdout(birth: Birth) -> None:
+    streams.place(birth, 1)
+
+
+def _stderr(birth: Birth) -> None:
+    streams.place(birth, 2)
 
 
 def _umask(birth: Birth) -> None:
@@ -216,8 +220,20 @@ def _limit_words(number: int, soft: int, most: int) -> str:
     return f"{names[0][7:] if names else number} to {soft}:{most}"
 
 
+def _root(birth: Birth) -> None:
+    root = birth.recipe.get("root")
+    if root:
+        os.chroot(root)
+        os.chdir("/")
+
+
 def _cwd(birth: Birth) -> None:
-    os.chdir(birth.recipe.get("cwd", "/"))
+    try:
+        os.chdir(birth.recipe.get("cwd", "/"))
+    except OSError:
+        if not birth.recipe.get("cwd_may_fail"):
+            raise
+        os.chdir("/")
 
 
 def _signals(birth: Birth) -> None:
@@ -264,11 +280,18 @@ AGENT: tuple[Step, ...] = (
     ("session", _session),
     ("guard", _guard),
     ("oom", _oom),
-    ("output", _output),
     ("umask", _umask),
+    ("stdin", _stdin),
+    ("stdout", _stdout),
+    ("stderr", _stderr),
+    (
+        "pass",
+        streams.pass_on,
+    ),  # nothing is opened by number afterwards, and the limit on descriptors is not there yet
     ("groups", _groups),
     ("gid", _gid),
     ("limits", _limits),
+    ("root", _root),
     ("uid", _uid),
     ("cwd", _cwd),  # as the agent's user: what it may not enter, it is not put into
     ("signals", _signals),

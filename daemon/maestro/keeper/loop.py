@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import gc
 import os
-import sys
 import time
 from _socket import AF_UNIX, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_SEQPACKET, socketpair
 
 from maestro.keeper import (
     agents,
     child,
-    cradle,
-    kernel,
     lock,
     pulse,
     record,
@@ -28,7 +24,6 @@ from maestro.keeper.proc import Proc
 from maestro.keeper.respawn import Respawn
 from maestro.keeper.say import error_name, guarded, how_it_ended, say
 from maestro.keeper.spare import Spare
-from maestro.keeper.title import set_title
 from maestro.keeper.watch import Watch
 
 TYPE_CHECKING = False
@@ -68,9 +63,11 @@ class Keeper:
         self.nest = child.Nest(self.spare, self.ear.not_default)
         self.record = record.Record(setting.directory, known)
         around = agents.Surroundings(self.watch, self.proc, self.record, self.tree, self.nest, self.tell)
+        self.store = around.store
         self.agents = agents.Agents(known, around)
         self._short_of_descriptors = False
         self._orders = self._table_of_orders()
+        self._keep: dict[str, Callable[..., None]] = {"hold": known.hold, "store": self.store.put}
 
     def _table_of_orders(self) -> dict[str, Callable[..., None]]:
         return {
@@ -81,6 +78,8 @@ class Keeper:
             "follow": self.agents.follow,
             "acknowledge": self.agents.acknowledge,
             "let_go": self.table.let_go,
+            "unstore": self.store.remove,
+            "drop_store": self.store.drop,
             "release_stream": self.table.release_stream,
             "reexec": self._try_successor,
             "retire": self.manager.retire,
@@ -276,8 +275,8 @@ class Keeper:
         except wire.Malformed as error:
             say(f"an order was not understood: {error}")
             kind, fields = "", []
-        if kind == "hold" and fd >= 0:
-            self.table.hold(fields[0], fd)
+        if fd >= 0 and kind in self._keep:
+            self._keep[kind](*fields, fd)
             return
         if fd >= 0:
             os.close(fd)
@@ -329,6 +328,7 @@ class Keeper:
     def _state(self) -> dict[str, Any]:
         return {
             "table": self.table.state(),
+            "store": self.store.state(),
             "manager": self.manager.state(),
             "lock": self.lock.fd,
             "link": self.link.fd if self.link else -1,
@@ -341,7 +341,8 @@ class Keeper:
         }
 
     def _descriptors(self) -> list[int]:
-        return [*self.table.descriptors(), self.lock.fd, *([self.link.fd] if self.link else [])]
+        ours = [self.lock.fd, *([self.link.fd] if self.link else [])]
+        return [*self.table.descriptors(), *self.store.descriptors(), *ours]
 
     def take_over(self, state: dict[str, Any]) -> None:
         if state["link"] >= 0:
@@ -354,46 +355,7 @@ class Keeper:
         self.tree.remember(state.get("tree", {}))
         self.record.earlier = state.get("earlier", {})
         self.tolds = state["tolds"]
+        self.store.restore(state.get("store", {}))
         self.nest.oom = state["oom"]
         self.nest.not_default |= set(state["not_default"])
         reexec.take_over(self._descriptors())
-
-
-def main(argv: list[str]) -> int:
-    setting, state = reexec.parse(sys.executable, argv)
-    if state == reexec.ON_TRIAL:
-        return 0
-    if state == reexec.NEW:
-        kernel.tidy_descriptors()
-    kernel.take_all_descriptors()
-    kernel.adopt_orphans()
-    try:
-        keeper = _begin(setting) if state == reexec.NEW else _resume(setting, int(state))
-    except lock.Taken as taken:
-        say(str(taken))
-        return 1
-    except OSError as error:
-        say(f"cannot start: {error}")
-        return 1
-    set_title("maestrod: keeper")
-    # No cycles are made here that matter; a collection would only dirty pages that children share with us.
-    gc.freeze()
-    gc.disable()
-    return keeper.run()
-
-
-def _begin(setting: reexec.Setting) -> Keeper:
-    held = lock.take(setting.directory)
-    keeper = Keeper(setting, table.Table(os.urandom(8).hex()), Respawn(setting.first_pause), held)
-    keeper.record.earlier = record.load(setting.directory, keeper.proc)
-    keeper.nest.oom = kernel.avoid_oom_killer()
-    keeper.nest.cradle = cradle.Apart()
-    return keeper
-
-
-def _resume(setting: reexec.Setting, fd: int) -> Keeper:
-    state = reexec.load(fd)
-    held = lock.Lock(setting.directory, state["lock"])
-    keeper = Keeper(setting, table.restored(state["table"]), respawn.restored(state["manager"]), held)
-    keeper.take_over(state)
-    return keeper

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from maestro.keeper.child import Nest
 
 _OPEN_FILES = 1024  # soft limit, as the fork's children get it
-_CHANGED_BY_FORK_ONLY = ("uid", "gid", "groups", "rlimits")
+_CHANGED_BY_FORK_ONLY = ("uid", "gid", "groups", "rlimits", "stdio", "root", "notify_fd")
 _MAY_HANG = (
     "nfs",
     "cifs",

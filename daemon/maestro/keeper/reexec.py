@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 # operator's PYTHONPATH must not be able to break the one process that must not break.
 _CODE = (
     "import sys; sys.path.insert(0, sys.argv[1]); "
-    "from maestro.keeper.loop import main; sys.exit(main(sys.argv))"
+    "from maestro.keeper.begin import main; sys.exit(main(sys.argv))"
 )
 
 HEARTBEAT = 10.0  # seconds between two pings to the manager

@@ -6,6 +6,8 @@ import errno
 import os
 import resource
 
+from maestro.keeper import wire
+
 _ROOM_FOR_ALL_ELSE = 512  # descriptors: clients, the store, what the libraries open
 
 TYPE_CHECKING = False
@@ -28,6 +30,8 @@ class Entry:
         "left",
         "order",
         "pid",
+        "ready",
+        "ready_fd",
         "session",
         "start",
         "unconfirmed",
@@ -40,6 +44,8 @@ class Entry:
         self.start = start
         self.invocation = invocation  # INVOCATION_ID in the agent's environment
         self.unconfirmed = -1  # pipe on which the child reports a failed step, until its exec
+        self.ready_fd = -1  # pipe on which it tells that it is ready, until it does
+        self.ready = False
         self.adopted = False  # not our child: another keeper started it
         self.ended: Ended | None = None
         self.left: tuple[str, ...] = ()
@@ -154,8 +160,20 @@ class Table:
             os.close(self.streams.pop(name))
 
     def descriptors(self) -> list[int]:
-        unconfirmed = [e.unconfirmed for e in self.entries.values() if e.unconfirmed >= 0]
-        return [*self.streams.values(), *self.held.values(), *unconfirmed]
+        pipes = [fd for e in self.entries.values() for fd in (e.unconfirmed, e.ready_fd) if fd >= 0]
+        return [*self.streams.values(), *self.held.values(), *pipes]
+
+    def told(self) -> list[tuple[object, ...]]:
+        """What a new manager is told of it."""
+        # Of those that are not confirmed nobody knows yet: their spawn, ordered again, is answered when it is known.
+        known = [e for e in self.entries.values() if e.unconfirmed < 0]
+        return [
+            *(("entry", e.agent, e.pid, e.start, e.ended, e.left, e.invocation) for e in known),
+            *(("stream", name) for name in self.streams),
+            *(("held", name) for name in self.held),
+            ("table_end", self.keeper, wire.VERSION),
+            *(("ready", e.agent) for e in known if e.ready),
+        ]
 
     def state(self) -> dict[str, Any]:
         """All of it as plain data, by name: the successor may be of a later version."""

@@ -15,8 +15,9 @@ class Watch:
         self._handlers: dict[int, Callable[[], object]] = {}
         self._wanting_room: set[int] = set()
 
-    def on(self, fd: int, handler: Callable[[], object]) -> None:
-        self._epoll.register(fd, select.EPOLLIN)
+    def on(self, fd: int, handler: Callable[[], object], events: int = select.EPOLLIN) -> None:
+        """`events` 0: only the end of the other side, and errors."""
+        self._epoll.register(fd, events)
         self._handlers[fd] = handler
         self._wanting_room.discard(fd)
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     Message = tuple[Any, ...]
 
-VERSION = 2
+VERSION = 3
 PINGS_SINCE = 2  # an older manager does not know what a ping is, and is not blamed for it
 LINK_VARIABLE = "MAESTRO_KEEPER_FD"  # tells the manager which of its descriptors is the link
 EXIT_RESTART = 75  # a manager that ends with this is started again at once: it has been upgraded
@@ -45,6 +45,10 @@ ORDERS: dict[str, tuple[tuple[str, Any], ...]] = {
     "hold": (("name", str),),  # + descriptor; replaces the one of that name
     "let_go": (("name", str),),  # of a held descriptor
     "release_stream": (("name", str),),
+    # + descriptor; given to the unit's next process; polled: closed when its other end is; most: of this unit
+    "store": (("unit", str), ("name", str), ("polled", bool), ("most", int)),
+    "unstore": (("unit", str), ("name", str)),
+    "drop_store": (("unit", str),),
     "pong": (),  # the answer to a ping, from the loop that does all the work
     "reexec": (),
     "retire": (),  # end with me, start no further manager
@@ -76,6 +80,7 @@ NEWS: dict[str, tuple[tuple[str, Any], ...]] = {
         ("left", tuple),
     ),
     "emptied": (("agent", str),),  # the last of what was left is gone
+    "ready": (("agent", str),),  # it said so on its descriptor; told again to each new manager
     "ping": (),  # now and then -> pong
     "told": (("what", str),),  # "terminate", "reload" or "reexec", by a signal
 }

@@ -14,7 +14,7 @@ from maestro.engine import events
 from maestro.engine.events import Deed, Ended
 from maestro.engine.state import ALIVE, State
 from maestro.engine.words import signal_name
-from maestro.manager import probes, recipe
+from maestro.manager import conditions, fdstore, probes, recipe
 from maestro.manager.catalogue import Catalogue, Changes
 from maestro.manager.loop import Manager
 from maestro.manager.pid_file import seek
@@ -65,7 +65,7 @@ class Carrier:
             events.Spawn: self._spawn,
             events.Send: self._send,
             events.Acknowledge: lambda deed: keeper.acknowledge(deed.agent),
-            events.Release: lambda deed: self._logs.drained(deed.unit, partial(self._release, deed.unit)),
+            events.Release: self._let_go,
             events.Adopt: lambda deed: keeper.adopt(
                 deed.agent, deed.pid, deed.start, recipe.invocation(house, deed.agent)
             ),
@@ -79,22 +79,33 @@ class Carrier:
         number = signal_number(deed.signal) or signal.SIGTERM
         self._keeper.send(deed.agent, number, tree=deed.tree, order=deed.order)
 
+    def _let_go(self, deed: events.Release) -> None:
+        if self._is_at_rest(deed.unit):
+            self._keeper.drop_store(deed.unit)
+        self._logs.drained(deed.unit, partial(self._release, deed.unit))
+
     def _release(self, unit: str) -> None:
         """Give the stream's descriptors back, ours and the keeper's, unless it was started again meanwhile."""
-        if self._world.life(unit).state in (State.DEAD, State.FAILED):
+        if self._is_at_rest(unit):
             self._logs.drop(unit)
             self._keeper.release_stream(unit)
+
+    def _is_at_rest(self, unit: str) -> bool:
+        return self._world.life(unit).state in (State.DEAD, State.FAILED)
 
     def _spawn(self, deed: events.Spawn) -> None:
         definition = self._catalogue.definition(deed.unit)
         if definition is not None:
             self._manager.note_definition(deed.unit, definition)
+        if self._leaves_out(deed):
+            return
         unit = self._world.units[deed.unit]
         try:
             if deed.errand is not None:
                 prepared = recipe.make_errand(unit, deed.errand, self._house)
             else:
-                prepared = recipe.make(unit, deed.agent, self._house)
+                trigger = self._world.life(deed.unit).trigger
+                prepared = recipe.make(unit, deed.agent, self._house, trigger)
         except CannotPrepare as why:
             self._manager.feed(events.CannotSpawn(deed.agent, str(why)))
             return
@@ -126,6 +137,22 @@ class Carrier:
             return False
         self._following.add(agent)
         self._keeper.follow(agent, pid)
+        return True
+
+    def _leaves_out(self, deed: events.Spawn) -> bool:
+        """Whether a condition or an assert of the unit keeps it from being started."""
+        if not _begins(deed, self._world.units[deed.unit]):
+            return False
+        unit, environ = self._world.units[deed.unit], self._house.environ
+        why = conditions.unmet(unit.condition, "condition", environ)
+        refusal = "" if why else conditions.unmet(unit.assert_, "assert", environ)
+        if not why and not refusal:
+            return False
+        # An earlier manager may have ordered it while all held, and died before it knew.
+        self._keeper.send(deed.agent, signal.SIGKILL, tree=True)
+        self._manager.feed(
+            events.Skipped(deed.agent.partition("/")[0], why or refusal, refused=bool(refusal))
+        )
         return True
 
     # ---------------------------------------------------------------------------------- probes
@@ -235,6 +262,9 @@ class Carrier:
     def emptied(self, agent: str) -> None:
         self._manager.feed(events.Emptied(agent))
 
+    def ready(self, agent: str) -> None:
+        self._manager.feed(events.Notified(agent, {"READY": "1"}))
+
     def stream(self, name: str, fd: int) -> None:
         self._logs.take(name, fd, self.limits(name))
 
@@ -253,16 +283,28 @@ class Carrier:
             while len(self._unclaimed) > _MOST_UNCLAIMED:
                 del self._unclaimed[next(iter(self._unclaimed))]
             return
-        name = self._world.owner(agent)
-        if name is None:
-            return
-        section = self._world.units[name].agent
-        if section is not None and section.notify_access == "main" and not self._is_main(pid, name):
+        if self._speaks_for(pid, agent) is None:
             return
         fields = _checked(fields)
         main = int(fields.pop("MAINPID", "0"))
         self._follow(agent, main)
         self._manager.feed(events.Notified(agent, fields))
+
+    def stored(self, pid: int, agent: str, fields: dict[str, str], fds: list[int]) -> None:
+        """A datagram about descriptors to keep, which are ours until we return."""
+        name = self._speaks_for(pid, agent)
+        if name is not None:
+            fdstore.take(self._keeper, self._world.units[name], fields, fds)
+
+    def _speaks_for(self, pid: int, agent: str) -> str | None:
+        """The unit that this process may speak for."""
+        name = self._world.owner(agent)
+        section = self._world.units[name].agent if name is not None else None
+        if name is None or section is None:
+            return None
+        access = self._world.life(name).access or section.notify_access
+        # Of what Maestro starts for a unit, the main process is all that has this agent's id.
+        return name if access == "all" or (access != "none" and self._is_main(pid, name)) else None
 
     def owes(self) -> bool:
         """Whether a notification waits for the keeper's word on whose it is."""
@@ -324,3 +366,10 @@ def _checked(fields: dict[str, str]) -> dict[str, str]:
         for key, value in fields.items()
         if key not in numeric or (value.isascii() and value.isdigit() and len(value) < 16)
     }
+
+
+def _begins(deed: events.Spawn, unit: Unit) -> bool:
+    """Whether this is the first thing that runs of an activation: what was begun is not left out half-way."""
+    if deed.errand is not None:
+        return deed.errand.option == "exec_start_pre" and deed.errand.place == 0
+    return unit.agent is not None and not unit.agent.exec_start_pre

@@ -19,6 +19,7 @@ import pluggy
 from msgspec import Struct
 
 from maestro import hooks
+from maestro.model.option import subsections
 from maestro.model.unit import AgentFile
 
 _log = logging.getLogger("maestro")
@@ -223,7 +224,7 @@ class Plugins:
         """What keeps a section from being declared, or an empty string."""
         if section in self._owners:
             return f"section {section} is already declared by plugin {self._owners[str(section)]}"
-        if section in AgentFile.__struct_fields__:
+        if section in {inner.name for inner in subsections(AgentFile)}:
             return f"section {section} is Maestro's own"
         if not isinstance(section, str) or not (isinstance(kind, type) and issubclass(kind, Struct)):
             return f"section {section!r} is not declared by a Struct of options"

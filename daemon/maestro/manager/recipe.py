@@ -14,14 +14,17 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from maestro.engine.events import Errand
+from maestro.engine.state import Trigger
 from maestro.model.checks import NOTIFIES
 from maestro.model.command import Command, expand
+from maestro.model.status import signal_name
 from maestro.model.unit import AgentSection, Unit
 from maestro.ports import Recipe
 
 _MAX_FILE = 1 << 20
 _ASSIGNMENT = re.compile(r"\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)=(.*)$")
-_OF_THE_MAIN = ("NOTIFY_SOCKET", "WATCHDOG_USEC")  # variables for the main process alone
+_USUAL_STREAMS = ("null", "log", "inherit")
+_OF_THE_MAIN = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "FDSTORE")  # variables for the main process alone
 _PASSED_ON = ("LANG", "LC_ALL", "LC_CTYPE", "TZ")
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -45,29 +48,38 @@ def invocation(house: House, agent: str) -> str:
     return hashlib.sha256(f"{house.identity}\n{agent}".encode()).hexdigest()[:32]
 
 
-def make(unit: Unit, agent_id: str, house: House) -> Recipe:
-    """The recipe for the next process of a unit. Raises `CannotPrepare`."""
+def make(unit: Unit, agent_id: str, house: House, trigger: Trigger | None = None) -> Recipe:
+    """The recipe for the next process of a unit, and what it is told of the one whose end started it. Raises `CannotPrepare`."""
     agent = unit.agent
     assert agent is not None
     uid, gid, groups, home = identity(agent, house.uid)
     env = environment(unit, agent, house, home)
     env["INVOCATION_ID"] = invocation(house, agent_id)
+    env |= _monitored(trigger, house) if trigger is not None else {}
     env["MAESTRO_UNIT"] = unit.name
     env["MAESTRO_CONTROL"] = house.control
-    if agent.type in NOTIFIES or agent.watchdog:
+    if agent.type in NOTIFIES or agent.watchdog or agent.file_descriptor_store_max:
         env["NOTIFY_SOCKET"] = house.notify
+    if agent.file_descriptor_store_max:
+        env["FDSTORE"] = str(agent.file_descriptor_store_max)
     if agent.watchdog:
         env["WATCHDOG_USEC"] = str(int(agent.watchdog * 1e6))
-    cwd = home or "/" if agent.working_directory == "~" else agent.working_directory
+    cwd = agent.working_directory.removeprefix("-")
+    streams = (agent.stdin, agent.stdout, agent.stderr)
     return Recipe(
         argv=expand(agent.exec, env),
         env=env,
-        cwd=cwd,
+        cwd=home or "/" if cwd == "~" else cwd,
+        cwd_may_fail=agent.working_directory.startswith("-"),
+        root=agent.root_directory,
+        stdio=() if streams == _USUAL_STREAMS else tuple((one.kind, one.path) for one in streams),
+        notify_fd=agent.notify_fd,
         uid=uid,
         gid=gid,
         groups=groups,
         umask=int(agent.umask, 8),
-        stream=unit.name,
+        store=unit.name if agent.file_descriptor_store_max else "",
+        stream=unit.name if "log" in streams else None,
         title=unit.name,
     )
 
@@ -90,14 +102,13 @@ def make_probe(unit: Unit, agent_id: str, command: tuple[str, ...], house: House
     """A recipe for an exec probe: as the agent, but silent and on its own."""
     recipe = make(unit, agent_id, house)
     env = {name: value for name, value in recipe.env.items() if name not in _OF_THE_MAIN}
-    return Recipe(
+    return replace(
+        recipe,
         argv=expand(command, env),
         env=env,
-        cwd=recipe.cwd,
-        uid=recipe.uid,
-        gid=recipe.gid,
-        groups=recipe.groups,
-        umask=recipe.umask,
+        stdio=(),
+        notify_fd=0,
+        store="",
         stream=None,
         title=f"probe of {unit.name}",
     )
@@ -163,10 +174,27 @@ def environment(unit: Unit, agent: AgentSection, house: House, home: str) -> dic
         env |= {"HOME": home, "USER": str(agent.user), "LOGNAME": str(agent.user)}
     elif "HOME" in house.environ:
         env["HOME"] = house.environ["HOME"]
+    env |= {name: house.environ[name] for name in agent.pass_environment if name in house.environ}
     env |= dict(agent.environment)
     for path in agent.environment_file:
         env |= _read_environment(path)
+    for unset in agent.unset_environment:
+        if unset.value is None or env.get(unset.name) == unset.value:
+            env.pop(unset.name, None)
     return env
+
+
+def _monitored(trigger: Trigger, house: House) -> dict[str, str]:
+    """systemd.exec(5)'s $MONITOR_…: what became of the unit that was watched."""
+    found = {"MONITOR_UNIT": trigger.unit, "MONITOR_SERVICE_RESULT": str(trigger.result)}
+    if trigger.agent:
+        found["MONITOR_INVOCATION_ID"] = invocation(house, trigger.agent)
+    ended = trigger.ended
+    if ended is not None and ended.signal is not None:
+        found |= {"MONITOR_EXIT_CODE": "killed", "MONITOR_EXIT_STATUS": signal_name(ended.signal)}
+    elif ended is not None and ended.code is not None:
+        found |= {"MONITOR_EXIT_CODE": "exited", "MONITOR_EXIT_STATUS": str(ended.code)}
+    return found
 
 
 def _read_environment(path: str) -> dict[str, str]:

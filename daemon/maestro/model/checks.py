@@ -159,9 +159,12 @@ def reload_can_be_caught(unit: Unit) -> Iterator[Finding]:
 def paths_are_absolute(unit: Unit) -> Iterator[Finding]:
     if unit.agent is None:
         return
-    where = unit.agent.working_directory
+    where = unit.agent.working_directory.removeprefix("-")
     if where != "~" and not where.startswith("/"):
         yield Finding("agent.working_directory", f"{where!r} is not absolute", "begin it with /, or write ~")
+    root = unit.agent.root_directory
+    if root and not root.startswith("/"):
+        yield Finding("agent.root_directory", f"{root!r} is not absolute", "begin it with /")
     for place, file in enumerate(unit.agent.environment_file):
         if not file.removeprefix("-").startswith("/"):
             option = f"agent.environment_file[{place}]"
@@ -171,6 +174,37 @@ def paths_are_absolute(unit: Unit) -> Iterator[Finding]:
                 "begin it with /, or with -/",
                 ("agent.environment_file",),
             )
+
+
+def descriptor_is_free(unit: Unit) -> Iterator[Finding]:
+    agent = unit.agent
+    if agent is None or not agent.notify_fd:
+        return
+    if agent.type != "notify":
+        message = f"only an agent of type notify tells that it is ready; this one is {agent.type}"
+        yield Finding("agent.notify_fd", message, "write type: notify", ("agent.type",))
+    if agent.notify_fd < 3:
+        yield Finding("agent.notify_fd", "0, 1 and 2 are the standard streams", "3 is usual")
+    beyond = 3 + agent.file_descriptor_store_max
+    if 3 <= agent.notify_fd < beyond:
+        message = f"stored descriptors begin at 3, so {agent.notify_fd} may be one of them"
+        yield Finding("agent.notify_fd", message, f"write {beyond}", ("agent.file_descriptor_store_max",))
+
+
+def somebody_may_speak(unit: Unit) -> Iterator[Finding]:
+    agent = unit.agent
+    if agent is not None and agent.type == "notify" and agent.notify_access == "none" and not agent.notify_fd:
+        message = "nobody's notifications count, so it would never be ready"
+        yield Finding("agent.notify_access", message, "write main or all", ("agent.type", "agent.notify_fd"))
+
+
+def log_is_written(unit: Unit) -> Iterator[Finding]:
+    probe, agent = unit.health.readiness, unit.agent
+    if probe is None or probe.log is None or agent is None:
+        return
+    if agent.stdout != "log" and agent.stderr != "log":
+        others = ("agent.stdout", "agent.stderr")
+        yield Finding("health.readiness.log", "nothing is written to the log", "write stdout: log", others)
 
 
 def timeouts_leave_time(unit: Unit) -> Iterator[Finding]:
@@ -241,6 +275,9 @@ CHECKS: tuple[Check, ...] = (
     nothing_follows_kill,
     reload_can_be_caught,
     paths_are_absolute,
+    descriptor_is_free,
+    somebody_may_speak,
+    log_is_written,
     timeouts_leave_time,
     pauses_end,
     names_others,

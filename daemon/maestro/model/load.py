@@ -73,7 +73,7 @@ def load(
 ) -> Loaded:
     """A unit from plain data. `before` are problems that are known already; with any, there is no unit."""
     kind = FILES[name.kind]
-    resolve = resolver(name, settings.specifiers) if settings.specifiers is not None else as_is
+    resolve = as_is if settings.specifiers is None else resolver(name, settings.specifiers, path)
     reading = Reading(path, marks, resolve, homes(kind, tuple(settings.sections.items())))
     if data is not None and not isinstance(data, dict):
         reading.blame((), f"expected sections, found {kind_of(data)}", "begin with `agent:`")
@@ -103,7 +103,7 @@ def _unit(
     file = reading.section(kind, rest)
     if file is None:
         return None
-    parts: dict[str, Any] = {s.name: getattr(file, s.name) for s in subsections(kind)}
+    parts: dict[str, Any] = {s.field: getattr(file, s.field) for s in subsections(kind)}
     unit = Unit(
         name=name.full,
         kind=cast("Literal['agent', 'target']", name.kind),
@@ -170,7 +170,7 @@ class Shown(Struct, frozen=True):
 
 def dump(unit: Unit) -> dict[str, Plain]:
     """All options of a unit as plain data, of which `load` without specifiers makes the unit again."""
-    plain = {s.name: _dump(getattr(unit, s.name)) for s in subsections(FILES[unit.kind])}
+    plain = {s.name: _dump(getattr(unit, s.field)) for s in subsections(FILES[unit.kind])}
     return plain | {name: _dump(section) for name, section in unit.plugins.items()}
 
 
@@ -179,14 +179,14 @@ def _dump(section: Struct | None) -> Plain:
         return None
     kind = type(section)
     plain = {option.name: show(getattr(section, option.name)) for option in describe(kind)}
-    return plain | {s.name: _dump(getattr(section, s.name)) for s in subsections(kind)}
+    return plain | {s.name: _dump(getattr(section, s.field)) for s in subsections(kind)}
 
 
 def shown(unit: Unit) -> tuple[Shown, ...]:
     """All options of a unit, in the order of their declaration."""
     found: list[Shown] = []
     for inner in subsections(FILES[unit.kind]):
-        found.extend(_shown(getattr(unit, inner.name), inner.name, unit))
+        found.extend(_shown(getattr(unit, inner.field), inner.name, unit))
     for name, section in unit.plugins.items():
         found.extend(_shown(section, name, unit))
     return tuple(found)
@@ -200,4 +200,4 @@ def _shown(section: Struct | None, at: str, unit: Unit) -> Iterator[Shown]:
         name = f"{at}.{option.name}"
         yield Shown(name, show(getattr(section, option.name)), unit.origins.get(name))
     for inner in subsections(type(section)):
-        yield from _shown(getattr(section, inner.name), f"{at}.{inner.name}", unit)
+        yield from _shown(getattr(section, inner.field), f"{at}.{inner.name}", unit)

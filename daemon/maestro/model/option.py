@@ -111,6 +111,7 @@ class Section(Struct, frozen=True, kw_only=True):
     """A field that holds further options."""
 
     name: str
+    field: str  # the attribute: `assert_` for `assert`, which Python keeps for itself
     type: type[Struct]
     optional: bool  # may be absent (None), as `health.readiness`
     required: bool  # has no default, as `agent`
@@ -132,7 +133,8 @@ def subsections(section: type[Struct]) -> tuple[Section, ...]:
     """The sections inside a section."""
     return tuple(
         Section(
-            name=field.name,
+            name=field.encode_name,
+            field=field.name,
             type=inner,
             optional=_is_optional(_hints(section)[field.name]),
             required=field.default is msgspec.NODEFAULT and field.default_factory is msgspec.NODEFAULT,

@@ -102,8 +102,8 @@ class Reading:
                 self.blame((*at, option.name), "missing", f"it must be given: {option.doc}")
         for inner in inside.required_sections:
             if inner.name not in data:
-                values[inner.name] = self.section(inner.type, None, (*at, inner.name))
-        if missing or any(values.get(inner.name) is None for inner in inside.required_sections):
+                values[inner.field] = self.section(inner.type, None, (*at, inner.name))
+        if missing or any(values.get(inner.field) is None for inner in inside.required_sections):
             return None
         return section(**values)
 
@@ -112,7 +112,7 @@ class Reading:
             return
         made = self.section(inner.type, value, at)
         if made is not None:
-            values[inner.name] = made
+            values[inner.field] = made
 
     def _option(self, option: Option, value: Plain, at: Path, values: dict[str, Any]) -> None:
         line, column = self.place(at, of_key=True)

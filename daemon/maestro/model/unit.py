@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from typing import Literal
 
-from msgspec import Struct
+from msgspec import Struct, field
 
+from maestro.model.conditions import CheckSection
 from maestro.model.ends import RestartSection as RestartSection
 from maestro.model.ends import StopSection as StopSection
 from maestro.model.option import Change, option
+from maestro.model.streams import StandardError, StandardInput, StandardOutput
 from maestro.model.values import (
     Command,
     CommandLine,
@@ -27,9 +29,11 @@ from maestro.model.values import (
     Url,
     UserName,
 )
+from maestro.model.variables import Assignment, VariableName
 
 INFINITY = Seconds("inf")
 
+NotifyAccess = Literal["none", "main", "exec", "all"]
 type_names = ("simple", "exec", "notify", "notify-reload", "forking", "oneshot")
 
 
@@ -130,7 +134,21 @@ class AgentSection(Struct, frozen=True, kw_only=True):
         "readiness probe, its success counts in addition. notify-reload also answers `reload_signal` with "
         "RELOADING=1 and MONOTONIC_USEC, and with READY=1 when it has reloaded.",
     )
-    working_directory: str = option("/", "Directory that the process starts in; `~` is the user's home.")
+    working_directory: str = option(
+        "/",
+        "Directory that the process starts in; `~` is the user's home. With `-` in front it starts in / "
+        "where that fails.",
+    )
+    root_directory: str = option("", "What / is to the process, by chroot(2); only root may.")
+    stdin: StandardInput = option(StandardInput("null"), "Standard input.")
+    stdout: StandardOutput = option(
+        StandardOutput("log"),
+        "Standard output: the log, nothing, or a file, opened before the user changes; `file:` writes from its "
+        "beginning.",
+    )
+    stderr: StandardError = option(
+        StandardError("inherit"), "Standard error; `inherit`: wherever `stdout` goes."
+    )
     user: UserName | None = option(None, "User to run as; by default the daemon's own.")
     group: UserName | None = option(None, "Group to run as; by default the user's.")
     umask: str = option("0022", "File mode creation mask, in octal.", pattern="[0-7]{1,4}")
@@ -139,11 +157,34 @@ class AgentSection(Struct, frozen=True, kw_only=True):
         (),
         "Files of NAME=VALUE lines, which override `environment`; with `-` in front a missing one is no error.",
     )
+    pass_environment: tuple[VariableName, ...] = option(
+        (), "Variables of Maestro's own environment that are passed on."
+    )
+    unset_environment: tuple[Assignment, ...] = option(
+        (),
+        "Variables that it does not get, wherever they come from, Maestro's own words to it aside; with =VALUE "
+        "only where they have that value.",
+    )
+    notify_fd: int = option(
+        0,
+        "With `type: notify`: it is also ready when it writes a line to this descriptor, as s6 has it; 0: none.",
+        at_least=0,
+        at_most=1000,
+    )
+    file_descriptor_store_max: int = option(
+        0,
+        "How many descriptors it may leave (FDSTORE=1) for its next process, which gets them by LISTEN_FDS. They are "
+        "closed when the unit is stopped for good.",
+        at_least=0,
+        at_most=1000,
+        change=Change.LIVE,
+    )
     start_timeout: Seconds = option(Seconds(90), "How long it may take to get ready.", change=Change.LIVE)
     watchdog: Seconds | None = option(None, "After it is ready, WATCHDOG=1 must come at least this often.")
-    notify_access: Literal["main", "all"] = option(
+    notify_access: NotifyAccess = option(
         "all",
-        "Whose notifications count: of the main process, or of every process of the agent.",
+        "Whose notifications count: nobody's; those of the main process; of all that Maestro starts for the unit; "
+        "or of every process of the agent. It may change that for itself (NOTIFYACCESS=).",
         change=Change.LIVE,
     )
     success_exit_status: ExitStatusSet = option(
@@ -261,6 +302,8 @@ class AgentFile(Struct, frozen=True, kw_only=True):
     """NAME.agent.yaml, and NAME@.agent.yaml for a template."""
 
     unit: UnitSection = UnitSection()
+    condition: CheckSection = CheckSection()
+    assert_: CheckSection = field(default=CheckSection(), name="assert")
     agent: AgentSection
     health: HealthSection = HealthSection()
     logs: LogsSection = LogsSection()
@@ -288,6 +331,8 @@ class Unit(Struct, frozen=True, kw_only=True):
     name: str  # "researcher", "worker@eu", "default.target"
     kind: Literal["agent", "target"]
     unit: UnitSection
+    condition: CheckSection = CheckSection()
+    assert_: CheckSection = field(default=CheckSection(), name="assert")
     agent: AgentSection | None = None
     health: HealthSection = HealthSection()
     logs: LogsSection = LogsSection()

@@ -238,7 +238,7 @@ class EnvironmentMap(Mapping[str, str]):
     expected: ClassVar[str] = "a mapping such as {PORT: 8080}"
 
     def __init__(self, pairs: Mapping[str, str]) -> None:
-        faults = [fault for name, value in pairs.items() for fault in _variable_faults(name, value)]
+        faults = [fault for name, value in pairs.items() for fault in variable_faults(name, value)]
         if faults:
             raise many(faults)
         self._pairs = dict(pairs)
@@ -255,7 +255,7 @@ class EnvironmentMap(Mapping[str, str]):
                 continue
             try:
                 pairs[name] = given.resolve(given.text(name))
-                faults.extend(_variable_faults(name, pairs[name]))
+                faults.extend(variable_faults(name, pairs[name]))
             except Mistake as mistake:
                 faults.extend(Fault(f.message, f.hint, (name,)) for f in mistake.faults)
         if faults:
@@ -289,7 +289,7 @@ class EnvironmentMap(Mapping[str, str]):
         }
 
 
-def _variable_faults(name: str, value: str) -> list[Fault]:
+def variable_faults(name: str, value: str) -> list[Fault]:
     faults = []
     if not _VARIABLE.fullmatch(name):
         hint = "use letters, digits and _, and no digit first"

@@ -281,7 +281,7 @@ class _Builder:
             self._blame(
                 event,
                 f"the tag {shorten(tag)} is not supported",
-                "leave it out; quote a value to make it text",
+                "leave it out; quote a value that begins with ! to make it text",
             )
 
     def _count(self, event: Any, nodes: int) -> None:

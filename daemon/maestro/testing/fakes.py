@@ -102,6 +102,15 @@ class FakeKeeper:
     def release_stream(self, name: str) -> None:
         self.orders.append(("release_stream", name))
 
+    def store(self, unit: str, name: str, fd: int, *, polled: bool, most: int) -> None:
+        self.orders.append(("store", unit, name, polled, most))
+
+    def unstore(self, unit: str, name: str) -> None:
+        self.orders.append(("unstore", unit, name))
+
+    def drop_store(self, unit: str) -> None:
+        self.orders.append(("drop_store", unit))
+
     def whose(self, pid: int) -> str | None:
         return self.family.get(pid)
 

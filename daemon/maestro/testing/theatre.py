@@ -31,6 +31,8 @@ class Play(Struct, frozen=True, kw_only=True):
     lingers: float = 0.0  # how long those take to end after KILL
     cannot: str = ""  # why it cannot be spawned
     becomes: Play | None = None  # the process that goes on for it, when its pid file is asked for
+    skipped: str = ""  # the condition that does not hold
+    refused: str = ""  # the assert that does not
 
 
 Script = Callable[[str, int], Play]  # unit, number of the start -> how it goes
@@ -173,6 +175,10 @@ class Theatre:
         play = self._casting(deed)
         if play.cannot:
             self.later(0.0, events.CannotSpawn(deed.agent, play.cannot))
+            return
+        if play.skipped or play.refused:
+            words, agent = play.skipped or play.refused, deed.agent.partition("/")[0]
+            self.later(0.0, events.Skipped(agent, words, refused=bool(play.refused)))
             return
         if deed.errand is not None:
             self.ran.append(deed.errand)

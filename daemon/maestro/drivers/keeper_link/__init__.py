@@ -14,10 +14,10 @@ from typing import Any
 
 import msgspec
 
+from maestro.drivers.keeper_link.family import Family
 from maestro.keeper import wire
-from maestro.keeper.proc import Proc, Process
 from maestro.keeper.title import set_title
-from maestro.ports import SOMEBODYS, Ended, Entry, KeeperNews, Recipe, Table
+from maestro.ports import Ended, Entry, KeeperNews, Recipe, Table
 
 __all__ = ["EXIT_RESTART", "LINK_VARIABLE", "KeeperGone", "KeeperLink", "Unheard", "set_title"]
 
@@ -28,7 +28,6 @@ _MESSAGES_AT_ONCE = 256  # before the loop's other work gets its turn
 _LAST_WORDS = 2.0  # seconds that a manager that ends waits for the keeper to listen
 _TRY_AGAIN = 0.1  # seconds until what failed for want of memory is tried again
 _NO_ROOM = (errno.ENOBUFS, errno.ENOMEM, errno.ETOOMANYREFS)
-_DEEPEST = 64  # parents of a process that are looked at
 
 _log = logging.getLogger(__name__)
 
@@ -72,7 +71,7 @@ class KeeperLink:
         self._queue: deque[tuple[bytes, int]] = deque()  # descriptors in it are our own duplicates
         self._loop: asyncio.AbstractEventLoop | None = None
         self._news: KeeperNews | None = None
-        self._family = _Family()
+        self._family = Family()
         self.on_ping: Callable[[], None] = lambda: (
             None
         )  # every few seconds, while a keeper asks whether we live
@@ -124,6 +123,16 @@ class KeeperLink:
 
     def release_stream(self, name: str) -> None:
         self._order("release_stream", name)
+
+    def store(self, unit: str, name: str, fd: int, *, polled: bool, most: int) -> None:
+        """The keeper gets a duplicate, for the unit's next process; `fd` stays the caller's."""
+        self._order("store", unit, name, polled, most, fd=fd)
+
+    def unstore(self, unit: str, name: str) -> None:
+        self._order("unstore", unit, name)
+
+    def drop_store(self, unit: str) -> None:
+        self._order("drop_store", unit)
 
     def whose(self, pid: int) -> str | None:
         return self._family.whose(pid)
@@ -282,6 +291,8 @@ class KeeperLink:
                 news.ended(_ended(agent, tuple(how), left))
             case ("emptied", agent):
                 news.emptied(agent)
+            case ("ready", agent):
+                news.ready(agent)
             case ("stream", name) if fd >= 0:
                 news.stream(name, fd)
             case ("told", what):
@@ -298,87 +309,10 @@ class Unheard:
     def cannot_spawn(self, agent: str, stage: str, errno: int) -> None: ...
     def ended(self, ended: Ended) -> None: ...
     def emptied(self, agent: str) -> None: ...
+    def ready(self, agent: str) -> None: ...
     def stream(self, name: str, fd: int) -> None: ...
     def told(self, signal: str) -> None: ...
     def lost(self) -> None: ...
-
-
-class _Family:
-    """Which process belongs to which agent, as far as can be seen from here."""
-
-    def __init__(self) -> None:
-        self._proc = Proc()
-        self._own, self._keeper = os.getpid(), os.getppid()
-        self._mains: dict[int, tuple[int, str]] = {}  # pid -> (start, agent)
-        self._pids: dict[str, int] = {}
-        self._invocations: dict[str, str] = {}
-        self._invocation_of: dict[str, str] = {}
-        self.streams: dict[int, str] = {}  # inode of a unit's pipe -> unit
-        self._newest: dict[str, str] = {}  # unit -> its newest agent
-
-    def invited(self, agent: str, invocation: str) -> None:
-        unit, _, rest = agent.rpartition("#")
-        if "/" not in rest:
-            self._newest[unit] = agent
-        if invocation:
-            self._invocations[invocation] = agent
-            self._invocation_of[agent] = invocation
-
-    def lives(self, agent: str, pid: int, start: int) -> None:
-        if pid:
-            self._mains[pid] = (start, agent)
-            self._pids[agent] = pid
-
-    def ended(self, agent: str, leaves_some: bool) -> None:
-        """While some of its processes run, the main's pid is still the name of their session."""
-        if leaves_some:
-            return
-        pid = self._pids.pop(agent, 0)
-        if self._mains.get(pid, (0, ""))[1] == agent:
-            del self._mains[pid]
-        invocation = self._invocation_of.pop(agent, "")
-        if self._invocations.get(invocation) == agent:
-            del self._invocations[invocation]
-
-    def whose(self, pid: int) -> str | None:
-        """By its line of parents, by its session, by the environment that it was started with, or by where its output goes."""
-        process = self._proc.look(pid)
-        if process is None:  # gone; what it said before may still be waiting
-            return self._mains.get(pid, (0, SOMEBODYS))[1]
-        agent, below_keeper = self._by_parents(process)
-        if agent is None:
-            agent = (
-                self._by_session(process.session)
-                or self._invocations.get(self._proc.invocation(pid) or "-")
-                or self._by_output(pid)
-            )
-        return agent or (SOMEBODYS if below_keeper else None)
-
-    def _by_parents(self, process: Process | None) -> tuple[str | None, bool]:
-        """The agent that a line of parents leads to, and whether it leads to the keeper by any other way than through us."""
-        for _ in range(_DEEPEST):
-            if process is None or process.pid <= 1 or process.pid == self._own:
-                return None, False
-            start, agent = self._mains.get(process.pid, (-1, ""))
-            if start == process.start:
-                return agent, True
-            if process.parent == self._keeper:
-                return None, process.pid != self._own
-            process = self._proc.look(process.parent)
-        return None, True
-
-    def _by_output(self, pid: int) -> str | None:
-        """Many a daemon that puts itself into the background writes a title over its environment."""
-        units = [unit for inode in self._proc.outputs(pid) if (unit := self.streams.get(inode))]
-        return self._newest.get(units[0]) if units else None
-
-    def _by_session(self, session: int) -> str | None:
-        start, agent = self._mains.get(session, (-1, ""))
-        if not agent:
-            return None
-        # A session keeps its number while it has members: unless its leader lives, it is the old one.
-        leader = self._proc.look(session)
-        return agent if leader is None or leader.start == start else None
 
 
 def _ended(agent: str, how: tuple[Any, ...], left: tuple[str, ...]) -> Ended:
