@@ -63,7 +63,7 @@ def _compare(world: World, name: str, life: Life, seen: Looked) -> None:
     ):
         world.do(*acts.order(name, life))  # the intent was committed, the deed may not have left
     elif life.ended is not None:
-        world.emptied(life.agent)
+        world.emptied(life.agent, for_good=False)
     else:
         world.ended(Ended(agent=life.agent, at=world.now))
 

@@ -281,7 +281,7 @@ TIMERS: dict[State, frozenset[str]] = {
     State.WAITING: frozenset(),
     State.START_PRE: frozenset({"command"}),
     State.SPAWNING: frozenset({"start"}),
-    State.STARTING: frozenset({"start"}),
+    State.STARTING: frozenset({"start", "pid"}),
     State.START_POST: frozenset({"command"}),
     State.RUNNING: frozenset({"watchdog", "forgive", "runtime"}),
     State.RELOADING: frozenset({"watchdog", "forgive", "runtime", "command"}),

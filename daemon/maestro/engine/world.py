@@ -177,7 +177,7 @@ class World:
             case Ended():
                 self.ended(event)
             case Emptied():
-                self.emptied(event.agent)
+                self.emptied(event.agent, for_good=False)
             case Notified():
                 notified.take(self, event)
             case ProbeAnswered():
@@ -206,7 +206,7 @@ class World:
         if self.life(name).ended is not None:  # told again: what matters is what is left of it by now
             self.change(name, left=event.left)
             if not event.left:
-                self.emptied(event.agent)
+                self.emptied(event.agent, for_good=False)
             return
         if adopt.never_began(self.life(name), event):
             self.do(Acknowledge(event.agent), *acts.order(name, self.life(name)))
@@ -221,14 +221,19 @@ class World:
         self.change(name, result=policy.judge(agent, self.life(name), event), bare=gone)
         self.apply(name, Input.GONE if gone else Input.ENDED)
 
-    def emptied(self, agent: str) -> None:
+    def emptied(self, agent: str, *, for_good: bool = True) -> None:
+        """Nothing of an agent's tree is left. One that forks may have left what only its pid file can tell: it has a while for that."""
         name = self.owner(agent)
         life = self.life(name) if name is not None else NEVER_SEEN
-        if name is not None and life.alive and life.ended is not None and not life.bare:
-            unit = self.units[name].agent
-            assert unit is not None
-            self.change(name, left=(), result=policy.judge(unit, life, life.ended), bare=True)
-            self.apply(name, Input.GONE)
+        if name is None or not life.alive or life.ended is None or life.bare:
+            return
+        if not for_good and "pid" in life.awaits and life.state is State.STARTING:
+            self.change(name, left=(), timers={"pid": self.now + acts.NOBODY_FOR, **life.timers})
+            return
+        unit = self.units[name].agent
+        assert unit is not None
+        self.change(name, left=(), result=policy.judge(unit, life, life.ended), bare=True)
+        self.apply(name, Input.GONE)
 
     def _ring(self) -> None:
         while (at := self.next_ring()) is not None and at <= self.now:
@@ -239,7 +244,10 @@ class World:
     def _ring_one(self, name: str, timer: str) -> None:
         timers = {key: when for key, when in self.life(name).timers.items() if key != timer}
         self.change(name, timers=timers)
-        self.apply(name, machine.RINGS[timer])
+        if timer == "pid":
+            self.emptied(self.life(name).agent)
+        else:
+            self.apply(name, machine.RINGS[timer])
 
     def _skip_empty_pauses(self) -> None:
         """A restart after no pause at all belongs to the end that it follows: one commit, and no turn of the clock."""
@@ -328,6 +336,8 @@ class World:
             else:
                 self._ask_anew((name,))
             self.book.conclude(name)
+        if outcome.life.state is State.STOPPING and policy.is_lost_in_forking(outcome.life):
+            self.emptied(outcome.life.agent)  # there is nobody to wait for
 
     def settle(self) -> None:
         """Let every unit that may care do what it wants now, until all is still."""
