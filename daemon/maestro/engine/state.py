@@ -143,6 +143,12 @@ class Life(Struct, frozen=True, kw_only=True):
         return self.state in ALIVE and bool(self.agent)
 
     @property
+    def agents(self) -> tuple[str, ...]:
+        """The agents of it that may run: the main process, and a command around it."""
+        main = (self.agent,) if self.alive and not self.bare else ()
+        return (*main, self.errand.agent) if self.alive and self.errand is not None else main
+
+    @property
     def must_come_down(self) -> bool:
         """A stop was asked for and has not come to its end."""
         return self.state in ALIVE and (self.goal is Goal.DOWN or self.bounce)

@@ -312,7 +312,7 @@ class Carrier:
         for name, life in self._world.lives.items():
             if life.alive and life.state is not State.SPAWNING:
                 _log.warning("%s: %s", name, signal_name(signal.SIGKILL))
-                for agent in (life.agent, *((life.errand.agent,) if life.errand else ())):
+                for agent in life.agents:
                     self._keeper.send(agent, signal.SIGKILL, tree=True)
 
 
