@@ -85,16 +85,18 @@ def _over(state: State, moment: Input) -> tuple[Row, ...]:
 
 def _coming_up(state: State) -> tuple[Row, ...]:
     """Its main process was ordered, and is not ready yet."""
-    done = guards.did_its_work_with_post, guards.remains, guards.did_its_work_with_stop
-    to = S.START_POST, S.EXITED, S.STOP_COMMAND
-    act = errands.run_post, acts.remain, errands.run_stop
+    done: tuple[tuple[Guard, State, Act], ...] = (
+        (guards.did_its_work_with_post, S.START_POST, errands.run_post),
+        (guards.remains, S.EXITED, acts.remain),
+        (guards.did_its_work_with_stop, S.STOP_COMMAND, errands.run_stop),
+    )
     return (
         Row(state, I.FORKED, guards.always, S.STARTING, acts.find_main),
         Row(state, I.RANG_START, guards.always, S.STOPPING, stopping.time_out),
         Row(state, I.HALT, guards.always, S.STOPPING, stopping.terminate),
-        *(Row(state, I.ENDED, *one) for one in zip(done, to, act, strict=True)),
+        *(Row(state, I.ENDED, *one) for one in done),
         Row(state, I.ENDED, guards.always, S.STOPPING, stopping.sweep),
-        *(Row(state, I.GONE, *one) for one in zip(done, to, act, strict=True)),
+        *(Row(state, I.GONE, *one) for one in done),
         *_over(state, I.GONE),
     )
 
