@@ -85,7 +85,7 @@ class Result(StrEnum):
     LOST = "lost"  # it ended while nobody could see how
 
 
-class Life(Struct, frozen=True, kw_only=True):
+class Life(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """All that is remembered of one unit. Times are CLOCK_MONOTONIC seconds, so they mean the same to the next manager."""
 
     state: State = State.DEAD
