@@ -74,6 +74,24 @@ def test_it_counts_as_started_when_the_last_command_has_run() -> None:
     ]
 
 
+def test_which_agents_a_kill_may_mean() -> None:
+    theatre = play(
+        around("exec_start_pre", "exec_start_post"),
+        exec_start_pre_0=Play(ends=1),
+        exec_start_post_0=Play(ends=2),
+    )
+    theatre.ask("start", "web")
+    theatre.run(until=0.5)
+    assert theatre.life("web").agents == ("web#1/pre1",)
+    theatre.run(until=2)
+    assert theatre.life("web").agents == ("web#1", "web#1/post3")
+    theatre.run(until=4)
+    assert theatre.life("web").agents == ("web#1",)
+    theatre.ask("stop", "web")
+    theatre.run(until=5)
+    assert theatre.life("web").agents == ()
+
+
 # ------------------------------------------------------------------------------------------- what fails
 
 

@@ -220,16 +220,16 @@ def test_a_stop_cuts_a_reload_off(phases: tuple[str, ...], verb: str) -> None:
     assert all("/" not in agent for agent in theatre.alive)
 
 
-def test_an_end_during_a_reload_is_an_end() -> None:
-    theatre = play(
-        unit(exec_reload=commands("/bin/one"), restart=NEVER), Play(ends=5, code=1), exec_reload_0=FOREVER
-    )
+@pytest.mark.parametrize("code", [0, 1])
+def test_an_end_during_a_reload_is_an_end(code: int) -> None:
+    one = unit(exec_reload=commands("/bin/one"), restart=NEVER)
+    theatre = play(one, Play(ends=5, code=code), exec_reload_0=FOREVER)
     theatre.ask("start", "web")
     theatre.run(until=1)
     job = theatre.ask("reload", "web").jobs[0].id
     theatre.run(until=9)
-    assert theatre.life("web").state is State.FAILED
-    assert outcome(theatre, job) == "reload: failed: ended with exit status 1"
+    assert theatre.life("web").state is (State.FAILED if code else State.DEAD)
+    assert outcome(theatre, job) == f"reload: failed: ended with exit status {code}"
     assert not theatre.alive
 
 

@@ -81,9 +81,19 @@ def test_a_process_that_should_fork_and_does_not_has_failed(leaves: int) -> None
     theatre.run(until=30)
     life = theatre.life("web")
     assert life.state is State.FAILED
+    assert theatre.times("web", State.FAILED) == [15 if leaves else 3]
     wanted = "still waiting for its pid file to name its main process" if leaves else "before it was ready"
     assert wanted in life.cause
     assert not theatre.leftovers
+
+
+@pytest.mark.parametrize("verb", ["stop", "restart"])
+def test_a_stop_while_nobody_is_known_to_be_there(verb: str) -> None:
+    theatre = play(unit(type="forking", pid_file="/run/web.pid", restart=NEVER, stop=STOP), Play(ends=1))
+    theatre.ask("start", "web")
+    theatre.run(until=2)
+    theatre.ask(verb, "web")
+    assert theatre.life("web").state is (State.DEAD if verb == "stop" else State.SPAWNING)
 
 
 def test_a_first_process_that_fails_fails_the_start() -> None:

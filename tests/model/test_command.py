@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from maestro.model.command import CommandLine, expand, split_words
-from maestro.model.plain import Given, Mark, Mistake, Path
+from maestro.model.command import Command, CommandLine, expand, split_words
+from maestro.model.load import load_text
+from maestro.model.plain import Given, Mark, Mistake, Path, Plain
 
 
 @pytest.mark.parametrize(
@@ -114,3 +117,52 @@ def test_specifiers_do_not_split_words() -> None:
 def test_variables(words: list[str], expanded: tuple[str, ...]) -> None:
     found = expand(words, {"ONE": "x", "TWO": " x  y"})
     assert found == (expanded if expanded != ("a", "x", "y z") else ("a", "x", "y"))
+
+
+# ------------------------------------------------------------------------------------------- with marks in front
+
+
+def read_command(plain: Plain) -> Command:
+    return Command.read(Given(plain))
+
+
+@pytest.mark.parametrize(
+    ("plain", "words", "said"),
+    [
+        ("/bin/a b", ("/bin/a", "b"), ""),
+        ("-/bin/a b", ("/bin/a", "b"), "forgiven"),
+        (["+-/bin/a", "-b"], ("/bin/a", "-b"), "forgiven privileged"),
+        ("!/bin/a", ("/bin/a",), "privileged"),
+        (":-a $b", ("a", "$b"), "forgiven verbatim"),
+    ],
+)
+def test_marks_before_the_program(plain: Plain, words: tuple[str, ...], said: str) -> None:
+    command = read_command(plain)
+    assert command.words == words
+    kinds = ("forgiven", "privileged", "verbatim")
+    assert " ".join(kind for kind in kinds if getattr(command, f"is_{kind}")) == said
+    assert read_command(command.show()) == command
+
+
+@pytest.mark.parametrize(
+    ("plain", "said"),
+    [
+        ("@/bin/a b", "begins with '@': only - + ! : are supported here"),
+        ("-@/bin/a", "begins with '@': only"),
+        ("--/bin/a", "has two prefixes that say the same"),
+        ("+!/bin/a", "has two prefixes that say the same"),
+        ("-", "the program's name is empty"),
+        ("|/bin/a", "begins with '|'"),
+    ],
+)
+def test_wrong_marks(plain: str, said: str) -> None:
+    with pytest.raises(Mistake, match=re.escape(said)):
+        read_command(plain)
+
+
+def test_the_same_command_twice_is_two() -> None:
+    loaded = load_text("a.agent.yaml", b"agent: {exec: a, exec_stop: [b, [b], c], exec_start_pre: d}", "")
+    assert loaded.unit is not None
+    assert loaded.unit.agent is not None
+    assert loaded.unit.agent.exec_stop == (("b",), ("b",), ("c",))
+    assert loaded.unit.agent.exec_start_pre == (("d",),)

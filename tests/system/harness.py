@@ -22,6 +22,7 @@ import pytest
 import yaml
 
 from maestro.control.client import Client
+from maestro.control.trouble import CallError
 from maestro.keeper import reexec
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -99,8 +100,17 @@ class Daemon:
                 stderr=output,
                 start_new_session=True,
             )
-        self.call("hello")
+        until(self._answers, what="the daemon answers")  # a busy machine takes longer than a client's grace
         return self
+
+    def _answers(self) -> bool:
+        try:
+            self.call("hello")
+        except CallError as trouble:
+            if trouble.code != "not-running" or self.process is None or self.process.poll() is not None:
+                raise
+            return False
+        return True
 
     @property
     def keeper(self) -> int:

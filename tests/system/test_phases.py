@@ -60,6 +60,12 @@ def managers_dying(daemon: Daemon, every: float) -> Iterator[None]:
         thread.join(20)
 
 
+def runs_anew(daemon: Daemon, pid: int) -> bool:
+    """It runs, and no longer as that process."""
+    status = daemon.status("web")
+    return bool(status["fine"] == "running" and status["pid"] != pid)
+
+
 def test_commands_run_around_the_process_and_write_to_its_log(daemon: Daemon) -> None:
     around(daemon)
     daemon.start()
@@ -135,7 +141,7 @@ def test_one_that_forks_is_known_by_its_pid_file(daemon: Daemon) -> None:
     daemon.new_manager(daemon.kill_manager())
     assert daemon.status("web")["pid"] == pid
     os.kill(pid, signal.SIGKILL)
-    until(lambda: daemon.status("web")["fine"] == "running" and daemon.status("web")["pid"] != pid)
+    until(lambda: runs_anew(daemon, pid))
     second = daemon.status("web")["pid"]
     daemon.call("stop", units=["web"], wait=True)
     assert not is_alive(second)
@@ -150,6 +156,53 @@ def test_a_manager_dies_while_it_waits_for_the_pid_file(daemon: Daemon) -> None:
     until(lambda: "pid to name" in (cause := daemon.status("web")["cause"]) or "web.pid" in cause)
     daemon.kill_manager()
     assert daemon.wait_state("web", "running")["pid"] == int(path.read_text())
+
+
+HIDER = """
+import os, sys, time
+if os.fork():
+    time.sleep(0.2)
+    os._exit(0)
+os.setsid()
+with open(sys.argv[1] + ".new", "w") as file:
+    file.write(f"{os.getpid()}\\n")
+os.rename(sys.argv[1] + ".new", sys.argv[1])
+os.execve("/bin/sh", ["sh", "-c", f"/bin/sleep 1000 & echo $! > {sys.argv[1]}.left; wait"], {})
+"""
+
+
+@pytest.mark.parametrize("reexec", [False, True])
+def test_one_that_hides_is_known_with_all_that_it_starts(daemon: Daemon, reexec: bool) -> None:
+    """It leaves its session and has no environment: only its pid file ties it to its unit."""
+    path = daemon.root / "web.pid"
+    agent = {"exec": [sys.executable, "-c", HIDER, str(path)], "type": "forking", "pid_file": str(path)}
+    daemon.unit("web", agent={**agent, "restart": {"delay": "50ms"}})
+    daemon.start()
+    assert start(daemon, "web", wait=True)["jobs"][0]["state"] == "done"
+    if reexec:
+        dead = daemon.manager()
+        assert dead is not None
+        daemon.call("daemon-reexec")
+        daemon.new_manager(dead)
+    first, left = daemon.status("web")["pid"], int(path.with_suffix(".pid.left").read_text())
+    os.kill(first, signal.SIGKILL)
+    until(lambda: runs_anew(daemon, first))
+    assert not is_alive(left)
+    left = int(path.with_suffix(".pid.left").read_text())
+    daemon.call("stop", units=["web"], wait=True)
+    assert not is_alive(left)
+
+
+def test_a_pid_file_that_names_a_stranger_makes_nothing_ready(daemon: Daemon) -> None:
+    path = daemon.root / "web.pid"
+    path.write_text(f"{os.getpid()}\n")
+    forks = ["/bin/sh", "-c", "sleep 1000 & exit 0"]
+    agent = {"exec": forks, "type": "forking", "pid_file": str(path), "start_timeout": "1s"}
+    daemon.unit("web", agent={**agent, "restart": {"policy": "no"}})
+    daemon.start()
+    assert start(daemon, "web", wait=True)["jobs"][0]["state"] == "failed"
+    assert "its pid file to name its main process" in daemon.status("web")["cause"]
+    assert not daemon.agents_of_this_root()
 
 
 RELOADER = """

@@ -139,7 +139,7 @@ def test_redis_by_sd_notify(daemon: Daemon) -> None:
     assert "SIGKILL" not in daemon.status("redis")["cause"]
 
 
-def nginx_in(folder: Path, port: int) -> list[str]:
+def nginx_in(folder: Path, port: int, daemon: str = "off") -> list[str]:
     """nginx's command line, with all that it writes in a folder."""
     place = folder / "nginx"
     place.mkdir(mode=0o777)
@@ -147,7 +147,7 @@ def nginx_in(folder: Path, port: int) -> list[str]:
     kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
     temporary = "".join(f"{kind}_temp_path {place}/{kind};\n" for kind in kinds)
     (place / "nginx.conf").write_text(
-        f"""daemon off;
+        f"""daemon {daemon};
 worker_processes 2;
 pid {place}/nginx.pid;
 error_log stderr notice;
@@ -205,6 +205,37 @@ def test_nginx_reads_its_configuration_again(daemon: Daemon) -> None:
     assert daemon.call("reload", units=["web"])["jobs"][0]["state"] == "done"
     until(lambda: get(f"http://127.0.0.1:{port}/") == b"all is new\n")
     assert daemon.status("web")["pid"] == pid
+
+
+def test_nginx_forks_and_is_asked_by_its_own_commands(daemon: Daemon) -> None:
+    port = free_port()
+    command = nginx_in(daemon.root, port, daemon="on")
+    daemon.unit(
+        "web",
+        agent={
+            "exec": command,
+            "type": "forking",
+            "pid_file": f"{daemon.root}/nginx/nginx.pid",
+            "restart": {"delay": "50ms"},
+            "exec_start_pre": [[*command, "-t"]],
+            "exec_reload": [[*command, "-s", "reload"]],
+            "exec_stop": [[*command, "-s", "quit"]],
+        },
+    )
+    daemon.start()
+    daemon.call("start", units=["web"])
+    configuration = daemon.root / "nginx/nginx.conf"
+    good = configuration.read_text()
+    configuration.write_text(good.replace("all is well", "all is new"))
+    assert daemon.call("reload", units=["web"])["jobs"][0]["state"] == "done"
+    until(lambda: get(f"http://127.0.0.1:{port}/") == b"all is new\n")
+    configuration.write_text("nonsense;")
+    [job] = daemon.call("reload", units=["web"])["jobs"]
+    assert (job["state"], "exec_reload[0]" in job["words"]) == ("failed", True), job
+    assert get(f"http://127.0.0.1:{port}/") == b"all is new\n"
+    configuration.write_text(good)
+    daemon.call("stop", units=["web"])
+    lead_a_life(daemon, "web", lambda: get(f"http://127.0.0.1:{port}/") == b"all is well\n")
 
 
 def test_gunicorn_by_sd_notify(daemon: Daemon) -> None:

@@ -160,12 +160,13 @@ class Clerk:
         names, errors = self._find.match(request.units)
         for name in names:
             life = self._world.life(name)
-            if not life.alive:
+            if not life.agents:
                 errors[name] = p.ErrorView(
                     code="not-running", message=f"cannot kill {name}: it is {life.coarse}"
                 )
                 continue
-            self._o.manager.do(Send(life.agent, signal_name(number), request.whole))
+            for agent in life.agents if request.whole else life.agents[:1]:
+                self._o.manager.do(Send(agent, signal_name(number), request.whole))
             text = f"SIG{signal_name(number)} sent by {who(caller)}"
             self._o.manager.tell(
                 Happening(unit=name, kind="kill", words=text, state=str(life.coarse), agent=life.agent)

@@ -289,7 +289,7 @@ class UnitView(Struct, frozen=True, kw_only=True):
     problems: tuple[ProblemView, ...] = ()
     documentation: tuple[str, ...] = ()
     enabled: bool = False
-    state: str = "inactive"  # coarse: inactive activating active deactivating failed waiting
+    state: str = "inactive"  # coarse: inactive activating active reloading deactivating failed waiting
     fine: str = "dead"
     goal: str = "down"
     since: float = 0.0

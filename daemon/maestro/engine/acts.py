@@ -16,6 +16,9 @@ from maestro.model.unit import Unit
 
 Act = Callable[[Scene], Outcome]
 _tell = words.tell
+NOBODY_FOR = (
+    2.0  # seconds that a pid file may name a process after the first has ended and left none that is known
+)
 
 
 def stay(scene: Scene) -> Outcome:
@@ -153,7 +156,9 @@ def find_main(scene: Scene) -> Outcome:
     life = scene.life
     awaits = tuple("pid" if one == "fork" else one for one in life.awaits)
     cause = f"waits for {scene.agent.pid_file} to name its main process"
-    return Outcome(life=replace(life, awaits=awaits, cause=cause), deeds=(FindMain(scene.name, life.agent),))
+    timers = life.timers if life.left else {**life.timers, "pid": scene.now + NOBODY_FOR}
+    life = replace(life, awaits=awaits, cause=cause, timers=timers)
+    return Outcome(life=life, deeds=(FindMain(scene.name, life.agent),))
 
 
 def get_ready(scene: Scene) -> Outcome:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from maestro.engine import acts, bonds, errand_news, stopping
+from maestro.engine import acts, bonds, errand_news, hearing, stopping
 from maestro.engine.events import Adopt, Ended, FindMain, Happening, Looked, Probe, Quit, Send, Spawned
 from maestro.engine.machine import Input
 from maestro.engine.state import Goal, Life, State
@@ -60,7 +60,7 @@ def _compare_errand(world: World, name: str, life: Life, seen: Looked) -> None:
 def _compare(world: World, name: str, life: Life, seen: Looked) -> None:
     if life.agent in seen.ended:
         _probe_again(world, name)
-        world.ended(seen.ended[life.agent])
+        hearing.ended(world, seen.ended[life.agent])
     elif life.agent in seen.running:
         _resume(world, name, life, *seen.running[life.agent])
     elif seen.fresh:
@@ -71,9 +71,9 @@ def _compare(world: World, name: str, life: Life, seen: Looked) -> None:
     ):
         world.do(*acts.order(name, life))  # the intent was committed, the deed may not have left
     elif life.ended is not None:
-        world.emptied(life.agent)
+        hearing.emptied(world, life.agent, for_good=False)
     else:
-        world.ended(Ended(agent=life.agent, at=world.now))
+        hearing.ended(world, Ended(agent=life.agent, at=world.now))
 
 
 def _resume(world: World, name: str, life: Life, pid: int, start: int) -> None:
@@ -119,8 +119,3 @@ def _stray(world: World, agent: str, pid: int, start: int) -> None:
     )
     world.set_life(name, found)
     world.say(Happening(unit=name, kind="found", words=found.cause, agent=agent, state=found.coarse.value))
-
-
-def never_began(life: Life, ended: Ended) -> bool:
-    """The keeper died between our order and its fork, as far as can be found: so it is ordered again."""
-    return life.state is State.SPAWNING and not life.pid and ended.code is None and ended.signal is None

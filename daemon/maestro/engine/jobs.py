@@ -64,7 +64,7 @@ def verdict(job: Job, life: Life) -> tuple[JobState, str] | None:
     """How a job has ended, judged from the life of its unit after a change; None while it goes on."""
     if job.verb == "stop":
         return (JobState.DONE, life.cause) if life.state in (State.DEAD, State.FAILED) else None
-    if job.verb == "reload" and life.state in UP:
+    if job.verb == "reload":
         return _verdict_of_reload(life)
     if life.goal is Goal.DOWN and life.state is State.DEAD:
         return (JobState.DONE, life.cause) if life.completed else (JobState.CANCELED, life.cause)
@@ -82,4 +82,6 @@ def verdict(job: Job, life: Life) -> tuple[JobState, str] | None:
 def _verdict_of_reload(life: Life) -> tuple[JobState, str] | None:
     if life.state is State.RELOADING:
         return None
+    if life.state not in UP:
+        return JobState.FAILED, life.cause  # it ended meanwhile, well or not
     return (JobState.FAILED, life.reload_fault) if life.reload_fault else (JobState.DONE, life.cause)

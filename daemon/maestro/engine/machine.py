@@ -84,33 +84,39 @@ def _left_out() -> tuple[Row, ...]:
 S, I = State, Input  # noqa: E741 - short, so that a row stays a line
 
 
+# What follows when nothing of a unit runs any more: the same from every state in which something ran.
+VERDICTS: tuple[tuple[Guard, State, Act], ...] = (
+    (guards.has_stop_post, S.STOP_POST, errands.run_stop_post),
+    (guards.is_asked_up_again, S.WAITING, acts.turn_round),
+    (guards.is_asked_down, S.DEAD, acts.rest),
+    (guards.may_restart, S.BACKOFF, acts.restart_later),
+    (guards.cools_down, S.COOLDOWN, acts.cool_down),
+    (guards.gives_up, S.FAILED, acts.give_up),
+    (guards.ended_badly, S.FAILED, acts.fail),
+    (guards.always, S.DEAD, acts.complete),
+)
+
+
 def _over(state: State, moment: Input) -> tuple[Row, ...]:
-    """What follows when nothing of a unit runs any more: the same from every state in which something ran."""
-    last = Row(state, moment, guards.has_stop_post, S.STOP_POST, errands.run_stop_post)
-    return (
-        *(() if state is S.STOP_POST else (last,)),
-        Row(state, moment, guards.is_asked_up_again, S.WAITING, acts.turn_round),
-        Row(state, moment, guards.is_asked_down, S.DEAD, acts.rest),
-        Row(state, moment, guards.may_restart, S.BACKOFF, acts.restart_later),
-        Row(state, moment, guards.cools_down, S.COOLDOWN, acts.cool_down),
-        Row(state, moment, guards.gives_up, S.FAILED, acts.give_up),
-        Row(state, moment, guards.ended_badly, S.FAILED, acts.fail),
-        Row(state, moment, guards.always, S.DEAD, acts.complete),
-    )
+    """The verdicts; what runs after the end is not run after itself."""
+    verdicts = VERDICTS[1:] if state is S.STOP_POST else VERDICTS
+    return tuple(Row(state, moment, *verdict) for verdict in verdicts)
 
 
 def _coming_up(state: State) -> tuple[Row, ...]:
     """Its main process was ordered, and is not ready yet."""
-    done = guards.did_its_work_with_post, guards.remains, guards.did_its_work_with_stop
-    to = S.START_POST, S.EXITED, S.STOP_COMMAND
-    act = errands.run_post, acts.remain, errands.run_stop
+    done: tuple[tuple[Guard, State, Act], ...] = (
+        (guards.did_its_work_with_post, S.START_POST, errands.run_post),
+        (guards.remains, S.EXITED, acts.remain),
+        (guards.did_its_work_with_stop, S.STOP_COMMAND, errands.run_stop),
+    )
     return (
         Row(state, I.FORKED, guards.always, S.STARTING, acts.find_main),
         Row(state, I.RANG_START, guards.always, S.STOPPING, stopping.time_out),
         Row(state, I.HALT, guards.always, S.STOPPING, stopping.terminate),
-        *(Row(state, I.ENDED, *one) for one in zip(done, to, act, strict=True)),
+        *(Row(state, I.ENDED, *one) for one in done),
         Row(state, I.ENDED, guards.always, S.STOPPING, stopping.sweep),
-        *(Row(state, I.GONE, *one) for one in zip(done, to, act, strict=True)),
+        *(Row(state, I.GONE, *one) for one in done),
         *_over(state, I.GONE),
     )
 
@@ -307,7 +313,7 @@ TIMERS: dict[State, frozenset[str]] = {
     State.WAITING: frozenset(),
     State.START_PRE: frozenset({"command"}),
     State.SPAWNING: frozenset({"start"}),
-    State.STARTING: frozenset({"start"}),
+    State.STARTING: frozenset({"start", "pid"}),
     State.START_POST: frozenset({"command"}),
     State.RUNNING: frozenset({"watchdog", "forgive", "runtime"}),
     State.RELOADING: frozenset({"watchdog", "forgive", "runtime", "command"}),
@@ -338,16 +344,25 @@ def _kept(life: Life, state: State) -> dict[str, float]:
 
 
 def diagram() -> str:
-    """The table as a Mermaid state diagram."""
-    lines = ["stateDiagram-v2"]
-    seen: set[str] = set()
-    for row in TABLE:
-        guard = "" if row.guard is guards.always else f" [{_say(row.guard)}]"
-        line = f"    {row.state.name} --> {row.to.name}: {row.input.value}{guard} / {_say(row.act)}"
-        if line not in seen:
-            seen.add(line)
-            lines.append(line)
-    return "\n".join(lines) + "\n"
+    """The table as a Mermaid state diagram. The verdicts are drawn once, behind a state of their own."""
+    lines = dict.fromkeys(map(_arrow, TABLE))
+    verdicts = [f"    {OVER} --> {to.name}: {_question(guard)}/ {_say(act)}" for guard, to, act in VERDICTS]
+    return "\n".join(["stateDiagram-v2", *lines, *verdicts]) + "\n"
+
+
+OVER = "OVER"  # in the diagram: nothing of it runs any more
+
+
+def _arrow(row: Row) -> str:
+    if (row.guard, row.to, row.act) in VERDICTS:
+        return f"    {row.state.name} --> {OVER}: {row.input.value}"
+    return (
+        f"    {row.state.name} --> {row.to.name}: {row.input.value} {_question(row.guard)}/ {_say(row.act)}"
+    )
+
+
+def _question(guard: Guard) -> str:
+    return "" if guard is guards.always else f"[{_say(guard)}] "
 
 
 def _say(function: Callable[..., object]) -> str:

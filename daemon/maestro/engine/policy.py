@@ -43,8 +43,12 @@ def goes_on(agent: AgentSection, life: Life) -> bool:
         and life.state in (State.SPAWNING, State.STARTING)
         and ended is not None
         and is_clean(agent, ended)
-        and bool(life.left)
     )
+
+
+def is_lost_in_forking(life: Life) -> bool:
+    """Its first process has ended, none is left that is known, and the pid file names none."""
+    return "pid" in life.awaits and life.ended is not None and not life.left and not life.bare
 
 
 def can_reload(agent: AgentSection) -> bool:

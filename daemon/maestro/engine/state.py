@@ -95,7 +95,7 @@ class Trigger(Struct, frozen=True, kw_only=True):
     ended: Ended | None
 
 
-class Life(Struct, frozen=True, kw_only=True):
+class Life(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """All that is remembered of one unit. Times are CLOCK_MONOTONIC seconds, so they mean the same to the next manager."""
 
     state: State = State.DEAD
@@ -159,6 +159,12 @@ class Life(Struct, frozen=True, kw_only=True):
     def alive(self) -> bool:
         """Whether a process of it may run."""
         return self.state in ALIVE and bool(self.agent)
+
+    @property
+    def agents(self) -> tuple[str, ...]:
+        """The agents of it that may run: the main process, and a command around it."""
+        main = (self.agent,) if self.alive and not self.bare else ()
+        return (*main, self.errand.agent) if self.alive and self.errand is not None else main
 
     @property
     def must_come_down(self) -> bool:

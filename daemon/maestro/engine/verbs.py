@@ -116,7 +116,7 @@ def _reload(world: World, name: str) -> Kind | None:
 def _cannot_reload(world: World, name: str) -> Refusal | None:
     if not world.can_reload(name):
         hint = f"set agent.reload_signal or agent.exec_reload, or use: maestroctl restart {name}"
-        return Refusal("no-reload", f"cannot reload {name}: its unit names no reload_signal", hint)
+        return Refusal("no-reload", f"cannot reload {name}: its unit names no way to reload it", hint)
     if world.life(name).state not in RELOADABLE:
         words = f"cannot reload {name}: it is {world.life(name).coarse}"
         return Refusal("not-running", words, f"maestroctl start {name}")

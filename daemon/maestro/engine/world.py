@@ -11,30 +11,29 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable
 from heapq import heappop, heappush
-from typing import assert_never
 
 from msgspec.structs import replace
 
-from maestro.engine import acts, adopt, blockers, bonds, errand_news, machine, notified, policy, verbs
+from maestro.engine import (
+    adopt,
+    blockers,
+    bonds,
+    hearing,
+    machine,
+    notified,
+    policy,
+    verbs,
+)
 from maestro.engine.book import Book
 from maestro.engine.events import (
-    AboutAgent,
-    Acknowledge,
     Asked,
-    CannotSpawn,
     Deed,
-    Emptied,
-    Ended,
     Event,
     Happening,
     Looked,
-    Notified,
-    ProbeAnswered,
     Reread,
     Send,
     SetAside,
-    Skipped,
-    Spawned,
     Tick,
     Unprobe,
 )
@@ -43,7 +42,7 @@ from maestro.engine.jobs import Job, JobState
 from maestro.engine.machine import Impossible, Input
 from maestro.engine.plan import Activity, Plan, Scope
 from maestro.engine.scene import Scene
-from maestro.engine.state import ALIVE, UP, Goal, Life, Result, State
+from maestro.engine.state import ALIVE, UP, Goal, Life, State
 from maestro.engine.step import Refusal, Step
 from maestro.model.unit import Unit
 
@@ -151,7 +150,7 @@ class World:
             case Looked():
                 adopt.take_up(self, event)
             case _:
-                self._hear(event)
+                hearing.hear(self, event)
         self.settle()
         self._skip_empty_pauses()
         while self._triggered:
@@ -167,33 +166,6 @@ class World:
 
     # ---------------------------------------------------------------------------------- events
 
-    def _hear(self, event: AboutAgent) -> None:
-        name = self.owner(event.agent)
-        if name is not None and self.life(name).agent != event.agent:
-            errand_news.take(self, name, event)
-            return
-        match event:
-            case Spawned():
-                self.put_to(event.agent, Input.SPAWNED, pid=event.pid, start=event.start)
-                notified.main_named(self, event.agent)
-            case CannotSpawn():
-                if name is not None and not self.life(name).bare:  # or it is told again
-                    facts = {"result": Result.RESOURCES, "fault": event.why, "bare": True}
-                    self.put_to(event.agent, Input.CANNOT_SPAWN, event.why, **facts)
-            case Skipped():
-                facts = {"result": Result.ASSERT} if event.refused else {}
-                self.put_to(event.agent, Input.REFUSED if facts else Input.SKIPPED, event.why, **facts)
-            case Ended():
-                self.ended(event)
-            case Emptied():
-                self.emptied(event.agent)
-            case Notified():
-                notified.take(self, event)
-            case ProbeAnswered():
-                notified.ready(self, event.agent, "probe")
-            case _:
-                assert_never(event)
-
     def owner(self, agent: str) -> str | None:
         """The unit whose current agent, or command around it, that is; None for one that is past."""
         name = agent.rpartition("#")[0]
@@ -208,37 +180,6 @@ class World:
             self.change(name, **facts)
             self.apply(name, moment, words)
 
-    def ended(self, event: Ended) -> None:
-        name = self.owner(event.agent)
-        if name is None or not self.life(name).alive:
-            return
-        if self.life(name).ended is not None:  # told again: what matters is what is left of it by now
-            self.change(name, left=event.left)
-            if not event.left:
-                self.emptied(event.agent)
-            return
-        if adopt.never_began(self.life(name), event):
-            self.do(Acknowledge(event.agent), *acts.order(name, self.life(name)))
-            return
-        agent = self.units[name].agent
-        assert agent is not None
-        self.change(name, ended=event, left=event.left)
-        if policy.goes_on(agent, self.life(name)):
-            self.apply(name, Input.FORKED)
-            return
-        gone = not event.left or agent.stop.kill_mode == "process"
-        self.change(name, result=policy.judge(agent, self.life(name), event), bare=gone)
-        self.apply(name, Input.GONE if gone else Input.ENDED)
-
-    def emptied(self, agent: str) -> None:
-        name = self.owner(agent)
-        life = self.life(name) if name is not None else NEVER_SEEN
-        if name is not None and life.alive and life.ended is not None and not life.bare:
-            unit = self.units[name].agent
-            assert unit is not None
-            self.change(name, left=(), result=policy.judge(unit, life, life.ended), bare=True)
-            self.apply(name, Input.GONE)
-
     def _ring(self) -> None:
         while (at := self.next_ring()) is not None and at <= self.now:
             _, name, timer = heappop(self._rings)
@@ -248,7 +189,10 @@ class World:
     def _ring_one(self, name: str, timer: str) -> None:
         timers = {key: when for key, when in self.life(name).timers.items() if key != timer}
         self.change(name, timers=timers)
-        self.apply(name, machine.RINGS[timer])
+        if timer == "pid":
+            hearing.emptied(self, self.life(name).agent)
+        else:
+            self.apply(name, machine.RINGS[timer])
 
     def _skip_empty_pauses(self) -> None:
         """A restart after no pause at all belongs to the end that it follows: one commit, and no turn of the clock."""
@@ -337,6 +281,8 @@ class World:
             else:
                 self._ask_anew((name,))
             self.book.conclude(name)
+        if outcome.life.state is State.STOPPING and policy.is_lost_in_forking(outcome.life):
+            hearing.emptied(self, outcome.life.agent)  # there is nobody to wait for
 
     def settle(self) -> None:
         """Let every unit that may care do what it wants now, until all is still."""

@@ -26,10 +26,11 @@ class Followers:
     def follow(self, entry: Entry, pid: int) -> bool:
         """Make `pid` the main process. False where it is no living process of this agent."""
         self._around.tree.refresh()
-        process = next((one for one in self._around.tree.members(entry) if one.pid == pid), None)
+        tree = self._around.tree
+        process = next((one for one in tree.members(entry) if one.pid == pid), None) or tree.nobodys(pid)
         if process is None:
             return False
-        self._table.follow(entry, pid, process.start)
+        self._table.follow(entry, process)
         self.forget(entry)
         if process.parent != self._around.nest.keeper:
             self._watch(entry, process)
@@ -38,8 +39,10 @@ class Followers:
     def resume(self, entry: Entry) -> None:
         """After a re-exec: watch again what another process is the parent of."""
         process = self._around.proc.look(entry.pid)
-        if process is not None and process.parent != self._around.nest.keeper:
-            self._watch(entry, process)
+        if process is not None:
+            self._table.widen(entry, process)
+            if process.parent != self._around.nest.keeper:
+                self._watch(entry, process)
 
     def pidfd(self, entry: Entry) -> int:
         """Of its new main, while another process is the parent of that; -1: it is our child, or could not be opened."""

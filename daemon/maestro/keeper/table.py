@@ -14,6 +14,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from maestro.keeper.proc import Process
+
     Ended = tuple[int | None, int | None, float, int, float]  # code, signal, cpu, max_rss, at
 
 
@@ -96,14 +98,19 @@ class Table:
             del self.by_pid[entry.pid]
             self.numerals.discard(b"%d" % entry.pid)
 
-    def follow(self, entry: Entry, pid: int, start: int) -> None:
+    def follow(self, entry: Entry, process: Process) -> None:
         """Another process is the main one from now on; the end of the first means nothing any more."""
         self._dismiss(entry)
         if entry.pid == entry.session:
             self.former.add(entry.pid)
-        entry.pid, entry.start, entry.ended, entry.acknowledged = pid, start, None, False
+        entry.pid, entry.start, entry.ended, entry.acknowledged = process.pid, process.start, None, False
         self.leave(entry, ())
         self._appoint(entry)
+        self.widen(entry, process)
+
+    def widen(self, entry: Entry, process: Process) -> None:
+        """A main process that made itself a session of its own: what is in that is the agent's, too."""
+        self.by_session.setdefault(process.session, entry.agent)
 
     def leave(self, entry: Entry, left: tuple[str, ...]) -> None:
         entry.left = left
@@ -119,6 +126,9 @@ class Table:
         # A later agent may have got the same pid, or been given the same invocation.
         if self.by_session.get(entry.session) == entry.agent:
             del self.by_session[entry.session]
+        if entry.pid != entry.session:
+            for session in [one for one, agent in self.by_session.items() if agent == entry.agent]:
+                del self.by_session[session]
         if self.by_invocation.get(entry.invocation) == entry.agent:
             del self.by_invocation[entry.invocation]
 

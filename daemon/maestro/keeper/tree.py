@@ -91,6 +91,14 @@ class Tree:
         living = {process.pid for process in found}
         return found + [process for process in roots if process.pid not in living]
 
+    def nobodys(self, pid: int) -> Process | None:
+        """An orphan that some agent has left, and nothing says which: one that left its session, and overwrote its environment."""
+        process = self._proc.look(pid)
+        ours = process is not None and process.lives and process.parent == self._keeper
+        if process is None or not ours or pid in self.not_agents or pid in self._table.by_pid:
+            return None
+        return None if self._owner.get(pid) or self._attribute(process) else process
+
     def find(self, invocation: str) -> Process | None:
         """The oldest session leader that was started under `invocation`."""
         if not invocation:

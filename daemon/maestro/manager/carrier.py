@@ -122,18 +122,19 @@ class Carrier:
 
         def take(pid: int) -> bool:
             life = self._world.life(deed.unit)
-            wanted = life.agent == deed.agent and "pid" in life.awaits
-            if wanted and not self._follow(deed.agent, pid):
-                return False
-            self._sought.discard(deed.agent)
-            return True
+            if life.agent != deed.agent or "pid" not in life.awaits or life.ended is None:
+                self._sought.discard(deed.agent)
+                return True
+            if deed.agent not in self._following and self._follow(deed.agent, pid, SOMEBODYS):
+                self._early[deed.agent] = life.ended  # known already: if that is the answer, it is no other
+            return False
 
         self._sought.add(deed.agent)
         seek(section.pid_file, take)
 
-    def _follow(self, agent: str, pid: int) -> bool:
-        """Make a process the main one of an agent, which may name one of its own only."""
-        if not pid or self._keeper.whose(pid) != agent:
+    def _follow(self, agent: str, pid: int, *also: str) -> bool:
+        """Make a process the main one of an agent, which may name one of its own only: the keeper has the last word on that."""
+        if not pid or self._keeper.whose(pid) not in (agent, *also):
             return False
         self._following.add(agent)
         self._keeper.follow(agent, pid)
@@ -354,7 +355,7 @@ class Carrier:
         for name, life in self._world.lives.items():
             if life.alive and life.state is not State.SPAWNING:
                 _log.warning("%s: %s", name, signal_name(signal.SIGKILL))
-                for agent in (life.agent, *((life.errand.agent,) if life.errand else ())):
+                for agent in life.agents:
                     self._keeper.send(agent, signal.SIGKILL, tree=True)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import ClassVar
+from typing import ClassVar, Self
 
 from maestro.model.plain import Fault, Given, Mistake, Plain, is_scalar, kind_of, many, shorten
 
@@ -101,7 +101,7 @@ class CommandLine(tuple[str, ...]):
         return super().__new__(cls, split_words(words) if isinstance(words, str) else words)
 
     @classmethod
-    def read(cls, given: Given) -> CommandLine:
+    def read(cls, given: Given) -> Self:
         plain = given.plain
         if isinstance(plain, str):
             words = split_words(plain)

@@ -42,7 +42,7 @@ def _code(view: dict[str, Any]) -> int:
     missing = exits.worst([exits.of_error(one["code"]) for one in view["errors"].values()])
     if missing != exits.OK:
         return missing
-    active = all(unit["state"] == "active" for unit in view["units"])
+    active = all(unit["state"] in ("active", "reloading") for unit in view["units"])
     return exits.OK if active else exits.NOT_ACTIVE
 
 

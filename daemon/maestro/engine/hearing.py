@@ -1,0 +1,95 @@
+"""What the keeper and the agents say, put to the unit that it is about."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, assert_never
+
+from maestro.engine import acts, errand_news, notified, policy
+from maestro.engine.blockers import NEVER_SEEN
+from maestro.engine.events import (
+    AboutAgent,
+    Acknowledge,
+    CannotSpawn,
+    Emptied,
+    Ended,
+    Notified,
+    ProbeAnswered,
+    Skipped,
+    Spawned,
+)
+from maestro.engine.machine import Input
+from maestro.engine.state import Life, Result, State
+
+if TYPE_CHECKING:
+    from maestro.engine.world import World
+
+
+def hear(world: World, event: AboutAgent) -> None:
+    name = world.owner(event.agent)
+    if name is not None and world.life(name).agent != event.agent:
+        errand_news.take(world, name, event)
+        return
+    match event:
+        case Spawned():
+            world.put_to(event.agent, Input.SPAWNED, pid=event.pid, start=event.start)
+            notified.main_named(world, event.agent)
+        case CannotSpawn():
+            if name is not None and not world.life(name).bare:  # or it is told again
+                facts = {"result": Result.RESOURCES, "fault": event.why, "bare": True}
+                world.put_to(event.agent, Input.CANNOT_SPAWN, event.why, **facts)
+        case Skipped():
+            facts = {"result": Result.ASSERT} if event.refused else {}
+            world.put_to(event.agent, Input.REFUSED if facts else Input.SKIPPED, event.why, **facts)
+        case Ended():
+            ended(world, event)
+        case Emptied():
+            emptied(world, event.agent, for_good=False)
+        case Notified():
+            notified.take(world, event)
+        case ProbeAnswered():
+            notified.ready(world, event.agent, "probe")
+        case _:
+            assert_never(event)
+
+
+def ended(world: World, event: Ended) -> None:
+    name = world.owner(event.agent)
+    if name is None or not world.life(name).alive:
+        return
+    if world.life(name).ended is not None:  # told again: what matters is what is left of it by now
+        world.change(name, left=event.left)
+        if not event.left:
+            emptied(world, event.agent, for_good=False)
+        return
+    if _never_began(world.life(name), event):
+        world.do(Acknowledge(event.agent), *acts.order(name, world.life(name)))
+        return
+    agent = world.units[name].agent
+    assert agent is not None
+    world.change(name, ended=event, left=event.left)
+    if policy.goes_on(agent, world.life(name)):
+        world.apply(name, Input.FORKED)
+        return
+    gone = not event.left or agent.stop.kill_mode == "process"
+    world.change(name, result=policy.judge(agent, world.life(name), event), bare=gone)
+    world.apply(name, Input.GONE if gone else Input.ENDED)
+
+
+def emptied(world: World, agent: str, *, for_good: bool = True) -> None:
+    """Nothing of an agent's tree is left. One that forks may have left what only its pid file can tell: it has a while for that."""
+    name = world.owner(agent)
+    life = world.life(name) if name is not None else NEVER_SEEN
+    if name is None or not life.alive or life.ended is None or life.bare:
+        return
+    if not for_good and "pid" in life.awaits and life.state is State.STARTING:
+        world.change(name, left=(), timers={"pid": world.now + acts.NOBODY_FOR, **life.timers})
+        return
+    unit = world.units[name].agent
+    assert unit is not None
+    world.change(name, left=(), result=policy.judge(unit, life, life.ended), bare=True)
+    world.apply(name, Input.GONE)
+
+
+def _never_began(life: Life, ended: Ended) -> bool:
+    """The keeper died between our order and its fork, as far as can be found: so it is ordered again."""
+    return life.state is State.SPAWNING and not life.pid and ended.code is None and ended.signal is None
