@@ -181,6 +181,13 @@ def _up(scene: Scene, life: Life, cause: str) -> Outcome:
     return Outcome(life=life, news=(_tell(scene, "ready", life.cause, life),))
 
 
+def forget_failure(scene: Scene) -> Outcome:
+    """As if it had never run: nothing is waited for, and nobody is told of a failure any more."""
+    fresh = begin_afresh(scene).life
+    life = replace(fresh, goal=Goal.DOWN, result=Result.SUCCESS, fault="", cause="its failure was reset")
+    return Outcome(life=life)
+
+
 def forgive(scene: Scene) -> Outcome:
     """It ran well for long enough: its next failure counts as the first."""
     timers = {name: at for name, at in scene.life.timers.items() if name != "forgive"}
@@ -192,7 +199,16 @@ def forgive(scene: Scene) -> Outcome:
 
 def _over(scene: Scene, life: Life, kind: str, text: str) -> Outcome:
     life = replace(
-        life, cause=text, bounce=False, halted=False, left=(), awaits=(), aborting=False, step=0, errand=None
+        life,
+        cause=text,
+        bounce=False,
+        halted=False,
+        unordered=False,
+        left=(),
+        awaits=(),
+        aborting=False,
+        step=0,
+        errand=None,
     )
     deeds: tuple[Deed, ...] = (Acknowledge(life.agent),) if life.agent else ()
     return Outcome(life=life, deeds=deeds, news=(_tell(scene, kind, text, life),))

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from maestro.engine import acts, errand_news, stopping
-from maestro.engine.events import Adopt, Ended, FindMain, Happening, Looked, Probe, Send, Spawned
+from maestro.engine import acts, bonds, errand_news, stopping
+from maestro.engine.events import Adopt, Ended, FindMain, Happening, Looked, Probe, Quit, Send, Spawned
 from maestro.engine.machine import Input
 from maestro.engine.state import Goal, Life, State
 
@@ -26,8 +26,11 @@ def take_up(world: World, seen: Looked) -> None:
     for agent, process in sorted(seen.running.items()):
         if world.owner(agent) is None or not world.life(agent.rpartition("#")[0]).alive:
             _stray(world, agent, *process)
-    for name in world.units:
+    for name, unit in world.units.items():
         world.stir(name)
+        over = world.life(name).state in (State.FAILED, State.COOLDOWN)
+        if unit.unit.essential and not seen.fresh and over:  # the last manager died of ending, perhaps
+            world.do(Quit(name, bonds.exit_code(world.life(name))))
 
 
 def _compare_errand(world: World, name: str, life: Life, seen: Looked) -> None:

@@ -28,6 +28,7 @@ class Input(StrEnum):
     GO = "nothing holds it back"
     HALT = "it must come down"
     RELOAD_ASKED = "reload asked"
+    RESET_ASKED = "past failures are to be forgotten"
     SPAWNED = "spawned"
     CANNOT_SPAWN = "cannot be spawned"
     READY = "ready"
@@ -110,6 +111,7 @@ def _up(state: State) -> tuple[Row, ...]:
         Row(state, I.STOP_SAID, guards.always, S.STOPPING, stopping.let_stop),
         Row(state, I.RANG_WATCHDOG, guards.always, S.STOPPING, stopping.abort),
         Row(state, I.RANG_FORGIVE, guards.always, state, acts.forgive),
+        Row(state, I.RESET_ASKED, guards.always, state, acts.forgive),
         Row(state, I.RANG_RUNTIME, guards.has_stop, S.STOP_COMMAND, errands.overstay),
         Row(state, I.RANG_RUNTIME, guards.always, S.STOPPING, stopping.overstay),
         Row(state, I.ENDED, guards.remains, S.EXITED, acts.remain),
@@ -147,6 +149,8 @@ TABLE: tuple[Row, ...] = (
     Row(S.COOLDOWN, I.HALT, guards.always, S.DEAD, acts.rest),
     Row(S.BACKOFF, I.RANG_RESTART, guards.always, S.WAITING, acts.restart_now),
     Row(S.COOLDOWN, I.RANG_COOLDOWN, guards.always, S.WAITING, acts.begin_afresh),
+    Row(S.FAILED, I.RESET_ASKED, guards.always, S.DEAD, acts.forget_failure),
+    Row(S.COOLDOWN, I.RESET_ASKED, guards.always, S.DEAD, acts.forget_failure),
     Row(S.START_PRE, I.COMMAND_DONE, guards.has_more_commands, S.START_PRE, errands.run_next),
     Row(S.START_PRE, I.COMMAND_DONE, guards.always, S.SPAWNING, acts.spawn_at_last),
     *_over(S.START_PRE, I.COMMAND_FAILED),
@@ -240,6 +244,10 @@ IGNORED: frozenset[tuple[State, Input]] = frozenset(
             if (state, moment) != (S.START_POST, I.STOP_SAID)
         ),
         (S.RUNNING, I.READY),
+        *(
+            (state, I.RESET_ASKED)
+            for state in (*ALIVE - {S.RUNNING, S.RELOADING}, S.DEAD, S.WAITING, S.BACKOFF)
+        ),
         (S.STARTING, I.RELOAD_SAID),
         *(
             (state, I.SPAWNED)  # a repeated order is answered again

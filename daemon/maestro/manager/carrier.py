@@ -49,6 +49,7 @@ class Carrier:
         )  # takes what waits at the notify socket; whether there may be more
         manager.hear = self._hear
         self.on_told: Callable[[str], None] = lambda what: None
+        self.on_quit: Callable[[str, int], None] = lambda unit, code: None
         self.on_lost: Callable[[], None] = lambda: None
 
     # ---------------------------------------------------------------------------------- deeds
@@ -71,10 +72,10 @@ class Carrier:
                 )
             case events.Probe():
                 self._probe(deed)
+            case events.Quit():
+                self.on_quit(deed.unit, deed.code)
             case events.Unprobe():
-                stop = self._probes.pop(deed.agent, None)
-                if stop is not None:
-                    stop()
+                self._probes.pop(deed.agent, lambda: None)()
             case events.FindMain():
                 self._find_main(deed)
 
