@@ -121,6 +121,15 @@ def test_a_reload_outlives_the_manager_and_is_asked_for_once(carried_out: bool) 
     assert outcome(theatre, 2).startswith("reload: done")
 
 
+def test_a_reload_whose_job_is_canceled_goes_on_and_so_does_the_agent() -> None:
+    theatre = up(speaker())
+    job = theatre.ask("reload", "web").jobs[0].id
+    theatre.ask("cancel", "web")
+    assert outcome(theatre, job).startswith("reload: canceled")
+    theatre.run(until=20)
+    assert theatre.life("web").state is State.RUNNING
+
+
 def test_dependants_do_not_notice() -> None:
     theatre = Theatre([speaker(), unit("app", requires=("web",), after=("web",))], lambda *_: Play(ready=0))
     theatre.ask("start", "app")

@@ -188,7 +188,8 @@ def _up(scene: Scene, life: Life, cause: str) -> Outcome:
 def forget_failure(scene: Scene) -> Outcome:
     """As if it had never run: nothing is waited for, and nobody is told of a failure any more."""
     fresh = begin_afresh(scene).life
-    return Outcome(life=replace(fresh, goal=Goal.DOWN, result=Result.SUCCESS, cause="its failure was reset"))
+    life = replace(fresh, goal=Goal.DOWN, result=Result.SUCCESS, fault="", cause="its failure was reset")
+    return Outcome(life=life)
 
 
 def forgive(scene: Scene) -> Outcome:

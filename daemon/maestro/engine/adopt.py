@@ -28,14 +28,9 @@ def take_up(world: World, seen: Looked) -> None:
             _stray(world, agent, *process)
     for name, unit in world.units.items():
         world.stir(name)
-        if (
-            unit.unit.essential
-            and not seen.fresh
-            and world.life(name).state in (State.FAILED, State.COOLDOWN)
-        ):
-            world.do(
-                Quit(name, bonds.exit_code(world.life(name)))
-            )  # the last manager died of ending, perhaps
+        over = world.life(name).state in (State.FAILED, State.COOLDOWN)
+        if unit.unit.essential and not seen.fresh and over:  # the last manager died of ending, perhaps
+            world.do(Quit(name, bonds.exit_code(world.life(name))))
 
 
 def _compare_errand(world: World, name: str, life: Life, seen: Looked) -> None:

@@ -130,6 +130,7 @@ def _up(state: State) -> tuple[Row, ...]:
         Row(state, I.STOP_SAID, guards.always, S.STOPPING, stopping.let_stop),
         Row(state, I.RANG_WATCHDOG, guards.always, S.STOPPING, stopping.abort),
         Row(state, I.RANG_FORGIVE, guards.always, state, acts.forgive),
+        Row(state, I.RESET_ASKED, guards.always, state, acts.forgive),
         Row(state, I.RANG_RUNTIME, guards.has_stop, S.STOP_COMMAND, errands.overstay),
         Row(state, I.RANG_RUNTIME, guards.always, S.STOPPING, stopping.overstay),
         Row(state, I.ENDED, guards.remains, S.EXITED, acts.remain),
@@ -169,7 +170,6 @@ TABLE: tuple[Row, ...] = (
     Row(S.COOLDOWN, I.RANG_COOLDOWN, guards.always, S.WAITING, acts.begin_afresh),
     Row(S.FAILED, I.RESET_ASKED, guards.always, S.DEAD, acts.forget_failure),
     Row(S.COOLDOWN, I.RESET_ASKED, guards.always, S.DEAD, acts.forget_failure),
-    Row(S.RUNNING, I.RESET_ASKED, guards.always, S.RUNNING, acts.forgive),
     Row(S.START_PRE, I.COMMAND_DONE, guards.has_more_commands, S.START_PRE, errands.run_next),
     Row(S.START_PRE, I.COMMAND_DONE, guards.always, S.SPAWNING, acts.spawn_at_last),
     *_over(S.START_PRE, I.COMMAND_FAILED),
@@ -264,6 +264,10 @@ IGNORED: frozenset[tuple[State, Input]] = frozenset(
             if (state, moment) != (S.START_POST, I.STOP_SAID)
         ),
         (S.RUNNING, I.READY),
+        *(
+            (state, I.RESET_ASKED)
+            for state in (*ALIVE - {S.RUNNING, S.RELOADING}, S.DEAD, S.WAITING, S.BACKOFF)
+        ),
         (S.STARTING, I.RELOAD_SAID),
         *(
             (state, I.SPAWNED)  # a repeated order is answered again
@@ -272,7 +276,6 @@ IGNORED: frozenset[tuple[State, Input]] = frozenset(
         (S.STOP_COMMAND, I.ENDED),  # the commands go on, and what is left is seen to after them
         (S.STOP_COMMAND, I.GONE),
         (S.EXITED, I.GONE),  # the last of what it had left
-        *((state, I.RESET_ASKED) for state in set(State) - {S.FAILED, S.COOLDOWN, S.RUNNING}),
     }
 )
 

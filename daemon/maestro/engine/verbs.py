@@ -246,6 +246,8 @@ def _cancel(world: World, name: str) -> None:
         world.refuse(name, Refusal("too-late", f"the stop of {name} has begun and is not taken back", hint))
         return
     world.book.close(job, JobState.CANCELED, "canceled on request")
+    if job.verb == Kind.RELOAD:
+        return  # the unit runs on, and so does what was asked of it
     undone = job.verb == Kind.STOP or (job.verb == Kind.RESTART and life.must_be_halted)
     world.set_goal(name, Goal.UP if undone else Goal.DOWN)
 

@@ -101,7 +101,7 @@ class Table:
     def follow(self, entry: Entry, process: Process) -> None:
         """Another process is the main one from now on; the end of the first means nothing any more."""
         self._dismiss(entry)
-        if entry.pid == entry.session:
+        if entry.pid == entry.session and entry.ended is None:
             self.former.add(entry.pid)
         entry.pid, entry.start, entry.ended, entry.acknowledged = process.pid, process.start, None, False
         self.leave(entry, ())
