@@ -23,7 +23,7 @@ Versions: 1 (0.1.0) all of the below. Fields may be added; names and meanings st
 from __future__ import annotations
 
 import math
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
 
@@ -50,24 +50,57 @@ class Hello(Request, frozen=True, tag_field="do", tag="hello"):
     """Who answers: version of the daemon and of the protocol, and the role the caller has."""
 
 
-class Start(Request, frozen=True, tag_field="do", tag="start"):
+class Verb(Request, frozen=True):
+    """What makes jobs. Each is planned with all that it pulls in."""
+
     units: OneOrMore  # names or globs
     wait: bool = True
+    mode: Literal["replace", "fail", "ignore-dependencies"] = "replace"
+    dry_run: bool = False  # answer with the plan, and change nothing
 
 
-class Stop(Request, frozen=True, tag_field="do", tag="stop"):
+class Start(Verb, frozen=True, tag_field="do", tag="start"):
+    pass
+
+
+class Stop(Verb, frozen=True, tag_field="do", tag="stop"):
+    pass
+
+
+class Restart(Verb, frozen=True, tag_field="do", tag="restart"):
+    """Those that do not run are started."""
+
+
+class TryRestart(Verb, frozen=True, tag_field="do", tag="try-restart"):
+    """Those that do not run are left alone."""
+
+
+class Reload(Verb, frozen=True, tag_field="do", tag="reload"):
+    pass
+
+
+class ReloadOrRestart(Verb, frozen=True, tag_field="do", tag="reload-or-restart"):
+    """Those that cannot reload are restarted, those that do not run are started."""
+
+
+class Isolate(Verb, frozen=True, tag_field="do", tag="isolate"):
+    """Start these and stop all that they do not need."""
+
+
+class ResetFailed(Request, frozen=True, tag_field="do", tag="reset-failed"):
+    """Forget past failures, and what was counted of them."""
+
     units: OneOrMore
-    wait: bool = True
 
 
-class Restart(Request, frozen=True, tag_field="do", tag="restart"):
-    units: OneOrMore
-    wait: bool = True
+class Jobs(Request, frozen=True, tag_field="do", tag="jobs"):
+    """The jobs that are pending."""
 
 
-class Reload(Request, frozen=True, tag_field="do", tag="reload"):
-    units: OneOrMore
-    wait: bool = True
+class Cancel(Request, frozen=True, tag_field="do", tag="cancel"):
+    """Take back what pending jobs asked for."""
+
+    units: OneOrMore  # names, globs or numbers of jobs
 
 
 class Kill(Request, frozen=True, tag_field="do", tag="kill"):
@@ -141,14 +174,18 @@ class Shutdown(Request, frozen=True, tag_field="do", tag="shutdown"):
     keep_agents: bool = False  # False: stop every agent first, in order
 
 
-Verb = Start | Stop | Restart | Reload  # they make jobs
-
 AnyRequest = (
     Hello
     | Start
     | Stop
     | Restart
+    | TryRestart
     | Reload
+    | ReloadOrRestart
+    | Isolate
+    | ResetFailed
+    | Cancel
+    | Jobs
     | Kill
     | Enable
     | Disable
@@ -190,6 +227,16 @@ class JobView(Struct, frozen=True, kw_only=True):
     verb: str
     state: str  # running, done, failed, dependency, canceled
     words: str = ""
+    age: float = 0.0  # seconds since it was asked for
+
+
+class PlannedView(Struct, frozen=True, kw_only=True):
+    """One job of a plan."""
+
+    unit: str
+    verb: str
+    asked: bool  # by name
+    why: str = ""  # the dependency that pulled it in
 
 
 class VerbView(Struct, frozen=True, kw_only=True):
@@ -200,7 +247,9 @@ class VerbView(Struct, frozen=True, kw_only=True):
 
     jobs: tuple[JobView, ...] = ()
     errors: dict[str, ErrorView] = {}
-    changes: tuple[str, ...] = ()  # of enable and disable: links made and removed, in words
+    changes: tuple[str, ...] = ()  # what was done without a job, and what needed not be done, in words
+    plan: tuple[PlannedView, ...] = ()  # of a dry run
+    left_out: dict[str, ErrorView] = {}  # of a dry run: what is only wanted, and cannot be started
 
 
 class LineView(Struct, frozen=True, kw_only=True):

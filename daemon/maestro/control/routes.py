@@ -15,6 +15,7 @@ from msgspec import Struct
 from maestro.control.bounds import MAX_ID, VERSION
 from maestro.control.protocol import (
     Audit,
+    Cancel,
     Cat,
     DaemonReexec,
     DaemonReload,
@@ -22,16 +23,21 @@ from maestro.control.protocol import (
     Enable,
     Events,
     Hello,
+    Isolate,
+    Jobs,
     Kill,
     Logs,
     Reload,
+    ReloadOrRestart,
     Request,
+    ResetFailed,
     Restart,
     Show,
     Shutdown,
     Start,
     Status,
     Stop,
+    TryRestart,
 )
 from maestro.control.roles import Accounts, Caller, Role, how_to_get, who, who_may
 from maestro.control.service import refused
@@ -62,7 +68,13 @@ ROUTES: tuple[Route, ...] = (
     Route(Start, Role.ADMIN, "verb", Shape.VERB),
     Route(Stop, Role.ADMIN, "verb", Shape.VERB),
     Route(Restart, Role.ADMIN, "verb", Shape.VERB),
+    Route(TryRestart, Role.ADMIN, "verb", Shape.VERB),
     Route(Reload, Role.ADMIN, "verb", Shape.VERB),
+    Route(ReloadOrRestart, Role.ADMIN, "verb", Shape.VERB),
+    Route(Isolate, Role.ADMIN, "verb", Shape.VERB),
+    Route(ResetFailed, Role.ADMIN, "at_once", Shape.ONE),
+    Route(Cancel, Role.ADMIN, "at_once", Shape.ONE),
+    Route(Jobs, Role.READ, "jobs", Shape.ITEMS),
     Route(Kill, Role.ADMIN, "kill", Shape.ONE),
     Route(Enable, Role.ADMIN, "enable", Shape.VERB),
     Route(Disable, Role.ADMIN, "disable", Shape.VERB),

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from maestro.control.protocol import (
     Audit,
     AuditView,
+    Cancel,
     Cat,
     CatView,
     DaemonReexec,
@@ -23,10 +24,13 @@ from maestro.control.protocol import (
     EventView,
     Hello,
     HelloView,
+    Jobs,
+    JobView,
     Kill,
     LineView,
     Logs,
     ReloadView,
+    ResetFailed,
     Show,
     ShowView,
     Shutdown,
@@ -67,6 +71,10 @@ class Service(Protocol):
     def enable(self, caller: Caller, request: Enable) -> AsyncIterator[VerbView]: ...
 
     def disable(self, caller: Caller, request: Disable) -> AsyncIterator[VerbView]: ...
+
+    async def at_once(self, caller: Caller, request: ResetFailed | Cancel) -> VerbView: ...
+
+    async def jobs(self, caller: Caller, request: Jobs) -> tuple[JobView, ...]: ...
 
     async def kill(self, caller: Caller, request: Kill) -> VerbView: ...
 

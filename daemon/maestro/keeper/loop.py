@@ -11,6 +11,7 @@ from _socket import AF_UNIX, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_SEQPACKET, socket
 from maestro.keeper import (
     agents,
     child,
+    cradle,
     kernel,
     lock,
     pulse,
@@ -25,9 +26,10 @@ from maestro.keeper import (
 from maestro.keeper.link import Link
 from maestro.keeper.proc import Proc
 from maestro.keeper.respawn import Respawn
-from maestro.keeper.say import error_name, guarded, how_it_ended, say
+from maestro.keeper.say import error_name, guarded, say
 from maestro.keeper.spare import Spare
 from maestro.keeper.title import set_title
+from maestro.keeper.trial import Trial
 from maestro.keeper.watch import Watch
 
 TYPE_CHECKING = False
@@ -41,7 +43,7 @@ else:
     import _signal as signal
 
 _ORDERS_AT_ONCE = 64  # before exits and the manager's life get their turn
-_REAPINGS = 16  # at one time: processes that start the next and end could keep us at it for ever
+_REAPINGS = 16  # before an end is told: processes that start the next and end could keep us at it for ever
 _TRY_AGAIN = 0.1  # seconds until what failed for want of memory or descriptors is tried again
 
 
@@ -56,8 +58,6 @@ class Keeper:
         self.pulse = pulse.Pulse(setting.heartbeat)
         self.link: Link | None = None
         self.tolds: list[str] = []  # for each new manager: what none was told of yet, and "terminate"
-        self.trial = 0  # pid of the successor that is being tried out
-        self._successor_fits = False
         self.exit_code: int | None = None
         self.spare = Spare()
         self.watch = Watch()
@@ -65,6 +65,7 @@ class Keeper:
         self.proc = Proc(see_to=self.spare.see_to)
         self.tree = tree.Tree(self.proc, known, os.getpid())
         self.nest = child.Nest(self.spare, self.ear.not_default)
+        self.trial = Trial(setting, self.nest, self.tree)
         self.record = record.Record(setting.directory, known)
         around = agents.Surroundings(self.watch, self.proc, self.record, self.tree, self.nest, self.tell)
         self.store = around.store
@@ -85,7 +86,7 @@ class Keeper:
             "unstore": self.store.remove,
             "drop_store": self.store.drop,
             "release_stream": self.table.release_stream,
-            "reexec": self._try_successor,
+            "reexec": self.trial.begin,
             "retire": self.manager.retire,
         }
 
@@ -101,7 +102,7 @@ class Keeper:
                 guarded(self.watch.handle, fd)
             guarded(self.agents.finish_orders)
             guarded(self._see_to_deadlines)
-            if self._successor_fits:
+            if self.trial.fits:
                 self._become_successor()
         return self.exit_code
 
@@ -150,28 +151,34 @@ class Keeper:
                 self.manager.short_lives = 0
 
     def _reap(self) -> None:
+        """Reap what has ended, and tell of each at once: to find that there is no more takes the kernel as long as all else."""
         ended: list[Entry] = []
-        for _ in range(_REAPINGS):
-            self._reap_all(ended)
-            if not self.agents.look_for_orphans(ended):
-                break
+        rounds = 0
+        while self._reap_one(ended):
+            rounds += 1
+            if ended and (not self.agents.look_for_orphans(ended) or rounds > _REAPINGS):
+                self.agents.settle(ended)
+                self._flush()
+                ended, rounds = [], 0
+        self.agents.look_for_orphans(ended)
         self.agents.settle(ended)
 
-    def _reap_all(self, ended: list[Entry]) -> None:
-        while True:
-            try:
-                pid, status, usage = os.wait4(-1, os.WNOHANG)
-            except ChildProcessError:
-                return
-            if pid == 0:
-                return
-            self.tree.reaped(pid)
-            if pid == self.manager.pid:
-                self._manager_ended(status)
-            elif pid == self.trial:
-                self._successor_tried(status)
-            elif entry := self.agents.reaped(pid, status, usage):
-                ended.append(entry)
+    def _reap_one(self, ended: list[Entry]) -> bool:
+        """Whether there was one; an agent's main process is added to the list."""
+        try:
+            pid, status, usage = os.wait4(-1, os.WNOHANG)
+        except ChildProcessError:
+            return False
+        if pid == 0:
+            return False
+        self.tree.reaped(pid)
+        if pid == self.manager.pid:
+            self._manager_ended(status)
+        elif pid == self.trial.pid:
+            self.trial.ended(status)
+        elif entry := self.agents.reaped(pid, status, usage):
+            ended.append(entry)
+        return True
 
     # -------------------------------------------------------------------------------------------- the manager
 
@@ -285,9 +292,7 @@ class Keeper:
         """Give the table. What was not sent yet is in it."""
         assert self.link is not None
         self.manager.said_hello(version)
-        self.link.queue.clear()
-        for message in self.table.told():
-            self.tell(*message)
+        self.link.give_table()
         for what in self.tolds:
             self.tell("told", what)
         # A manager that dies of ending leaves it to the next: that word is not forgotten.
@@ -295,29 +300,13 @@ class Keeper:
 
     # -------------------------------------------------------------------------------------------- re-exec
 
-    def _try_successor(self) -> None:
-        """Have a child import the new code first: one that doesn't start would take all with it."""
-        if self.trial:
-            return
-        recipe = {"argv": reexec.command(self.setting, reexec.ON_TRIAL), "env": dict(os.environ)}
-        try:
-            self.trial = child.fork(child.Birth(recipe, self.nest), child.SUCCESSOR_ON_TRIAL)
-            self.tree.not_agents.add(self.trial)
-        except OSError as error:
-            say(f"cannot try out the new keeper: {error_name(error)}; going on with the old one")
-
-    def _successor_tried(self, status: int) -> None:
-        self.trial = 0
-        self._successor_fits = status == 0
-        if status != 0:
-            say(f"the new keeper {how_it_ended(status)} when tried out; going on with the old one")
-
     def _become_successor(self) -> None:
-        self._successor_fits = False
+        self.trial.fits = False
         self._take_in(self.ear.refuse())
         self.spare.release()
         try:
-            reexec.become(self.setting, self._state(), self._descriptors())
+            # In that thread, which is the agents' parent: they may have asked to be killed when it ends.
+            self.nest.cradle.do(lambda: reexec.become(self.setting, self._state(), self._descriptors()))
         except OSError as error:
             say(f"cannot execute the new keeper: {error_name(error)}; going on with the old one")
         self.spare.refill()
@@ -388,6 +377,7 @@ def _begin(setting: reexec.Setting) -> Keeper:
     keeper = Keeper(setting, table.Table(os.urandom(8).hex()), Respawn(setting.first_pause), held)
     keeper.record.earlier = record.load(setting.directory, keeper.proc)
     keeper.nest.oom = kernel.avoid_oom_killer()
+    keeper.nest.cradle = cradle.Apart()
     return keeper
 
 

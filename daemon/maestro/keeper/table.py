@@ -6,8 +6,6 @@ import errno
 import os
 import resource
 
-from maestro.keeper import wire
-
 _ROOM_FOR_ALL_ELSE = 512  # descriptors: clients, the store, what the libraries open
 
 TYPE_CHECKING = False
@@ -62,6 +60,9 @@ class Table:
         self.entries: dict[str, Entry] = {}
         self.by_pid: dict[int, Entry] = {}  # main processes that run
         self.numerals: set[bytes] = set()  # the same pids as /proc writes them: to be compared, not parsed
+        self.former: set[int] = (
+            set()
+        )  # main processes of before a hand-over: our children until they are reaped
         self.by_session: dict[int, str] = {}
         self.by_invocation: dict[str, str] = {}
         self.leaving: dict[str, Entry] = {}  # ended, with processes left
@@ -96,6 +97,8 @@ class Table:
     def follow(self, entry: Entry, pid: int, start: int) -> None:
         """Another process is the main one from now on; the end of the first means nothing any more."""
         self._dismiss(entry)
+        if entry.pid == entry.session:
+            self.former.add(entry.pid)
         entry.pid, entry.start, entry.ended, entry.acknowledged = pid, start, None, False
         self.leave(entry, ())
         self._appoint(entry)
@@ -149,18 +152,6 @@ class Table:
     def descriptors(self) -> list[int]:
         pipes = [fd for e in self.entries.values() for fd in (e.unconfirmed, e.ready_fd) if fd >= 0]
         return [*self.streams.values(), *self.held.values(), *pipes]
-
-    def told(self) -> list[tuple[object, ...]]:
-        """What a new manager is told of it."""
-        # Of those that are not confirmed nobody knows yet: their spawn, ordered again, is answered when it is known.
-        known = [e for e in self.entries.values() if e.unconfirmed < 0]
-        return [
-            *(("entry", e.agent, e.pid, e.start, e.ended, e.left, e.invocation) for e in known),
-            *(("stream", name) for name in self.streams),
-            *(("held", name) for name in self.held),
-            ("table_end", self.keeper, wire.VERSION),
-            *(("ready", e.agent) for e in known if e.ready),
-        ]
 
     def state(self) -> dict[str, Any]:
         """All of it as plain data, by name: the successor may be of a later version."""

@@ -43,6 +43,7 @@ class Carrier:
         self._early: dict[str, Ended] = {}  # ends that came before that answer
         self.listen: Callable[[], None] = lambda: None  # takes what waits at the notify socket
         self.on_told: Callable[[str], None] = lambda what: None
+        self.on_quit: Callable[[str, int], None] = lambda unit, code: None
         self.on_lost: Callable[[], None] = lambda: None
 
     # ---------------------------------------------------------------------------------- deeds
@@ -58,19 +59,25 @@ class Carrier:
             case events.Acknowledge():
                 self._keeper.acknowledge(deed.agent)
             case events.Release():
-                if self._is_at_rest(deed.unit):
-                    self._keeper.drop_store(deed.unit)
-                self._logs.drained(deed.unit, partial(self._release, deed.unit))
+                self._give_back(deed.unit)
             case events.Adopt():
                 self._keeper.adopt(
                     deed.agent, deed.pid, deed.start, recipe.invocation(self._house, deed.agent)
                 )
             case events.Probe():
                 self._probe(deed)
+            case events.Quit():
+                self.on_quit(deed.unit, deed.code)
             case events.Unprobe():
                 stop = self._probes.pop(deed.agent, None)
                 if stop is not None:
                     stop()
+
+    def _give_back(self, unit: str) -> None:
+        """What was kept for its next process, and its stream once that is empty."""
+        if self._is_at_rest(unit):
+            self._keeper.drop_store(unit)
+        self._logs.drained(unit, partial(self._release, unit))
 
     def _release(self, unit: str) -> None:
         """Give the stream's descriptors back, ours and the keeper's, unless it was started again meanwhile."""
