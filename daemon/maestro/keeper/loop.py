@@ -22,8 +22,9 @@ from maestro.keeper import (
 from maestro.keeper.link import Link
 from maestro.keeper.proc import Proc
 from maestro.keeper.respawn import Respawn
-from maestro.keeper.say import error_name, guarded, how_it_ended, say
+from maestro.keeper.say import error_name, guarded, say
 from maestro.keeper.spare import Spare
+from maestro.keeper.trial import Trial
 from maestro.keeper.watch import Watch
 
 TYPE_CHECKING = False
@@ -52,8 +53,6 @@ class Keeper:
         self.pulse = pulse.Pulse(setting.heartbeat)
         self.link: Link | None = None
         self.tolds: list[str] = []  # for each new manager: what none was told of yet, and "terminate"
-        self.trial = 0  # pid of the successor that is being tried out
-        self._successor_fits = False
         self.exit_code: int | None = None
         self.spare = Spare()
         self.watch = Watch()
@@ -61,6 +60,7 @@ class Keeper:
         self.proc = Proc(see_to=self.spare.see_to)
         self.tree = tree.Tree(self.proc, known, os.getpid())
         self.nest = child.Nest(self.spare, self.ear.not_default)
+        self.trial = Trial(setting, self.nest, self.tree)
         self.record = record.Record(setting.directory, known)
         around = agents.Surroundings(self.watch, self.proc, self.record, self.tree, self.nest, self.tell)
         self.store = around.store
@@ -81,7 +81,7 @@ class Keeper:
             "unstore": self.store.remove,
             "drop_store": self.store.drop,
             "release_stream": self.table.release_stream,
-            "reexec": self._try_successor,
+            "reexec": self.trial.begin,
             "retire": self.manager.retire,
         }
 
@@ -97,7 +97,7 @@ class Keeper:
                 guarded(self.watch.handle, fd)
             guarded(self.agents.finish_orders)
             guarded(self._see_to_deadlines)
-            if self._successor_fits:
+            if self.trial.fits:
                 self._become_successor()
         return self.exit_code
 
@@ -169,8 +169,8 @@ class Keeper:
         self.tree.reaped(pid)
         if pid == self.manager.pid:
             self._manager_ended(status)
-        elif pid == self.trial:
-            self._successor_tried(status)
+        elif pid == self.trial.pid:
+            self.trial.ended(status)
         elif entry := self.agents.reaped(pid, status, usage):
             ended.append(entry)
         return True
@@ -295,25 +295,8 @@ class Keeper:
 
     # -------------------------------------------------------------------------------------------- re-exec
 
-    def _try_successor(self) -> None:
-        """Have a child import the new code first: one that doesn't start would take all with it."""
-        if self.trial:
-            return
-        recipe = {"argv": reexec.command(self.setting, reexec.ON_TRIAL), "env": dict(os.environ)}
-        try:
-            self.trial = child.fork(child.Birth(recipe, self.nest), child.SUCCESSOR_ON_TRIAL)
-            self.tree.not_agents.add(self.trial)
-        except OSError as error:
-            say(f"cannot try out the new keeper: {error_name(error)}; going on with the old one")
-
-    def _successor_tried(self, status: int) -> None:
-        self.trial = 0
-        self._successor_fits = status == 0
-        if status != 0:
-            say(f"the new keeper {how_it_ended(status)} when tried out; going on with the old one")
-
     def _become_successor(self) -> None:
-        self._successor_fits = False
+        self.trial.fits = False
         self._take_in(self.ear.refuse())
         self.spare.release()
         try:

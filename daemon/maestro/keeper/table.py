@@ -6,8 +6,6 @@ import errno
 import os
 import resource
 
-from maestro.keeper import wire
-
 _ROOM_FOR_ALL_ELSE = 512  # descriptors: clients, the store, what the libraries open
 
 TYPE_CHECKING = False
@@ -172,18 +170,6 @@ class Table:
     def descriptors(self) -> list[int]:
         pipes = [fd for e in self.entries.values() for fd in (e.unconfirmed, e.ready_fd) if fd >= 0]
         return [*self.streams.values(), *self.held.values(), *pipes]
-
-    def told(self) -> list[tuple[object, ...]]:
-        """What a new manager is told of it."""
-        # Of those that are not confirmed nobody knows yet: their spawn, ordered again, is answered when it is known.
-        known = [e for e in self.entries.values() if e.unconfirmed < 0]
-        return [
-            *(("entry", e.agent, e.pid, e.start, e.ended, e.left, e.invocation) for e in known),
-            *(("stream", name) for name in self.streams),
-            *(("held", name) for name in self.held),
-            ("table_end", self.keeper, wire.VERSION),
-            *(("ready", e.agent) for e in known if e.ready),
-        ]
 
     def state(self) -> dict[str, Any]:
         """All of it as plain data, by name: the successor may be of a later version."""

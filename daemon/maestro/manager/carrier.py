@@ -65,7 +65,7 @@ class Carrier:
             events.Spawn: self._spawn,
             events.Send: self._send,
             events.Acknowledge: lambda deed: keeper.acknowledge(deed.agent),
-            events.Release: self._let_go,
+            events.Release: lambda deed: self._give_back(deed.unit),
             events.Adopt: lambda deed: keeper.adopt(
                 deed.agent, deed.pid, deed.start, recipe.invocation(house, deed.agent)
             ),
@@ -79,10 +79,11 @@ class Carrier:
         number = signal_number(deed.signal) or signal.SIGTERM
         self._keeper.send(deed.agent, number, tree=deed.tree, order=deed.order)
 
-    def _let_go(self, deed: events.Release) -> None:
-        if self._is_at_rest(deed.unit):
-            self._keeper.drop_store(deed.unit)
-        self._logs.drained(deed.unit, partial(self._release, deed.unit))
+    def _give_back(self, unit: str) -> None:
+        """What was kept for its next process, and its stream once that is empty."""
+        if self._is_at_rest(unit):
+            self._keeper.drop_store(unit)
+        self._logs.drained(unit, partial(self._release, unit))
 
     def _release(self, unit: str) -> None:
         """Give the stream's descriptors back, ours and the keeper's, unless it was started again meanwhile."""

@@ -93,6 +93,8 @@ def make_errand(unit: Unit, errand: Errand, house: House) -> Recipe:
         recipe,
         argv=command.words if command.is_verbatim else expand(command.words, env),
         env=env,
+        notify_fd=0,
+        store="",
         title=f"{errand.option} of {unit.name}",
     )
     return replace(recipe, uid=None, gid=None, groups=()) if command.is_privileged else recipe

@@ -193,7 +193,7 @@ def descriptor_is_free(unit: Unit) -> Iterator[Finding]:
 
 def somebody_may_speak(unit: Unit) -> Iterator[Finding]:
     agent = unit.agent
-    if agent is not None and agent.type == "notify" and agent.notify_access == "none" and not agent.notify_fd:
+    if agent is not None and agent.type in NOTIFIES and agent.notify_access == "none" and not agent.notify_fd:
         message = "nobody's notifications count, so it would never be ready"
         yield Finding("agent.notify_access", message, "write main or all", ("agent.type", "agent.notify_fd"))
 
