@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Sequence
 
+from msgspec.structs import replace
+
 from maestro.drivers.unit_files import UnitDirectories
 from maestro.engine import together
 from maestro.engine.graph import Graph
@@ -15,17 +17,16 @@ from maestro.model.load import Loaded, Settings
 from maestro.model.plain import Mistake
 from maestro.model.problem import Problem, in_order
 from maestro.model.unit import Unit
-from maestro.ports import UnitSources
 
 SAMPLE = "instance"  # a template is checked with it
 
 
-def verify(files: Sequence[str], directories: Sequence[str]) -> tuple[Problem, ...]:
+def verify(files: Sequence[str], directories: Sequence[str], environment: str = "") -> tuple[Problem, ...]:
     """All problems of these files, seen among the installed units that they would live with."""
     plugins = Plugins("")
     plugins.find()
     try:
-        library = _library(files, directories, Settings(sections=plugins.sections))
+        library = _library(files, directories, environment, Settings(sections=plugins.sections))
     finally:
         plugins.close()
     paths = set(map(os.path.abspath, files))
@@ -35,13 +36,13 @@ def verify(files: Sequence[str], directories: Sequence[str]) -> tuple[Problem, .
     return in_order([*own, *together.missing(mine, library.has), *together.circle(mine, graph)])
 
 
-def _library(files: Sequence[str], directories: Sequence[str], settings: Settings) -> Library:
-    reader = UnitDirectories(directories, os.geteuid())
+def _library(
+    files: Sequence[str], directories: Sequence[str], environment: str, settings: Settings
+) -> Library:
+    reader = UnitDirectories(directories, os.geteuid(), environment)
     installed = reader.read()
     drafts = {os.path.basename(path): reader.draft(path) for path in files}
-    sources = UnitSources(
-        files={**installed.files, **drafts}, links=installed.links, requirements=installed.requirements
-    )
+    sources = replace(installed, files={**installed.files, **drafts})
     return load_all(sources, _names(files), settings)
 
 

@@ -79,6 +79,28 @@ def test_enabling_a_template_links_its_default_instance() -> None:
     play(go())
 
 
+def test_what_a_unit_is_made_of_is_shown_piece_by_piece() -> None:
+    async def go() -> None:
+        behind = Behind(web=GOOD)
+        behind.files.texts["web.agent.yaml.d/x.yaml"] = "unit: {description: more}\n"
+        behind.files.texts["gone.agent.yaml.d/y.yaml"] = ""
+        view = await behind.desk.daemon_reload(ROOT, p.DaemonReload())
+        assert view.changed == ("web",)
+        assert [warning.path for warning in view.warnings] == ["/units/gone.agent.yaml.d/y.yaml"]
+        [cat] = await behind.desk.cat(ROOT, p.Cat(units=("web",)))
+        assert cat.pieces == (
+            ("/units/web.agent.yaml", GOOD),
+            ("/units/web.agent.yaml.d/x.yaml", "unit: {description: more}\n"),
+        )
+        [show] = await behind.desk.show(ROOT, p.Show(units=("web",)))
+        assert show.origins == {
+            "agent.exec": "/units/web.agent.yaml:1:9",
+            "unit.description": "/units/web.agent.yaml.d/x.yaml:1:8",
+        }
+
+    play(go())
+
+
 def test_status_has_the_documentation() -> None:
     async def go() -> None:
         behind = Behind(web=f"{GOOD}unit: {{documentation: [https://example.org]}}\n")

@@ -122,6 +122,25 @@ def test_a_file_that_changed_on_disk_is_seen() -> None:
     assert one.catalogue.is_changed("web")
 
 
+def test_a_drop_in_is_part_of_what_is_in_force() -> None:
+    one = house(web=GOOD)
+    one.files.texts["web.agent.yaml.d/x.yaml"] = "unit: {description: more}\n"
+    assert one.catalogue.is_changed("web")
+    assert one.catalogue.reload(one.world).changed == ("web",)
+    assert not one.catalogue.is_changed("web")
+    body = one.catalogue.definition("web")
+    assert body is not None
+    one.run("web")
+    one.write(web=BAD)
+    one.catalogue.load(one.world, {"web": body})
+    assert one.world.units["web"].unit.description == "more"
+    one.files.texts["web.agent.yaml"] = GOOD
+    one.files.texts["web.agent.yaml.d/x.yaml"] = "unit: {descriptoin: more}\n"
+    one.catalogue.reload(one.world)
+    [problem] = one.catalogue.problems
+    assert str(problem).startswith("/units/web.agent.yaml.d/x.yaml:1:8: unit.descriptoin: no such option")
+
+
 def test_numbers_of_agents_are_not_given_twice_when_a_file_goes_and_comes_back() -> None:
     one = house(web=GOOD)
     one.world.restore({"web": Life(state=State.DEAD, agent="web#7", spawns=7)}, [])

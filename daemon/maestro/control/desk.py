@@ -272,9 +272,9 @@ class Desk:
     async def cat(self, caller: Caller, request: p.Cat) -> tuple[p.CatView, ...]:
         found = []
         for name in self._find.all(request.units):
-            piece = self._o.catalogue.piece(name)
-            pieces = ((piece[1].path, piece[1].text.decode("utf-8", "replace")),) if piece else ()
-            found.append(p.CatView(name=name, pieces=pieces))
+            pieces = self._o.catalogue.pieces(name)
+            texts = tuple((piece.path, piece.text.decode("utf-8", "replace")) for piece in pieces)
+            found.append(p.CatView(name=name, pieces=texts))
         return tuple(found)
 
     async def logs(self, caller: Caller, request: p.Logs) -> AsyncIterator[p.LineView]:

@@ -99,7 +99,7 @@ def show_view(unit: Unit) -> ShowView:
         name=unit.name,
         options={one.option: one.value for one in options},
         origins={
-            one.option: f"{one.origin.path}:{one.origin.line}:{one.origin.column}"
+            one.option: ", ".join(f"{o.path}:{o.line}:{o.column}" for o in (one.origin, *one.origin.also))
             for one in options
             if one.origin
         },

@@ -12,19 +12,21 @@ from maestro.engine.graph import Graph, tell_cycle
 from maestro.engine.state import State
 from maestro.engine.world import World
 from maestro.model import names
-from maestro.model.library import Library, load_all
-from maestro.model.load import Loaded, Settings, load_text
+from maestro.model.library import Library, load_all, pieces
+from maestro.model.load import Loaded, Settings, load_pieces
 from maestro.model.problem import Problem, in_order
 from maestro.model.unit import Unit
+from maestro.model.yaml_events import parse
 from maestro.ports import Piece, UnitFiles, UnitSources
 
 
 class Definition(Struct, frozen=True):
-    """The file an agent was started from, so that a crash of ours does not change what is in force."""
+    """The files an agent was started from, so that a crash of ours does not change what is in force."""
 
     file: str
     path: str
     text: bytes
+    over: tuple[tuple[str, bytes], ...] = ()  # path and text of what was laid over it
 
 
 class Changes(Struct, frozen=True, kw_only=True):
@@ -42,7 +44,7 @@ class Catalogue:
         self._files = files
         self._settings = settings
         self._sources: UnitSources = UnitSources(files={}, links={})
-        self.library = Library({}, self._sources, settings)
+        self.library = Library(self._sources, settings)
         self._linked: frozenset[str] = frozenset()  # units that .wants and .requires directories name
         self._noted: dict[str, bytes] = {}  # definitions as the store has them
 
@@ -100,9 +102,10 @@ class Catalogue:
 
     @property
     def warnings(self) -> tuple[Problem, ...]:
-        """What keeps units from being started although each of them loads."""
+        """What keeps units from being started although each of them loads, and drop-ins of no unit."""
         units = list(self.library.units.values())
-        return in_order([*together.missing(units, self.library.has), *together.circle(units, Graph(units))])
+        missing = together.missing(units, self.library.has)
+        return in_order([*missing, *together.circle(units, Graph(units)), *self.library.warnings])
 
     def lack(self, unit: Unit) -> str:
         """The first requirement that keeps this unit from being started, in words; empty when all are there."""
@@ -120,14 +123,13 @@ class Catalogue:
 
     # ------------------------------------------------------------------------------ files behind a unit
 
-    def piece(self, name: str) -> tuple[str, Piece] | None:
-        """File name and content that a unit was loaded from."""
-        return _piece(name, self._sources)
+    def pieces(self, name: str) -> tuple[Piece, ...]:
+        """What a unit was loaded from: its file, and what is laid over it."""
+        return _pieces(name, self._sources)
 
     def is_changed(self, name: str) -> bool:
-        """Whether the file on disk is another than the one in force."""
-        mine = self.piece(name)
-        return mine is not None and self._files.draft(mine[1].path).text != mine[1].text
+        """Whether the files on disk are others than those in force."""
+        return _pieces(name, self._files.look(name)) != self.pieces(name)
 
     def is_enabled(self, name: str) -> bool:
         """Whether a target's directory of links names this unit."""
@@ -135,10 +137,12 @@ class Catalogue:
 
     def definition(self, name: str) -> bytes | None:
         """What the store must learn before an agent of this unit starts; None when it knows."""
-        found = self.piece(name)
-        if found is None:
+        found = self.pieces(name)
+        if not found:
             return None
-        body = msgspec.msgpack.encode(Definition(found[0], found[1].path, found[1].text))
+        base, *over = found
+        texts = tuple((piece.path, piece.text) for piece in over)
+        body = msgspec.msgpack.encode(Definition(names.split(name).file, base.path, base.text, texts))
         if self._noted.get(name) == body:
             return None
         self._noted[name] = body
@@ -149,12 +153,9 @@ class Catalogue:
         if body is None:
             return None
         kept = msgspec.msgpack.decode(body, type=Definition)
-        return load_text(names.split(name).file, kept.text, kept.path, self._settings).unit
+        parsed = [parse(text, path) for path, text in ((kept.path, kept.text), *kept.over)]
+        return load_pieces(names.split(name), parsed, self._settings).unit
 
 
-def _piece(name: str, sources: UnitSources) -> tuple[str, Piece] | None:
-    unit = names.split(name)
-    for candidate in (unit, unit.template):
-        if candidate is not None and candidate.file in sources.files:
-            return candidate.file, sources.files[candidate.file]
-    return None
+def _pieces(name: str, sources: UnitSources) -> tuple[Piece, ...]:
+    return pieces(names.split(name), sources.files, sources.overlays, sources.dropins)

@@ -220,6 +220,16 @@ Durations, sizes and exit statuses follow systemd's grammar:
 30s, 1min 30s, infinity; 512M, 1G; TEMPFAIL, 1\-5, SIGKILL.
 An unknown option is an error, and a file with an error is not loaded.
 A file or directory that others than its owner and root may write is refused.
+.PP
+Over a file are laid, in this order:
+.IR environments/ENV/NAME .agent.yaml
+where the daemon has an environment,
+.IR agent.d/*.yaml ,
+.IR NAME@.agent.yaml.d/*.yaml
+and
+.IR NAME.agent.yaml.d/*.yaml .
+Mappings merge, lists append, all else is replaced; !reset in front of a value replaces those too, and
+alone it takes away what was set.
 A unit's name has letters, digits and :_.\e@\-; what stands behind the first @ is its instance.
 .PP
 A command is a list, or a string that is split as in

@@ -302,6 +302,7 @@ class Origin(Struct, frozen=True, kw_only=True):
     path: str
     line: int
     column: int
+    also: tuple[Origin, ...] = ()  # other pieces that added to the same list or mapping
 
 
 class Unit(Struct, frozen=True, kw_only=True):

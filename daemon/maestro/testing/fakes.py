@@ -166,8 +166,19 @@ class FakeFiles:
         self.links: dict[str, tuple[str, ...]] = {}
 
     def read(self) -> UnitSources:
-        pieces = {name: Piece(path=f"/units/{name}", text=text.encode()) for name, text in self.texts.items()}
-        return UnitSources(files=pieces, links=self.links)
+        files: dict[str, Piece] = {}
+        dropins: dict[str, tuple[Piece, ...]] = {}
+        for name, text in sorted(self.texts.items()):
+            piece = Piece(path=f"/units/{name}", text=text.encode())
+            folder, inside, _ = name.rpartition("/")
+            if inside:
+                dropins[folder] = (*dropins.get(folder, ()), piece)
+            else:
+                files[name] = piece
+        return UnitSources(files=files, links=self.links, dropins=dropins)
+
+    def look(self, name: str) -> UnitSources:
+        return self.read()
 
     def draft(self, path: str) -> Piece:
         return self.read().files.get(path.removeprefix("/units/"), Piece(path=path, refused="cannot be read"))
