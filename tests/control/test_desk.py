@@ -32,7 +32,11 @@ class Behind:
         self.store, keeper, logs = FakeStore(), FakeKeeper(), FakeLogs()
         catalogue = Catalogue(self.files, SETTINGS)
         self.manager = manager = Manager(
-            World(catalogue.resolve), self.store, LoopClock(), lambda: 0.0, Hub(self.store)
+            World(catalogue.resolve, catalogue.masked_by),
+            self.store,
+            LoopClock(),
+            lambda: 0.0,
+            Hub(self.store),
         )
         carrier = Carrier(manager, keeper, logs, HOUSE, catalogue)
         manager.employ(carrier.carry, lambda unit: None)
@@ -71,7 +75,7 @@ def test_enabling_a_template_links_its_default_instance() -> None:
         install = "install: {wanted_by: [default.target], default_instance: main}\n"
         behind = Behind(w_=GOOD + install)
         committing = tasks.spawn(behind.manager.run(), "committer")
-        answers = [view async for view in behind.desk.enable(ROOT, p.Enable(units=("w@",)))]
+        answers = [view async for view in behind.desk.link(ROOT, p.Enable(units=("w@",)))]
         assert answers[-1].changes == ("linked w@main into default.target",)
         assert (await unit(behind, "w@main")).enabled
         committing.cancel()

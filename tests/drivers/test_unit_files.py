@@ -4,50 +4,18 @@ from __future__ import annotations
 
 import os
 import socket
-import stat
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from maestro.drivers.unit_files import LARGEST, UnitDirectories
 from maestro.model import names
-from maestro.model.library import load_all, pieces
+from maestro.model.library import pieces
 from maestro.ports import UnitFiles
+from tests.drivers.unit_disk import Disk
 
 ROOT = os.geteuid() == 0
-AGENT = "agent: {exec: [a, '%i']}\n"
-
-
-class Disk:
-    """Two directories of unit files."""
-
-    def __init__(self, base: Path) -> None:
-        self.etc, self.lib = base / "etc", base / "lib"
-        for directory in (base, self.etc, self.lib):
-            directory.mkdir(exist_ok=True)
-            directory.chmod(0o755)
-        self.units = UnitDirectories([str(self.etc), str(self.lib)], os.geteuid())
-
-    def write(self, path: str, text: str = AGENT, mode: int = 0o644) -> Path:
-        file = self.etc.parent / path
-        file.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-        file.write_text(text)
-        file.chmod(mode)
-        return file
-
-    def refused(self, name: str) -> str:
-        piece = self.units.read().files[name]
-        assert piece.text == b""
-        return piece.refused
-
-
-@pytest.fixture
-def disk(tmp_path: Path) -> Iterator[Disk]:
-    before = os.umask(0o022)
-    yield Disk(tmp_path / "units")
-    os.umask(before)
 
 
 def test_it_is_the_port(disk: Disk) -> None:
@@ -315,45 +283,3 @@ def test_fast_changes_are_seen(disk: Disk) -> None:
     for number in range(200):
         disk.write("etc/a.agent.yaml", f"{number:03}")
         assert disk.units.read().files["a.agent.yaml"].text == f"{number:03}".encode()
-
-
-def test_enable_and_disable(disk: Disk) -> None:
-    disk.write("lib/w@.agent.yaml")
-    disk.write("etc/db.agent.yaml")
-    os.umask(0o000)
-    link = disk.etc / "default.target.wants/w@eu.agent.yaml"
-    assert disk.units.enable("w@eu", ["default.target"]) == [f"created {link} -> {disk.lib}/w@.agent.yaml"]
-    assert disk.units.enable("w@eu", ["default.target"]) == []
-    assert os.readlink(link) == f"{disk.lib}/w@.agent.yaml"
-    assert stat.S_IMODE(link.parent.stat().st_mode) == 0o755
-    other = disk.etc / "x.target.requires/db.agent.yaml"
-    assert disk.units.enable("db.agent", [], ["x.target"]) == [f"created {other} -> {disk.etc}/db.agent.yaml"]
-    library = load_all(disk.units.read())
-    assert library.units["default.target"].unit.wants == ("w@eu",)
-    made = library.get("w@eu")
-    assert made is not None
-    assert made.unit is not None
-    assert disk.units.disable("w@eu") == [f"removed {link}"]
-    assert disk.units.disable("w@eu") == []
-    assert not link.parent.exists()
-    assert other.is_symlink()
-
-
-def test_a_link_that_points_elsewhere_is_replaced(disk: Disk) -> None:
-    disk.write("etc/db.agent.yaml")
-    link = disk.etc / "default.target.wants/db.agent.yaml"
-    link.parent.mkdir()
-    link.symlink_to("/nowhere")
-    assert len(disk.units.enable("db", ["default.target"])) == 1
-    assert os.readlink(link) == f"{disk.etc}/db.agent.yaml"
-    assert [entry.name for entry in link.parent.iterdir()] == ["db.agent.yaml"]
-    link.unlink()
-    link.write_text("a file of the operator's")
-    with pytest.raises(FileExistsError):
-        disk.units.enable("db", ["default.target"])
-
-
-def test_nothing_to_enable(disk: Disk) -> None:
-    with pytest.raises(FileNotFoundError, match=r"no file for w@1: w@1.agent.yaml or w@.agent.yaml"):
-        disk.units.enable("w@1", ["default.target"])
-    assert list(disk.etc.iterdir()) == []

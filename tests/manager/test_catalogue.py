@@ -18,7 +18,7 @@ class House:
     def __init__(self, **texts: str) -> None:
         self.files = FakeFiles(**{name.replace("_", "."): text for name, text in texts.items()})
         self.catalogue = Catalogue(self.files, SETTINGS)
-        self.world = World(self.catalogue.resolve)
+        self.world = World(self.catalogue.resolve, self.catalogue.masked_by)
         self.catalogue.load(self.world, {})
 
     def write(self, **texts: str | None) -> None:

@@ -1,4 +1,4 @@
-"""Start, stop, restart, reload, enable, disable: ask, wait, and say for each unit how it went."""
+"""Start, stop, restart, reload, enable, mask and their like: ask, wait, and say for each unit how it went."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 NO_WAIT = Option("--no-wait", help="Do not wait for the end; print the numbers of the jobs.")
 NOW = Option("--now", help="Also start, or stop, the units now.")
+RUNTIME = Option("--runtime", help="Until the next boot only.")
 _DONE = {"start": "started", "stop": "stopped", "restart": "restarted", "reload": "reloaded"}
 _LATE = 1.0  # seconds of waiting before it is said what for
 _LOG_LINES = 5  # of a unit that failed
@@ -36,13 +37,14 @@ def verb(name: str, help: str) -> Command:
     return Command(name, help, run, argument=Argument(), options=(NO_WAIT,))
 
 
-def linking(name: str, help: str) -> Command:
-    """enable or disable."""
+def linking(name: str, help: str, *options: Option, do: str = "") -> Command:
+    """A command that changes links between unit files. One that asks for something else names no units."""
 
     def run(context: Context, given: dict[str, Any]) -> int:
-        return ask(context, name, {"units": given["names"], "now": given["now"]}, wait=True)
+        fields = {"units": given["names"], **{option.name: given[option.name] for option in options}}
+        return ask(context, do or name, fields, wait=True)
 
-    return Command(name, help, run, argument=Argument(), options=(NOW,))
+    return Command(name, help, run, argument=None if do else Argument(), options=options)
 
 
 def ask(context: Context, do: str, fields: dict[str, Any], *, wait: bool) -> int:

@@ -81,11 +81,36 @@ class Kill(Request, frozen=True, tag_field="do", tag="kill"):
 class Enable(Request, frozen=True, tag_field="do", tag="enable"):
     units: OneOrMore
     now: bool = False  # and start
+    runtime: bool = False  # until the next boot
 
 
 class Disable(Request, frozen=True, tag_field="do", tag="disable"):
     units: OneOrMore
     now: bool = False  # and stop
+    runtime: bool = False
+
+
+class Mask(Request, frozen=True, tag_field="do", tag="mask"):
+    """Make it impossible to start them, by hand or for another unit."""
+
+    units: OneOrMore
+    now: bool = False  # and stop
+    runtime: bool = False
+
+
+class Unmask(Request, frozen=True, tag_field="do", tag="unmask"):
+    units: OneOrMore
+    runtime: bool = False
+
+
+class Preset(Request, frozen=True, tag_field="do", tag="preset"):
+    """Enable or disable as the preset files say."""
+
+    units: Names = ()  # none: all that have an install section
+
+
+class IsEnabled(Request, frozen=True, tag_field="do", tag="is-enabled"):
+    units: OneOrMore
 
 
 class Status(Request, frozen=True, tag_field="do", tag="status"):
@@ -142,6 +167,7 @@ class Shutdown(Request, frozen=True, tag_field="do", tag="shutdown"):
 
 
 Verb = Start | Stop | Restart | Reload  # they make jobs
+Linking = Enable | Disable | Mask | Unmask | Preset  # they change links between files
 
 AnyRequest = (
     Hello
@@ -152,6 +178,10 @@ AnyRequest = (
     | Kill
     | Enable
     | Disable
+    | Mask
+    | Unmask
+    | Preset
+    | IsEnabled
     | Status
     | Show
     | Cat
@@ -200,7 +230,13 @@ class VerbView(Struct, frozen=True, kw_only=True):
 
     jobs: tuple[JobView, ...] = ()
     errors: dict[str, ErrorView] = {}
-    changes: tuple[str, ...] = ()  # of enable and disable: links made and removed, in words
+    changes: tuple[str, ...] = ()  # of enable and its like: links made and removed, in words
+
+
+class EnablementView(Struct, frozen=True, kw_only=True):
+    name: str
+    state: str  # enabled, disabled, static, masked …: a key of model.install.STATES
+    enabled: bool  # whether that counts as a yes
 
 
 class LineView(Struct, frozen=True, kw_only=True):
@@ -233,7 +269,7 @@ class UnitView(Struct, frozen=True, kw_only=True):
     kind: str  # agent, target
     description: str = ""
     path: str = ""
-    load: str = "loaded"  # loaded, bad, missing (its file is gone, the agent runs on)
+    load: str = "loaded"  # loaded, bad, masked, missing (its file is gone, the agent runs on)
     problems: tuple[ProblemView, ...] = ()
     documentation: tuple[str, ...] = ()
     enabled: bool = False

@@ -44,7 +44,7 @@ def unit_view(
         description=unit.unit.description if unit else "",
         path=(loaded.path if loaded else "") or (unit.path if unit else ""),
         documentation=unit.unit.documentation if unit else (),
-        load="missing" if loaded is None else "bad" if problems else "loaded",
+        load=_load(loaded),
         problems=problems,
         state=life.coarse.value,
         fine=life.state.value,
@@ -62,6 +62,12 @@ def unit_view(
         requires=tuple(map(str, unit.unit.requires)) if unit else (),
         wants=tuple(map(str, unit.unit.wants)) if unit else (),
     )
+
+
+def _load(loaded: Loaded | None) -> str:
+    if loaded is None:
+        return "missing"
+    return "masked" if loaded.masked else "bad" if loaded.problems else "loaded"
 
 
 def problem_view(problem: Problem) -> ProblemView:

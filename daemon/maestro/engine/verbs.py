@@ -81,7 +81,7 @@ def _wish(world: World, name: str, verb: str) -> Kind | None:
     """What a verb asks of one unit; None where that is nothing, or it was refused."""
     unit = world.know(name)
     if unit is None:
-        world.refuse(name, no_such_unit(name))
+        world.refuse(name, world.mask(name) or no_such_unit(name))
         return None
     return _WISHES[verb](world, name)
 
@@ -161,7 +161,7 @@ def _raise(world: World, name: str, by_hand: bool) -> None:
 def raise_required(world: World, name: str) -> None:
     """An automatic restart starts what the unit requires too, where that has ended by itself: as in systemd."""
     for required in list(world.graph.of(name, Atom.START)):
-        if world.know(required) is not None and world.life(required).state is State.DEAD:
+        if world.trouble(required) is None and world.life(required).state is State.DEAD:
             _raise(world, required, by_hand=False)
 
 

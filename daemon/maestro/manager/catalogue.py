@@ -6,16 +6,18 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from maestro.engine import together
 from maestro.engine.graph import Graph, tell_cycle
 from maestro.engine.state import State
 from maestro.engine.world import World
-from maestro.model import names
+from maestro.model import install, names
 from maestro.model.library import Library, load_all, pieces
 from maestro.model.load import Loaded, Settings, load_pieces
 from maestro.model.problem import Problem, in_order
 from maestro.model.unit import Unit
+from maestro.model.values import ExitStatusSet
 from maestro.model.yaml_events import parse
 from maestro.ports import Piece, UnitFiles, UnitSources
 
@@ -58,7 +60,7 @@ class Catalogue:
             if name not in world.units and (life.alive or life.state not in (State.DEAD, State.FAILED)):
                 kept = self._from_definition(name)
                 if kept is not None:
-                    world.put(kept)
+                    world.put(_at_its_end(kept) if self.masked_by(name) else kept)
 
     def reload(self, world: World) -> Changes:
         """Read the files again. What became bad or went away stays in force for as long as something runs of it.
@@ -72,6 +74,9 @@ class Catalogue:
             if before.get(name) != unit:
                 world.put(unit)
         removed = [name for name in before if name not in now and self._may_go(world, name)]
+        for name in before:
+            if name not in removed and self.masked_by(name):
+                world.put(_at_its_end(before[name]))
         return Changes(
             added=tuple(sorted(set(now) - set(before))),
             changed=tuple(sorted(name for name in now if name in before and before[name] != now[name])),
@@ -85,8 +90,9 @@ class Catalogue:
         self.library = load_all(self._sources, wanted, self._settings, previous=self.library)
 
     def _may_go(self, world: World, name: str) -> bool:
-        """Nothing runs of it, and its file is gone: a file that went bad keeps its unit in sight."""
-        return not world.life(name).alive and self.library.get(name) is None
+        """Nothing runs of it, and its file is gone or masked: a file that went bad keeps its unit in sight."""
+        loaded = self.library.get(name)
+        return not world.life(name).alive and (loaded is None or loaded.masked or loaded.name != name)
 
     def resolve(self, name: str) -> Unit | None:
         loaded = self.library.get(name)
@@ -95,6 +101,15 @@ class Catalogue:
     def loaded(self, name: str) -> Loaded | None:
         """What became of the file of a unit; None when there is no file."""
         return self.library.get(name)
+
+    def masked_by(self, name: str) -> str:
+        """The path that masks a unit; empty when none does."""
+        loaded = self.library.get(name)
+        return loaded.path if loaded is not None and loaded.masked else ""
+
+    def enablement(self, name: str) -> str:
+        """One word of `install.STATES`."""
+        return install.state(name, self.library, self._sources)
 
     @property
     def problems(self) -> tuple[Problem, ...]:
@@ -110,6 +125,8 @@ class Catalogue:
     def lack(self, unit: Unit) -> str:
         """The first requirement that keeps this unit from being started, in words; empty when all are there."""
         for name in map(str, unit.unit.requires):
+            if mask := self.masked_by(name):
+                return f"requires {name}, which is masked by {mask}"
             if not self.library.has(name):
                 return f"requires {name}, which {together.does_not_exist(name)}"
             required = self.library.loaded.get(name)
@@ -132,8 +149,8 @@ class Catalogue:
         return _pieces(name, self._files.look(name)) != self.pieces(name)
 
     def is_enabled(self, name: str) -> bool:
-        """Whether a target's directory of links names this unit."""
-        return name in self._linked
+        """Whether a target's directory of links names this unit, or enabling gave it another name."""
+        return name in self._linked or name in self._sources.enabled
 
     def definition(self, name: str) -> bytes | None:
         """What the store must learn before an agent of this unit starts; None when it knows."""
@@ -155,6 +172,14 @@ class Catalogue:
         kept = msgspec.msgpack.decode(body, type=Definition)
         parsed = [parse(text, path) for path, text in ((kept.path, kept.text), *kept.over)]
         return load_pieces(names.split(name), parsed, self._settings).unit
+
+
+def _at_its_end(unit: Unit) -> Unit:
+    """A masked unit that still runs: it is not started again when it ends."""
+    if unit.agent is None:
+        return unit
+    restart = replace(unit.agent.restart, policy="no", force_exit_status=ExitStatusSet(()))
+    return replace(unit, agent=replace(unit.agent, restart=restart))
 
 
 def _pieces(name: str, sources: UnitSources) -> tuple[Piece, ...]:

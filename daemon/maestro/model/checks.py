@@ -172,6 +172,17 @@ def installs_into_targets(unit: Unit) -> Iterator[Finding]:
                 yield Finding(f"install.{option}", f"{reference} is not a target", "default.target is usual")
 
 
+def aliases_are_of_its_kind(unit: Unit) -> Iterator[Finding]:
+    mine = names.split(unit.name)
+    for reference in unit.install.alias:
+        other = names.split(reference)
+        if other.kind != mine.kind:
+            message = f"{reference} is of kind {other.kind}: an alias is of the kind of what it means"
+            yield Finding("install.alias", message, f"write a name of kind {mine.kind}")
+        elif other == mine:
+            yield Finding("install.alias", f"{reference} is its name already", "leave it out")
+
+
 def default_instance_can_be_made(unit: Unit) -> Iterator[Finding]:
     instance = unit.install.default_instance
     if instance is None:
@@ -203,6 +214,7 @@ CHECKS: tuple[Check, ...] = (
     pauses_end,
     names_others,
     installs_into_targets,
+    aliases_are_of_its_kind,
     default_instance_can_be_made,
 )
 

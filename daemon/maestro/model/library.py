@@ -8,7 +8,7 @@ from typing import Protocol, TypeVar
 from msgspec import Struct
 from msgspec.structs import replace
 
-from maestro.model import names
+from maestro.model import aliases, names
 from maestro.model.load import DEFAULTS, Loaded, Settings, load_pieces, refused
 from maestro.model.names import UnitName
 from maestro.model.plain import Mistake
@@ -48,6 +48,12 @@ class Sources(Protocol):
     def overlays(self) -> Mapping[str, Piece]: ...
     @property
     def dropins(self) -> Mapping[str, tuple[Piece, ...]]: ...
+    @property
+    def aliases(self) -> Mapping[str, str]: ...
+    @property
+    def enabled(self) -> Mapping[str, str]: ...
+    @property
+    def runtime(self) -> str: ...
 
 
 class BuiltIn(Struct, frozen=True):
@@ -84,7 +90,10 @@ class Library:
         self._made: dict[str, _Entry] = {}  # by name of the file, as it is or would be
         self._known: dict[str, Loaded] = {}
         self._templates: dict[str, _Entry] = {}
+        self._aliases, self._not_aliases = aliases.sort(sources.aliases)
         for file in self._files:
+            if file in self._aliases:
+                continue
             entry = self._entry(file)
             if entry.name is not None and entry.name.is_template:
                 self._templates[entry.name.full] = entry
@@ -102,6 +111,12 @@ class Library:
     def templates(self) -> Mapping[str, Loaded]:
         """Templates by name ("worker@"), checked with a sample instance."""
         return {name: entry.loaded for name, entry in self._templates.items()}
+
+    @property
+    def declared(self) -> list[str]:
+        """What has a file of its own that loads, templates among it."""
+        made = (entry for file, entry in self._made.items() if file in self._sources.files)
+        return sorted(entry.name.full for entry in made if entry.name is not None and entry.loaded.unit)
 
     @property
     def units(self) -> Mapping[str, Unit]:
@@ -136,19 +151,31 @@ class Library:
             return None
         if parts.is_template:
             return None
-        if parts.full not in self._known and self.has(name):
+        parts = aliases.real(parts, self._aliases)
+        if parts.full not in self._known and any(file in self._files for file in parts.files):
             self._known[parts.full] = self._linked(self._entry(parts.file).loaded)
         return self._known.get(parts.full)
 
     def has(self, name: str) -> bool:
         """Whether there is a file for this name; an instance of a template is not made for the answer."""
-        return any(file in self._files for file in names.split(name).files)
+        return any(file in self._files for file in aliases.real(names.split(name), self._aliases).files)
+
+    def real(self, name: str) -> str:
+        """The name of the unit that an alias means; any other name as it is."""
+        return aliases.real(names.split(name), self._aliases).full if self._aliases else name
+
+    @property
+    def aliases(self) -> Mapping[str, str]:
+        """Other names of units, templates among them: alias -> name."""
+        return {names.split_file(file).full: name.full for file, name in self._aliases.items()}
 
     def _why_no_unit(self, file: str) -> str:
         try:
             name = names.split_file(file)
         except Mistake as mistake:
             return f"belongs to no unit: {mistake}"
+        if name.file in self._aliases:
+            return f"belongs to an alias: its unit is {self._aliases[name.file].full}"
         return "" if self.has(name.full) else f"belongs to no unit: there is no {' or '.join(name.files)}"
 
     # ------------------------------------------------------------------------------ how it is made
@@ -179,6 +206,9 @@ class Library:
 
     def _load(self, name: UnitName, given: tuple[Piece, ...]) -> Loaded:
         base, *_ = given
+        file = next(file for file in name.files if file in self._files)
+        if file in self._not_aliases:
+            return refused(name.full, base.path, self._not_aliases[file])
         if base.masked:
             return Loaded(name=name.full, path=base.path, unit=None, masked=True)
         bad = [refused(name.full, piece.path, piece.refused) for piece in given if piece.refused]
@@ -198,15 +228,17 @@ class Library:
         return parsed
 
     def _linked(self, loaded: Loaded) -> Loaded:
-        """With what the unit's .wants and .requires directories name."""
+        """With what the unit's .wants and .requires directories name, and aliases replaced by names."""
         links = (self._sources.links, self._sources.requirements)
         wants, requires = (one.get(loaded.name, ()) for one in links)
         unit = loaded.unit
-        if unit is None or not (wants or requires):
+        if unit is None or not (wants or requires or self._aliases):
             return loaded
         merged = replace(
             unit.unit, wants=_joined(unit.unit.wants, wants), requires=_joined(unit.unit.requires, requires)
         )
+        if self._aliases:
+            merged = aliases.resolved(merged, self.real)
         return replace(loaded, unit=replace(unit, unit=merged))
 
 

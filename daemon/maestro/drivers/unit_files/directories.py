@@ -7,10 +7,11 @@ import os
 from collections.abc import Iterable, Sequence
 
 from maestro.drivers.unit_files import links
-from maestro.drivers.unit_files.found import KINDS_OF_LINKS, Found
-from maestro.drivers.unit_files.reader import Reader, entries
+from maestro.drivers.unit_files.found import KINDS_OF_LINKS, Found, runtime_of
+from maestro.drivers.unit_files.reader import NOWHERE, Reader, entries
 from maestro.model import names
 from maestro.model.names import UnitName
+from maestro.model.plain import Mistake
 from maestro.ports import Piece, UnitSources
 
 
@@ -54,27 +55,53 @@ class UnitDirectories:
         """One file from anywhere, by the same rules but for those on its directory: it is not installed yet."""
         return self._reader.read(path)
 
-    # -------------------------------------------------------------------------------------------- enabling
+    def presets(self) -> tuple[Piece, ...]:
+        """What is to be enabled: files beside the directories of units, sorted by name."""
+        found: dict[str, Piece] = {}
+        for directory in self._directories:
+            folder = os.path.join(os.path.dirname(directory), "preset")
+            distrust = self._reader.distrust(folder)
+            for entry in entries(folder, lambda bad: found.setdefault("", bad)):
+                if entry.name.endswith(".preset") and entry.name not in found:
+                    found[entry.name] = self._reader.read(entry.path, distrust)
+        return tuple(piece for _, piece in sorted(found.items()) if not piece.masked)
 
-    def enable(self, name: str, targets: Iterable[str], required_by: Iterable[str] = ()) -> list[str]:
-        """Make targets want or require a unit: links in the first directory. Says what was done."""
-        unit = names.split(name)
-        source = self._source(unit)
+    # -------------------------------------------------------------------------------------------- links
+
+    def enable(self, name: str, paths: Iterable[str], *, runtime: bool = False) -> list[str]:
+        """Make these links to a unit's file, each below the first directory. Says what was done."""
+        source = self._source(names.split(name))
         done = []
-        for kind, targeted in (("wants", targets), ("requires", required_by)):
-            for target in targeted:
-                directory = os.path.join(self._directories[0], f"{names.split(target).full}.{kind}")
-                link = os.path.join(directory, unit.file)
-                if links.make(source, link):
-                    done.append(f"created {link} -> {source}")
+        for path in paths:
+            link = os.path.join(self._place(runtime), path)
+            if links.make(source, link, may_replace=os.path.dirname(path) != ""):
+                done.append(f"created {link} -> {source}")
         return done
 
-    def disable(self, name: str) -> list[str]:
-        """Take away all links to a unit from the first directory. Says what was done."""
+    def disable(self, name: str, *, runtime: bool = False) -> list[str]:
+        """Take away all links to a unit, or to any instance of a template. Says what was done."""
+        return self._without(self._links_to(names.split(name), self._place(runtime)))
+
+    def mask(self, name: str, *, runtime: bool = False) -> list[str]:
+        link = os.path.join(self._place(runtime), names.split(name).file)
+        return [f"created {link} -> {NOWHERE}"] if links.make(NOWHERE, link, may_replace=False) else []
+
+    def unmask(self, name: str, *, runtime: bool = False) -> list[str]:
+        """Both masks, or the one until the next boot."""
+        places = (self._place(True),) if runtime else (self._place(False), self._place(True))
+        paths = (os.path.join(place, names.split(name).file) for place in dict.fromkeys(places))
+        return self._without(
+            [path for path in paths if os.path.islink(path) and os.readlink(path) == NOWHERE]
+        )
+
+    def _place(self, runtime: bool) -> str:
+        return (runtime and runtime_of(self._directories)) or self._directories[0]
+
+    def _without(self, paths: Iterable[str]) -> list[str]:
         done = []
-        for link in self._links_to(names.split(name)):
-            links.remove(link)
-            done.append(f"removed {link}")
+        for path in paths:
+            links.remove(path)
+            done.append(f"removed {path}")
         return done
 
     def _source(self, unit: UnitName) -> str:
@@ -86,11 +113,22 @@ class UnitDirectories:
                     return path
         raise FileNotFoundError(errno.ENOENT, f"no file for {unit.full}: {' or '.join(unit.files)}")
 
-    def _links_to(self, unit: UnitName) -> list[str]:
-        return [
-            link.path
-            for entry in entries(self._directories[0])
-            if entry.name.endswith(KINDS_OF_LINKS) and entry.is_dir()
-            for link in entries(entry.path)
-            if link.name == unit.file
-        ]
+    def _links_to(self, unit: UnitName, directory: str) -> list[str]:
+        """What targets want of it, and its other names."""
+        found = []
+        for entry in entries(directory):
+            if entry.name.endswith(KINDS_OF_LINKS) and entry.is_dir():
+                found += [link.path for link in entries(entry.path) if _means(link.name, unit)]
+            elif entry.is_symlink() and entry.name != unit.file:
+                target = os.path.basename(os.path.realpath(entry.path))
+                found += [entry.path] if target == unit.file and not _means(entry.name, unit) else []
+        return found
+
+
+def _means(file: str, unit: UnitName) -> bool:
+    """Whether a link of this name is to the unit, or to an instance of the template."""
+    try:
+        linked = names.split_file(file)
+    except Mistake:
+        return False
+    return unit in (linked, linked.template)

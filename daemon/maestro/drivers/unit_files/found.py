@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from maestro.drivers.unit_files.reader import Reader, entries
 from maestro.model import names
@@ -17,13 +17,16 @@ _FOLDERS = tuple(f"{kind}.d" for kind in names.KINDS)  # drop-ins for all units 
 class Found:
     """Fills `UnitSources`."""
 
-    def __init__(self, reader: Reader, directories: Iterable[str], environment: str) -> None:
+    def __init__(self, reader: Reader, directories: Sequence[str], environment: str) -> None:
         self._reader = reader
         self._directories = tuple(directories)
+        self._real = [os.path.realpath(directory) for directory in directories]
         self._environment = environment
         self._files: dict[str, Piece] = {}
         self._overlays: dict[str, Piece] = {}
         self._dropins: dict[str, dict[str, Piece]] = {}
+        self._aliases: dict[str, str] = {}
+        self._enabled: dict[str, str] = {}
         self._links: dict[str, dict[str, dict[str, None]]] = {"wants": {}, "requires": {}}
 
     def sources(self) -> UnitSources:
@@ -42,6 +45,9 @@ class Found:
             requirements=requires,
             overlays=overlays,
             dropins=dropins,
+            aliases=self._aliases,
+            enabled=self._enabled,
+            runtime=runtime_of(self._directories),
             directories=self._directories,
         )
 
@@ -67,8 +73,27 @@ class Found:
         above = self._files.get(name)
         if above is None:
             self._files[name] = self._reader.read(path, distrust)
+            self._note_alias(path)
         elif not above.text and not above.refused:  # it hides this one, and says nothing itself
             self._files[name] = Piece(path=above.path, masked=True)
+
+    def _note_alias(self, path: str) -> None:
+        """A link to another unit in these directories is another name for it."""
+        if not os.path.islink(path):
+            return
+        directory, target = os.path.split(os.path.realpath(path))
+        if directory in self._real and target != (name := os.path.basename(path)):
+            self._aliases[name] = target
+            if os.path.dirname(path) in (self._directories[0], runtime_of(self._directories)):
+                self._note_enabled(target, path)  # what comes with a package is only a name
+
+    def _note_enabled(self, file: str, link: str) -> None:
+        try:
+            unit = names.split_file(file).full
+        except Mistake:
+            return  # told with the file
+        passing = os.path.dirname(link).startswith(runtime_of(self._directories) or "\0")
+        self._enabled.setdefault(unit, "enabled-runtime" if passing else "enabled")
 
     def take_overlay(self, path: str) -> None:
         distrust = self._reader.distrust(os.path.dirname(path))
@@ -98,5 +123,11 @@ class Found:
                 if unit.is_template:
                     raise Mistake("a template is no unit: link an instance")
                 self._links[kind].setdefault(names.split(target).full, {})[unit.full] = None
+                self._note_enabled(link.name, link.path)
             except Mistake as mistake:
                 self._files[f"{entry.name}/{link.name}"] = Piece(path=link.path, refused=str(mistake))
+
+
+def runtime_of(directories: Sequence[str]) -> str:
+    """The second of them, as in /etc, /run, /usr/lib."""
+    return directories[1] if len(directories) > 2 else ""

@@ -7,12 +7,14 @@ import errno
 import os
 
 
-def make(source: str, path: str) -> bool:
+def make(source: str, path: str, *, may_replace: bool) -> bool:
     """Make a link, in one step, unless it is there already."""
     if os.path.islink(path) and os.readlink(path) == source:
         return False
     if os.path.lexists(path) and not os.path.islink(path):
         raise FileExistsError(errno.EEXIST, "is in the way: it is no link", path)
+    if os.path.islink(path) and not may_replace:
+        raise FileExistsError(errno.EEXIST, f"is in the way: it is a link to {os.readlink(path)}", path)
     directory = os.path.dirname(path)
     if not os.path.isdir(directory):
         os.makedirs(directory, exist_ok=True)
