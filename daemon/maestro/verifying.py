@@ -10,25 +10,20 @@ from msgspec.structs import replace
 from maestro.drivers.unit_files import UnitDirectories
 from maestro.engine import together
 from maestro.engine.graph import Graph
-from maestro.manager.plugins import Plugins
 from maestro.model import names
 from maestro.model.library import Library, load_all
 from maestro.model.load import Loaded, Settings
 from maestro.model.plain import Mistake
 from maestro.model.problem import Problem, in_order
 from maestro.model.unit import Unit
+from maestro.offline import sections
 
 SAMPLE = "instance"  # a template is checked with it
 
 
 def verify(files: Sequence[str], directories: Sequence[str], environment: str = "") -> tuple[Problem, ...]:
     """All problems of these files, seen among the installed units that they would live with."""
-    plugins = Plugins("")
-    plugins.find()
-    try:
-        library = _library(files, directories, environment, Settings(sections=plugins.sections))
-    finally:
-        plugins.close()
+    library = _library(files, directories, environment, Settings(sections=sections()))
     paths = set(map(os.path.abspath, files))
     own = [problem for problem in library.problems if os.path.abspath(problem.path) in paths]
     mine = [unit for unit in map(_unit, (library.get(name) for name in _names(files))) if unit is not None]

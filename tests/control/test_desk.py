@@ -105,6 +105,16 @@ def test_what_a_unit_is_made_of_is_shown_piece_by_piece() -> None:
     play(go())
 
 
+def test_what_does_not_load_is_shown_by_its_problems() -> None:
+    async def go() -> None:
+        behind = Behind(web="agent: {exce: x}\n")
+        [view] = await behind.desk.show(ROOT, p.Show(units=("web",)))
+        assert view.options == {}
+        assert {problem.option for problem in view.problems} == {"agent.exce", "agent.exec"}
+
+    play(go())
+
+
 def test_status_has_the_documentation() -> None:
     async def go() -> None:
         behind = Behind(web=f"{GOOD}unit: {{documentation: [https://example.org]}}\n")

@@ -6,6 +6,7 @@ from maestro.engine.events import Asked, Reread
 from maestro.engine.state import Life, State
 from maestro.engine.world import World
 from maestro.manager.catalogue import Catalogue
+from maestro.model.option import Change
 from maestro.testing.fakes import FakeFiles
 from tests.manager.rig import SETTINGS
 
@@ -120,6 +121,15 @@ def test_a_file_that_changed_on_disk_is_seen() -> None:
     assert not one.catalogue.is_changed("web")
     one.write(web=None)
     assert one.catalogue.is_changed("web")
+
+
+def test_what_a_change_asks_of_what_runs() -> None:
+    one = house(web=GOOD, idle=GOOD)
+    one.run("web")
+    one.write(web=OTHER + "unit: {description: new}", idle=OTHER)
+    assert one.catalogue.reload(one.world).asked == {"web": {"agent.exec": Change.RESTART}}
+    one.write(web=OTHER)
+    assert one.catalogue.reload(one.world).asked == {}
 
 
 def test_a_drop_in_is_part_of_what_is_in_force() -> None:

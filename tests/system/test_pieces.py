@@ -46,6 +46,29 @@ def test_pieces_of_a_unit_reach_its_agent(daemon: Daemon) -> None:
     assert daemon.status("web@1")["state"] == "active"
 
 
+def test_edit_is_read_and_says_what_it_asks_for(
+    daemon: Daemon, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    daemon.unit("web", agent={"exec": SLEEP})
+    daemon.start()
+    daemon.ctl("start", "web", check=True)
+    editor = tmp_path / "editor"
+    editor.write_text("#!/bin/sh\necho 'agent: {environment: {A: 1}, start_timeout: 9s}' > $1\n")
+    editor.chmod(0o755)
+    monkeypatch.setenv("EDITOR", str(editor))
+    said = daemon.ctl("edit", "web").stdout
+    assert "web needs: maestroctl restart web, for agent.environment\n" in said
+    assert (
+        f"agent.start_timeout = 9s  # {daemon.units}/web.agent.yaml.d/override.yaml:1:"
+        in daemon.ctl("show", "web").stdout
+    )
+    assert "[EXTENDED]" in daemon.ctl("delta").stdout
+    daemon.unit("web", agent={"exce": SLEEP})
+    daemon.ctl("daemon-reload")
+    shown = daemon.ctl("show", "web")
+    assert (shown.returncode, "agent.exce: no such option" in shown.stdout) == (1, True)
+
+
 def test_a_masked_unit_runs_on_and_cannot_be_started(daemon: Daemon) -> None:
     vendor = daemon.root / "usr/lib/maestro/units"
     vendor.mkdir(parents=True, mode=0o755)

@@ -41,7 +41,8 @@ def linking(name: str, help: str, *options: Option, do: str = "") -> Command:
     """A command that changes links between unit files. One that asks for something else names no units."""
 
     def run(context: Context, given: dict[str, Any]) -> int:
-        fields = {"units": given["names"], **{option.name: given[option.name] for option in options}}
+        said = {option.name: True for option in options if given[option.name]}
+        fields = {"units": given["names"], **said}  # a daemon not yet renewed refuses fields it does not know
         return ask(context, do or name, fields, wait=True)
 
     return Command(name, help, run, argument=None if do else Argument(), options=options)

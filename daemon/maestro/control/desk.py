@@ -239,9 +239,8 @@ class Desk:
 
     async def show(self, caller: Caller, request: p.Show) -> tuple[p.ShowView, ...]:
         return tuple(
-            views.show_view(self._world.units[name])
+            views.show_view(name, self._world.units.get(name), self._o.catalogue.loaded(name))
             for name in self._find.all(request.units)
-            if name in self._world.units
         )
 
     async def cat(self, caller: Caller, request: p.Cat) -> tuple[p.CatView, ...]:
@@ -295,6 +294,10 @@ class Desk:
             added=changes.added,
             changed=changes.changed,
             removed=changes.removed,
+            asked={
+                name: {option: change.value for option, change in options.items()}
+                for name, options in changes.asked.items()
+            },
             problems=tuple(map(views.problem_view, self._o.catalogue.problems)),
             warnings=tuple(map(views.problem_view, self._o.catalogue.warnings)),
         )

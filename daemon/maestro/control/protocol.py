@@ -305,11 +305,15 @@ class StatusView(Struct, frozen=True, kw_only=True):
 
 
 class ShowView(Struct, frozen=True, kw_only=True):
-    """Every option of a unit in canonical form, and where each that is not a default was set."""
+    """Every option of a unit in canonical form, and where each that is not a default was set.
+
+    Of one that does not load: its problems, and what is in force, if something runs of it.
+    """
 
     name: str
     options: dict[str, Any]
-    origins: dict[str, str]  # "agent.restart.delay" -> "FILE:LINE:COLUMN"
+    origins: dict[str, str]  # "agent.restart.delay" -> "FILE:LINE:COLUMN", several with ", " between
+    problems: tuple[ProblemView, ...] = ()
 
 
 class CatView(Struct, frozen=True, kw_only=True):
@@ -346,6 +350,7 @@ class ReloadView(Struct, frozen=True, kw_only=True):
     added: tuple[str, ...] = ()
     changed: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
+    asked: dict[str, dict[str, str]] = {}  # unit that runs -> option that changed -> reload or restart
     problems: tuple[ProblemView, ...] = ()
     warnings: tuple[
         ProblemView, ...

@@ -99,10 +99,11 @@ def line_view(unit: str, line: LogLine) -> LineView:
     return LineView(unit=unit, time=line.time_ns / 1e9, text=line.text, cursor=line.end)
 
 
-def show_view(unit: Unit) -> ShowView:
-    options = shown(unit)
+def show_view(name: str, unit: Unit | None, loaded: Loaded | None) -> ShowView:
+    options = shown(unit) if unit is not None else ()
     return ShowView(
-        name=unit.name,
+        name=name,
+        problems=tuple(map(problem_view, loaded.problems)) if loaded else (),
         options={one.option: one.value for one in options},
         origins={
             one.option: ", ".join(f"{o.path}:{o.line}:{o.column}" for o in (one.origin, *one.origin.also))

@@ -13,8 +13,10 @@ from maestro.engine.graph import Graph, tell_cycle
 from maestro.engine.state import State
 from maestro.engine.world import World
 from maestro.model import install, names
+from maestro.model.changes import compare
 from maestro.model.library import Library, load_all, pieces
 from maestro.model.load import Loaded, Settings, load_pieces
+from maestro.model.option import Change
 from maestro.model.problem import Problem, in_order
 from maestro.model.unit import Unit
 from maestro.model.values import ExitStatusSet
@@ -37,6 +39,7 @@ class Changes(Struct, frozen=True, kw_only=True):
     added: tuple[str, ...] = ()
     changed: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
+    asked: Mapping[str, Mapping[str, Change]] = {}  # of what runs: options that do not hold at once
 
 
 class Catalogue:
@@ -77,10 +80,13 @@ class Catalogue:
         for name in before:
             if name not in removed and self.masked_by(name):
                 world.put(_at_its_end(before[name]))
+        changed = sorted(name for name in now if name in before and before[name] != now[name])
+        running = [name for name in changed if world.life(name).alive]
         return Changes(
             added=tuple(sorted(set(now) - set(before))),
-            changed=tuple(sorted(name for name in now if name in before and before[name] != now[name])),
+            changed=tuple(changed),
             removed=tuple(sorted(removed)),
+            asked={name: asked for name in running if (asked := _later(before[name], now[name]))},
         )
 
     def _read(self, wanted: Iterable[str]) -> None:
@@ -172,6 +178,11 @@ class Catalogue:
         kept = msgspec.msgpack.decode(body, type=Definition)
         parsed = [parse(text, path) for path, text in ((kept.path, kept.text), *kept.over)]
         return load_pieces(names.split(name), parsed, self._settings).unit
+
+
+def _later(old: Unit, new: Unit) -> dict[str, Change]:
+    """What has changed and does not hold at once."""
+    return {name: change for name, change in compare(old, new).items() if change is not Change.LIVE}
 
 
 def _at_its_end(unit: Unit) -> Unit:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from maestro.drivers.unit_files import links
-from maestro.drivers.unit_files.found import KINDS_OF_LINKS, Found, runtime_of
+from maestro.drivers.unit_files.found import KIND_FOLDERS, KINDS_OF_LINKS, Found, runtime_of
 from maestro.drivers.unit_files.reader import NOWHERE, Reader, entries
 from maestro.model import names
 from maestro.model.names import UnitName
@@ -50,6 +50,22 @@ class UnitDirectories:
 
     def _found(self) -> Found:
         return Found(self._reader, self._directories, self._environment)
+
+    def versions(self) -> dict[str, tuple[Piece, ...]]:
+        """Every file of a unit and every drop-in, by its path below its directory, of all directories."""
+        found: dict[str, tuple[Piece, ...]] = {}
+        for directory in self._directories:
+            for path in self._below(directory):
+                found[path] = (*found.get(path, ()), self._reader.read(os.path.join(directory, path)))
+        return found
+
+    def _below(self, directory: str) -> Iterator[str]:
+        for entry in entries(directory):
+            if entry.name.endswith(names.SUFFIX):
+                yield entry.name
+            elif entry.name.endswith(f"{names.SUFFIX}.d") or entry.name in KIND_FOLDERS:
+                inside = (one.name for one in entries(entry.path) if one.name.endswith(names.SUFFIX))
+                yield from (f"{entry.name}/{name}" for name in inside)
 
     def draft(self, path: str) -> Piece:
         """One file from anywhere, by the same rules but for those on its directory: it is not installed yet."""

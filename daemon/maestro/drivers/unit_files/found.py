@@ -11,7 +11,7 @@ from maestro.model.plain import Mistake
 from maestro.ports import Piece, UnitSources
 
 KINDS_OF_LINKS = (".wants", ".requires")
-_FOLDERS = tuple(f"{kind}.d" for kind in names.KINDS)  # drop-ins for all units of a kind
+KIND_FOLDERS = tuple(f"{kind}.d" for kind in names.KINDS)  # drop-ins for all units of a kind
 
 
 class Found:
@@ -59,7 +59,7 @@ class Found:
                 self._take_links(entry, distrust)
             elif entry.name.endswith((names.SUFFIX, ".yml")):
                 self.take_file(entry.path, distrust)
-            elif entry.name.endswith(f"{names.SUFFIX}.d") or entry.name in _FOLDERS:
+            elif entry.name.endswith(f"{names.SUFFIX}.d") or entry.name in KIND_FOLDERS:
                 self.take_folder(entry.path, distrust)
         for entry in entries(self.overlay_directory(directory), self._note):
             if entry.name.endswith((names.SUFFIX, ".yml")):
