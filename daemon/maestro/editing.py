@@ -6,14 +6,13 @@ import contextlib
 import os
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from maestro.model import names
 from maestro.model.library import load_all, pieces
 from maestro.model.load import Loaded
 from maestro.model.plain import Mistake
 from maestro.model.problem import Problem
-from maestro.offline import Installed, installed
+from maestro.offline import Installed, installed, with_draft
 from maestro.paths import Paths
 from maestro.ports import Piece
 
@@ -72,15 +71,7 @@ def kept(draft: Draft, text: str) -> str:
 def problems(draft: Draft, text: str, paths: Paths) -> tuple[Problem, ...]:
     """What is wrong with the unit if this is put in place."""
     here = installed(paths)
-    piece = Piece(path=draft.path, text=text.encode())
-    folder, file = os.path.split(draft.path)
-    if file == DROP_IN:
-        key = os.path.basename(folder)
-        others = [one for one in here.sources.dropins.get(key, ()) if os.path.basename(one.path) != file]
-        inside = tuple(sorted((*others, piece), key=lambda one: os.path.basename(one.path)))
-        sources = replace(here.sources, dropins={**here.sources.dropins, key: inside})
-    else:
-        sources = replace(here.sources, files={**here.sources.files, file: piece})
+    sources = with_draft(here.sources, Piece(path=draft.path, text=text.encode()))
     library = load_all(sources, settings=here.settings)
     loaded: Loaded | None = library.templates.get(draft.unit) or library.get(draft.unit)
     return loaded.problems if loaded is not None else ()

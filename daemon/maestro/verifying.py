@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Sequence
 
-from msgspec.structs import replace
-
 from maestro.drivers.unit_files import UnitDirectories
 from maestro.engine import together
 from maestro.engine.graph import Graph
@@ -16,7 +14,7 @@ from maestro.model.load import Loaded, Settings
 from maestro.model.plain import Mistake
 from maestro.model.problem import Problem, in_order
 from maestro.model.unit import Unit
-from maestro.offline import sections
+from maestro.offline import is_drop_in, sections, with_draft
 
 SAMPLE = "instance"  # a template is checked with it
 
@@ -35,9 +33,9 @@ def _library(
     files: Sequence[str], directories: Sequence[str], environment: str, settings: Settings
 ) -> Library:
     reader = UnitDirectories(directories, os.geteuid(), environment)
-    installed = reader.read()
-    drafts = {os.path.basename(path): reader.draft(path) for path in files}
-    sources = replace(installed, files={**installed.files, **drafts})
+    sources = reader.read()
+    for path in files:
+        sources = with_draft(sources, reader.draft(path))
     return load_all(sources, _names(files), settings)
 
 
@@ -45,11 +43,16 @@ def _names(files: Iterable[str]) -> list[str]:
     found = []
     for path in files:
         try:
-            name = names.split_file(os.path.basename(path))
+            name = names.split_file(_file(path))
         except Mistake:
             continue  # told among the problems
         found.append((name.with_instance(SAMPLE) if name.is_template else name).full)
     return found
+
+
+def _file(path: str) -> str:
+    """The name of the unit's file that this is, or is laid over."""
+    return os.path.basename(os.path.dirname(path).removesuffix(".d") if is_drop_in(path) else path)
 
 
 def _unit(loaded: Loaded | None) -> Unit | None:

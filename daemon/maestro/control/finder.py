@@ -61,13 +61,13 @@ class Finder:
     def with_templates(self, patterns: Iterable[str]) -> Found:
         """The same as `match`, where a template stands for itself."""
         templates = self._catalogue.library.templates
-        given = [pattern.removesuffix(".agent") for pattern in patterns]
+        given = [self.real(pattern.removesuffix(".agent")) for pattern in patterns]
         names, errors = self.match(name for name in given if name not in templates)
         return [*(name for name in given if name in templates), *names], errors
 
     def _default_instance(self, pattern: str) -> str:
         """What stands for a template; anything else stands for itself."""
-        template = self._catalogue.library.templates.get(pattern.removesuffix(".agent"))
+        template = self._catalogue.library.templates.get(self.real(pattern.removesuffix(".agent")))
         if template is None:
             return pattern
         if template.unit is None:
