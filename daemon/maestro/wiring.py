@@ -19,7 +19,8 @@ from collections.abc import Mapping
 from msgspec import Struct
 
 from maestro import paths
-from maestro.control.desk import Desk, Office
+from maestro.control.clerk import Office
+from maestro.control.desk import Desk
 from maestro.control.server import ControlServer
 from maestro.drivers import processes
 from maestro.drivers.crashes import CrashFile

@@ -121,7 +121,8 @@ class Stamps:
 
 def children(pid: int) -> list[int]:
     try:
-        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+        lists = [task / "children" for task in Path(f"/proc/{pid}/task").iterdir()]
+        return [int(child) for one in lists for child in one.read_text().split()]
     except OSError:
         return []
 

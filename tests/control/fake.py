@@ -83,6 +83,14 @@ class FakeService:
         self._note(caller, request)
         return p.VerbView()
 
+    async def at_once(self, caller: Caller, request: p.ResetFailed | p.Cancel) -> p.VerbView:
+        self._note(caller, request)
+        return p.VerbView()
+
+    async def jobs(self, caller: Caller, request: p.Jobs) -> tuple[p.JobView, ...]:
+        self._note(caller, request)
+        return (p.JobView(id=7, unit="web", verb="start", state="running", words="waits for db", age=1.5),)
+
     async def status(self, caller: Caller, request: p.Status) -> p.StatusView:
         self._note(caller, request)
         if request.units == ("bug",):

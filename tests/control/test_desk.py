@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from maestro.control import protocol as p
-from maestro.control.desk import Desk, Office
+from maestro.control.clerk import Office
+from maestro.control.desk import Desk
 from maestro.control.roles import Caller, Role
 from maestro.control.service import Refused
 from maestro.engine.world import World

@@ -7,7 +7,8 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from maestro.control import protocol as p
-from maestro.control.desk import Desk, Office
+from maestro.control.clerk import Office
+from maestro.control.desk import Desk
 from maestro.control.roles import Caller, Role
 from maestro.engine.events import Asked
 from maestro.manager.plugins import Plugins

@@ -76,7 +76,7 @@ def _may(route: Route, caller: Caller, **given: Any) -> bool:
     return False
 
 
-READ_ONLY = {"hello", "status", "show", "cat", "logs", "events", "audit", "is-enabled"}
+READ_ONLY = {"hello", "status", "show", "cat", "logs", "events", "audit", "jobs", "is-enabled"}
 AGENT = {"hello", "status", "show", "logs"}
 MAY = {Role.ADMIN: set(BY_NAME), Role.READ: READ_ONLY, Role.AGENT: AGENT, Role.NONE: {"hello"}}
 

@@ -8,7 +8,6 @@ import pytest
 from msgspec import Struct
 
 from maestro.engine.events import Quit
-from maestro.engine.graph import Graph
 from maestro.engine.relations import RELATIONS
 from maestro.engine.state import State
 from maestro.model.unit import RestartSection, Unit
@@ -299,91 +298,3 @@ def test_an_essential_unit_that_fails_for_good_ends_the_daemon_with_its_code(pla
     theatre.on_quit = quits.append
     theatre.run(until=5)
     assert quits == [Quit("me", code)]
-
-
-# ------------------------------------------------------------------------------------------- modes and verbs
-
-
-def test_isolate_stops_all_that_is_not_needed() -> None:
-    units = [
-        unit("rescue.target", requires=["shell"], allow_isolate=True),
-        unit("shell"),
-        unit("web"),
-        unit("log", ignore_on_isolate=True),
-    ]
-    theatre = Theatre(units)
-    theatre.ask("start", "web", "log")
-    theatre.run(until=1)
-    assert theatre.ask("isolate", "web", mode="isolate").refusals["web"].code == "no-isolate"
-    theatre.ask("isolate", "rescue.target", mode="isolate")
-    theatre.run(until=2)
-    runs = {name for name in ("rescue.target", "shell", "web", "log") if became(theatre, name) == "runs"}
-    assert runs == {"rescue.target", "shell", "log"}
-
-
-def test_mode_fail_cancels_nothing() -> None:
-    theatre = Theatre([unit("a", conflicts=["b"]), unit("b")], lambda *_: Play(slow=3))
-    theatre.ask("start", "b")
-    theatre.run(until=1)
-    theatre.ask("stop", "b")
-    refusal = theatre.ask("start", "b", mode="fail").refusals["b"]
-    assert (refusal.code, refusal.words) == (
-        "job-pending",
-        "a stop of b is under way, which a start would cancel",
-    )
-
-
-def test_try_restart_leaves_what_does_not_run_alone() -> None:
-    theatre = Theatre([unit("a")])
-    step = theatre.ask("try-restart", "a")
-    assert (step.refusals["a"].done, theatre.life("a").state) == (True, State.DEAD)
-    theatre.ask("start", "a")
-    theatre.run(until=1)
-    theatre.ask("try-restart", "a")
-    theatre.run(until=2)
-    assert became(theatre, "a") == "again"
-
-
-def test_reload_or_restart_reloads_where_that_can_be_done() -> None:
-    theatre = Theatre([unit("a", reload_signal="HUP"), unit("b")])
-    theatre.ask("reload-or-restart", "a", "b")
-    theatre.run(until=1)
-    theatre.ask("reload-or-restart", "a", "b")
-    theatre.run(until=2)
-    assert (became(theatre, "a"), became(theatre, "b")) == ("runs", "again")
-
-
-def test_a_wanted_unit_that_lacks_something_is_left_out_and_told() -> None:
-    units = [unit("default.target", wants=["good", "bad"]), unit("good"), unit("bad", requires=["ghost"])]
-    theatre = Theatre(units)
-    assert not theatre.ask("start", "default.target").refusals
-    theatre.run(until=1)
-    assert (became(theatre, "good"), became(theatre, "bad")) == ("runs", "down")
-    assert [one.words for one in theatre.news if one.kind == "left-out"] == [
-        "not started: cannot start bad: bad requires ghost; there is no unit ghost, or it does not load"
-    ]
-
-
-def test_of_a_circle_what_is_only_wanted_is_left_out_and_told() -> None:
-    units = [
-        unit("default.target", wants=["good", "a", "b"]),
-        unit("good"),
-        unit("a", after=["b"]),
-        unit("b", after=["a"]),
-    ]
-    theatre = Theatre(units)
-    assert not theatre.ask("start", "default.target").refusals
-    theatre.run(until=1)
-    assert became(theatre, "good") == "runs"
-    assert {one.unit for one in theatre.news if one.kind == "left-out"} == {"a", "b"}
-
-
-def test_a_unit_taken_out_of_the_graph_leaves_nothing_behind() -> None:
-    units = [
-        unit(name, exclusive=["gpu"], **{option: ["other"] for option in RELATIONS}) for name in ("a", "b")
-    ]
-    graph = Graph(units)
-    for one in units:
-        graph.remove(one.name)
-    assert not graph.neighbours("other")
-    assert not graph.neighbours("a")

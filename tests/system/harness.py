@@ -297,7 +297,8 @@ class Daemon:
 
 def children(pid: int) -> list[int]:
     try:
-        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+        lists = [task / "children" for task in Path(f"/proc/{pid}/task").iterdir()]
+        return [int(child) for one in lists for child in one.read_text().split()]
     except OSError:
         return []
 

@@ -6,6 +6,7 @@ import errno
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -271,6 +272,30 @@ def test_the_keeper_is_renewed_under_load_and_no_status_is_lost(rig: Rig) -> Non
     assert rig.keeper is not None
     assert rig.keeper.poll() is None
     assert os.getpgid(manager.pid) > 0, "the manager is gone"
+
+
+TIED = "import ctypes, signal, time; ctypes.CDLL(None).prctl(1, signal.SIGKILL); print('tied', flush=True); time.sleep(99)"
+
+
+def test_an_agent_that_asked_to_die_with_its_parent_outlives_renewals(rig: Rig) -> None:
+    """A thread's end is a parent's end, too: the keeper must execute in the one that the agents are children of."""
+    manager = rig.start()
+    manager.hello()
+    for n in range(3):
+        manager.spawn(f"a#{n}", sys.executable, "-c", TIED, stream=f"s{n}")
+        manager.news("spawned", f"a#{n}")
+        assert manager.read(f"s{n}") == b"tied\n"
+        before = image(rig.pid)
+        manager.order("reexec")
+        renewed(rig, before)
+    assert [entry[4] for entry in manager.hello().values()] == [None] * 3, "none of them has ended"
+
+
+def test_the_list_that_is_read_at_each_exit_holds_orphans_only(rig: Rig) -> None:
+    manager = rig.start()
+    manager.hello()
+    sleeper(manager, "a#1")
+    assert Path(f"/proc/{rig.pid}/task/{rig.pid}/children").read_text() == ""
 
 
 def test_a_successor_that_does_not_start_is_not_become(rig: Rig, folder: Path) -> None:

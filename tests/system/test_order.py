@@ -175,7 +175,7 @@ def test_a_missing_requirement_is_refused_in_words(daemon: Daemon) -> None:
     daemon.start()
     error = daemon.call("start", units=["web"])["errors"]["web"]
     assert error["code"] == "missing-requirement"
-    assert error["message"] == "cannot start web: web requires db, which does not exist or does not load"
+    assert error["message"] == "cannot start web: web requires db; there is no unit db, or it does not load"
 
 
 def test_a_restart_takes_dependants_along_in_order(daemon: Daemon) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from maestro.cli import exits
-from maestro.cli.command import Argument, Command, Option
+from maestro.cli.command import TEXT, Argument, Command, Option
 from maestro.cli.render.common import log_line
 from maestro.cli.text import clean, count, cut, span
 from maestro.control.trouble import CallError
@@ -20,6 +20,16 @@ if TYPE_CHECKING:
     View = Mapping[str, Any]
 
 NO_WAIT = Option("--no-wait", help="Do not wait for the end; print the numbers of the jobs.")
+DRY_RUN = Option("--dry-run", help="Say what would be done, and why; change nothing.")
+JOB_MODE = Option(
+    "--job-mode",
+    kind=TEXT,
+    metavar="MODE",
+    choices=("replace", "fail", "ignore-dependencies"),
+    default="replace",
+    help="replace: pending jobs that contradict are canceled; fail: rather than that, refuse; "
+    "ignore-dependencies: touch and wait for nothing else.",
+)
 NOW = Option("--now", help="Also start, or stop, the units now.")
 RUNTIME = Option("--runtime", help="Until the next boot only.")
 _DONE = {"start": "started", "stop": "stopped", "restart": "restarted", "reload": "reloaded"}
@@ -31,10 +41,27 @@ def verb(name: str, help: str) -> Command:
     """A command that asks one verb of units."""
 
     def run(context: Context, given: dict[str, Any]) -> int:
-        fields = {"units": given["names"], "wait": not given["no_wait"]}
+        fields = {
+            "units": given["names"],
+            "wait": not given["no_wait"],
+            "mode": given["job_mode"],
+            "dry_run": given["dry_run"],
+        }
         return ask(context, name, fields, wait=not given["no_wait"])
 
-    return Command(name, help, run, argument=Argument(), options=(NO_WAIT,))
+    return Command(name, help, run, argument=Argument(), options=(NO_WAIT, JOB_MODE, DRY_RUN))
+
+
+def at_once(name: str, help: str, done: str, metavar: str = "NAME") -> Command:
+    """A command that makes no jobs."""
+
+    def run(context: Context, given: dict[str, Any]) -> int:
+        code = ask(context, name, {"units": given["names"]}, wait=True)
+        if code == 0 and not (context.json or context.quiet):
+            context.say(f"{' '.join(given['names'])}: {done}")
+        return code
+
+    return Command(name, help, run, argument=Argument(metavar))
 
 
 def linking(name: str, help: str, *options: Option, do: str = "") -> Command:
@@ -75,6 +102,7 @@ def _tell(context: Context, view: View, elapsed: float, *, wait: bool) -> None:
     if not context.quiet:
         for change in view["changes"]:
             context.say(clean(change))
+        _tell_plan(context, view)
         for job in view["jobs"]:
             if job["state"] in ("done", "running"):
                 context.say(sentence(job, elapsed, wait=wait))
@@ -84,6 +112,15 @@ def _tell(context: Context, view: View, elapsed: float, *, wait: bool) -> None:
     for job in failed:
         context.complain(context.err_paint.red(sentence(job, elapsed, wait=wait)))
     _tell_more(context, [job["unit"] for job in failed if job["state"] == "failed"])
+
+
+def _tell_plan(context: Context, view: View) -> None:
+    """What a dry run would do."""
+    for one in view["plan"]:
+        because = "" if one["asked"] else f"  ({clean(one['why'])})"
+        context.say(f"would {one['verb']} {one['unit']}{because}")
+    for why in view["left_out"].values():
+        context.say(f"would leave out: {clean(why['message'])}")
 
 
 def sentence(job: View, elapsed: float, *, wait: bool) -> str:

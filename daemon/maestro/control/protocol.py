@@ -23,18 +23,25 @@ Versions: 1 (0.1.0) all of the below. Fields may be added; names and meanings st
 from __future__ import annotations
 
 import math
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
 
 from maestro.control.bounds import MAX_REPLY as MAX_REPLY
 from maestro.control.bounds import MAX_REQUEST as MAX_REQUEST
-from maestro.control.bounds import MAX_UNITS
 from maestro.control.bounds import VERSION as VERSION
+from maestro.control.linking import Disable as Disable
+from maestro.control.linking import Enable as Enable
+from maestro.control.linking import EnablementView as EnablementView
+from maestro.control.linking import IsEnabled as IsEnabled
+from maestro.control.linking import Linking as Linking
+from maestro.control.linking import Mask as Mask
+from maestro.control.linking import Preset as Preset
+from maestro.control.linking import Unmask as Unmask
+from maestro.control.request import ErrorView as ErrorView
+from maestro.control.request import Name, Names, OneOrMore
+from maestro.control.request import Request as Request
 
-Name = Annotated[str, Meta(min_length=1, max_length=255)]  # of a unit, or a glob
-Names = Annotated[tuple[Name, ...], Meta(max_length=MAX_UNITS)]
-OneOrMore = Annotated[tuple[Name, ...], Meta(min_length=1, max_length=MAX_UNITS)]
 Count = Annotated[int, Meta(ge=0, le=1_000_000)]
 Few = Annotated[int, Meta(ge=0, le=1000)]  # lines of log in one answer
 Place = Annotated[int, Meta(ge=0, le=(1 << 63) - 1)]  # a cursor; sqlite and files know no greater number
@@ -42,32 +49,61 @@ Place = Annotated[int, Meta(ge=0, le=(1 << 63) - 1)]  # a cursor; sqlite and fil
 # ------------------------------------------------------------------------------------------- requests
 
 
-class Request(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One thing asked. `do` is the tag; each subclass is one route."""
-
-
 class Hello(Request, frozen=True, tag_field="do", tag="hello"):
     """Who answers: version of the daemon and of the protocol, and the role the caller has."""
 
 
-class Start(Request, frozen=True, tag_field="do", tag="start"):
+class Verb(Request, frozen=True):
+    """What makes jobs. Each is planned with all that it pulls in."""
+
     units: OneOrMore  # names or globs
     wait: bool = True
+    mode: Literal["replace", "fail", "ignore-dependencies"] = "replace"
+    dry_run: bool = False  # answer with the plan, and change nothing
 
 
-class Stop(Request, frozen=True, tag_field="do", tag="stop"):
+class Start(Verb, frozen=True, tag_field="do", tag="start"):
+    pass
+
+
+class Stop(Verb, frozen=True, tag_field="do", tag="stop"):
+    pass
+
+
+class Restart(Verb, frozen=True, tag_field="do", tag="restart"):
+    """Those that do not run are started."""
+
+
+class TryRestart(Verb, frozen=True, tag_field="do", tag="try-restart"):
+    """Those that do not run are left alone."""
+
+
+class Reload(Verb, frozen=True, tag_field="do", tag="reload"):
+    pass
+
+
+class ReloadOrRestart(Verb, frozen=True, tag_field="do", tag="reload-or-restart"):
+    """Those that cannot reload are restarted, those that do not run are started."""
+
+
+class Isolate(Verb, frozen=True, tag_field="do", tag="isolate"):
+    """Start these and stop all that they do not need."""
+
+
+class ResetFailed(Request, frozen=True, tag_field="do", tag="reset-failed"):
+    """Forget past failures, and what was counted of them."""
+
     units: OneOrMore
-    wait: bool = True
 
 
-class Restart(Request, frozen=True, tag_field="do", tag="restart"):
-    units: OneOrMore
-    wait: bool = True
+class Jobs(Request, frozen=True, tag_field="do", tag="jobs"):
+    """The jobs that are pending."""
 
 
-class Reload(Request, frozen=True, tag_field="do", tag="reload"):
-    units: OneOrMore
-    wait: bool = True
+class Cancel(Request, frozen=True, tag_field="do", tag="cancel"):
+    """Take back what pending jobs asked for."""
+
+    units: OneOrMore  # names, globs or numbers of jobs
 
 
 class Kill(Request, frozen=True, tag_field="do", tag="kill"):
@@ -76,41 +112,6 @@ class Kill(Request, frozen=True, tag_field="do", tag="kill"):
     units: OneOrMore
     signal: Annotated[str, Meta(min_length=1, max_length=20)] = "TERM"
     whole: bool = True  # every process of the agent; False: the main process
-
-
-class Enable(Request, frozen=True, tag_field="do", tag="enable"):
-    units: OneOrMore
-    now: bool = False  # and start
-    runtime: bool = False  # until the next boot
-
-
-class Disable(Request, frozen=True, tag_field="do", tag="disable"):
-    units: OneOrMore
-    now: bool = False  # and stop
-    runtime: bool = False
-
-
-class Mask(Request, frozen=True, tag_field="do", tag="mask"):
-    """Make it impossible to start them, by hand or for another unit."""
-
-    units: OneOrMore
-    now: bool = False  # and stop
-    runtime: bool = False
-
-
-class Unmask(Request, frozen=True, tag_field="do", tag="unmask"):
-    units: OneOrMore
-    runtime: bool = False
-
-
-class Preset(Request, frozen=True, tag_field="do", tag="preset"):
-    """Enable or disable as the preset files say."""
-
-    units: Names = ()  # none: all that have an install section
-
-
-class IsEnabled(Request, frozen=True, tag_field="do", tag="is-enabled"):
-    units: OneOrMore
 
 
 class Status(Request, frozen=True, tag_field="do", tag="status"):
@@ -132,7 +133,7 @@ class Logs(Request, frozen=True, tag_field="do", tag="logs"):
     lines: Count | None = 10  # the last n of each; None: all
     since: float | None = None  # seconds since 1970
     until: float | None = None
-    cursors: dict[Name, Place] = {}  # unit -> offset to go on from
+    cursors: dict[Name, Place] = {}  # noqa: RUF012  # unit -> offset to go on from; msgspec copies it
     follow: bool = False
 
     def __post_init__(self) -> None:
@@ -166,15 +167,18 @@ class Shutdown(Request, frozen=True, tag_field="do", tag="shutdown"):
     keep_agents: bool = False  # False: stop every agent first, in order
 
 
-Verb = Start | Stop | Restart | Reload  # they make jobs
-Linking = Enable | Disable | Mask | Unmask | Preset  # they change links between files
-
 AnyRequest = (
     Hello
     | Start
     | Stop
     | Restart
+    | TryRestart
     | Reload
+    | ReloadOrRestart
+    | Isolate
+    | ResetFailed
+    | Cancel
+    | Jobs
     | Kill
     | Enable
     | Disable
@@ -196,12 +200,6 @@ AnyRequest = (
 # ------------------------------------------------------------------------------------------- answers
 
 
-class ErrorView(Struct, frozen=True, kw_only=True):
-    code: str  # "no-such-unit", "not-allowed", "bad-request", "cycle", …: a key of cli.exits.EXITS, or new
-    message: str
-    hint: str = ""
-
-
 class HelloView(Struct, frozen=True, kw_only=True):
     version: str
     protocol: int
@@ -220,6 +218,16 @@ class JobView(Struct, frozen=True, kw_only=True):
     verb: str
     state: str  # running, done, failed, dependency, canceled
     words: str = ""
+    age: float = 0.0  # seconds since it was asked for
+
+
+class PlannedView(Struct, frozen=True, kw_only=True):
+    """One job of a plan."""
+
+    unit: str
+    verb: str
+    asked: bool  # by name
+    why: str = ""  # the dependency that pulled it in
 
 
 class VerbView(Struct, frozen=True, kw_only=True):
@@ -230,13 +238,9 @@ class VerbView(Struct, frozen=True, kw_only=True):
 
     jobs: tuple[JobView, ...] = ()
     errors: dict[str, ErrorView] = {}
-    changes: tuple[str, ...] = ()  # of enable and its like: links made and removed, in words
-
-
-class EnablementView(Struct, frozen=True, kw_only=True):
-    name: str
-    state: str  # enabled, disabled, static, masked …: a key of model.install.STATES
-    enabled: bool  # whether that counts as a yes
+    changes: tuple[str, ...] = ()  # what was done without a job, and what needed not be done, in words
+    plan: tuple[PlannedView, ...] = ()  # of a dry run
+    left_out: dict[str, ErrorView] = {}  # of a dry run: what is only wanted, and cannot be started
 
 
 class LineView(Struct, frozen=True, kw_only=True):

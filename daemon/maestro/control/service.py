@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from maestro.control.protocol import (
     Audit,
     AuditView,
+    Cancel,
     Cat,
     CatView,
     DaemonReexec,
@@ -23,11 +24,14 @@ from maestro.control.protocol import (
     Hello,
     HelloView,
     IsEnabled,
+    Jobs,
+    JobView,
     Kill,
     LineView,
     Linking,
     Logs,
     ReloadView,
+    ResetFailed,
     Show,
     ShowView,
     Shutdown,
@@ -68,6 +72,10 @@ class Service(Protocol):
     def link(self, caller: Caller, request: Linking) -> AsyncIterator[VerbView]: ...
 
     async def is_enabled(self, caller: Caller, request: IsEnabled) -> tuple[EnablementView, ...]: ...
+
+    async def at_once(self, caller: Caller, request: ResetFailed | Cancel) -> VerbView: ...
+
+    async def jobs(self, caller: Caller, request: Jobs) -> tuple[JobView, ...]: ...
 
     async def kill(self, caller: Caller, request: Kill) -> VerbView: ...
 

@@ -9,12 +9,15 @@ from maestro.control.protocol import (
     EventView,
     JobView,
     LineView,
+    PlannedView,
     ProblemView,
     ProcessView,
     ShowView,
     UnitView,
+    VerbView,
 )
 from maestro.engine.jobs import Job
+from maestro.engine.plan import Plan
 from maestro.engine.state import Life
 from maestro.engine.step import Refusal
 from maestro.manager.happened import Told
@@ -89,6 +92,19 @@ def job_view(job: Job, waits_for: str = "") -> JobView:
 
 def error_view(refusal: Refusal) -> ErrorView:
     return ErrorView(code=refusal.code, message=refusal.words, hint=refusal.hint)
+
+
+def rehearsed(plan: Plan, refusals: dict[str, Refusal], errors: dict[str, ErrorView]) -> VerbView:
+    """A dry run's answer."""
+    refused = {name: error_view(why) for name, why in refusals.items() if not why.done}
+    return VerbView(
+        errors=errors | refused,
+        changes=tuple(why.words for why in refusals.values() if why.done),
+        plan=tuple(
+            PlannedView(unit=job.unit, verb=job.kind.value, asked=job.asked, why=job.why) for job in plan.jobs
+        ),
+        left_out={name: error_view(why) for name, why in plan.left_out.items()},
+    )
 
 
 def event_view(told: Told) -> EventView:

@@ -101,6 +101,7 @@ def spawn(scene: Scene) -> Outcome:
         status="",
         step=0,
         aborting=False,
+        unordered=False,
         halted=False,
         bounce=False,
         blocked_by=(),
@@ -151,6 +152,12 @@ def get_ready(scene: Scene) -> Outcome:
         life, ready_at=scene.now, completed=True, awaits=(), timers=timers, cause=f"ready as pid {life.pid}"
     )
     return Outcome(life=life, news=(_tell(scene, "ready", life.cause, life),))
+
+
+def forget_failure(scene: Scene) -> Outcome:
+    """As if it had never run: nothing is waited for, and nobody is told of a failure any more."""
+    fresh = begin_afresh(scene).life
+    return Outcome(life=replace(fresh, goal=Goal.DOWN, result=Result.SUCCESS, cause="its failure was reset"))
 
 
 def forgive(scene: Scene) -> Outcome:
@@ -269,7 +276,17 @@ def _without(life: Life, timer: str) -> dict[str, float]:
 
 
 def _over(scene: Scene, life: Life, kind: str, text: str) -> Outcome:
-    life = replace(life, cause=text, bounce=False, halted=False, left=(), awaits=(), aborting=False, step=0)
+    life = replace(
+        life,
+        cause=text,
+        bounce=False,
+        halted=False,
+        unordered=False,
+        left=(),
+        awaits=(),
+        aborting=False,
+        step=0,
+    )
     deeds: tuple[Deed, ...] = (Acknowledge(life.agent),) if life.agent else ()
     return Outcome(life=life, deeds=deeds, news=(_tell(scene, kind, text, life),))
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from maestro.engine import acts
-from maestro.engine.events import Adopt, Ended, Happening, Looked, Probe, Send
+from maestro.engine import acts, bonds
+from maestro.engine.events import Adopt, Ended, Happening, Looked, Probe, Quit, Send
 from maestro.engine.machine import Input
 from maestro.engine.state import Goal, Life, State
 
@@ -22,8 +22,16 @@ def take_up(world: World, seen: Looked) -> None:
     for agent, process in sorted(seen.running.items()):
         if world.owner(agent) is None or not world.life(agent.rpartition("#")[0]).alive:
             _stray(world, agent, *process)
-    for name in world.units:
+    for name, unit in world.units.items():
         world.stir(name)
+        if (
+            unit.unit.essential
+            and not seen.fresh
+            and world.life(name).state in (State.FAILED, State.COOLDOWN)
+        ):
+            world.do(
+                Quit(name, bonds.exit_code(world.life(name)))
+            )  # the last manager died of ending, perhaps
 
 
 def _compare(world: World, name: str, life: Life, seen: Looked) -> None:

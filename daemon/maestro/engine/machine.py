@@ -27,6 +27,7 @@ class Input(StrEnum):
     GO = "nothing holds it back"
     HALT = "it must come down"
     RELOAD_ASKED = "reload asked"
+    RESET_ASKED = "past failures are to be forgotten"
     SPAWNED = "spawned"
     CANNOT_SPAWN = "cannot be spawned"
     READY = "ready"
@@ -92,6 +93,9 @@ TABLE: tuple[Row, ...] = (
     Row(S.COOLDOWN, I.HALT, guards.always, S.DEAD, acts.rest),
     Row(S.BACKOFF, I.RANG_RESTART, guards.always, S.WAITING, acts.restart_now),
     Row(S.COOLDOWN, I.RANG_COOLDOWN, guards.always, S.WAITING, acts.begin_afresh),
+    Row(S.FAILED, I.RESET_ASKED, guards.always, S.DEAD, acts.forget_failure),
+    Row(S.COOLDOWN, I.RESET_ASKED, guards.always, S.DEAD, acts.forget_failure),
+    Row(S.RUNNING, I.RESET_ASKED, guards.always, S.RUNNING, acts.forgive),
     Row(S.SPAWNING, I.SPAWNED, guards.is_ready_at_once, S.RUNNING, acts.get_ready),
     Row(S.SPAWNING, I.SPAWNED, guards.always, S.STARTING, acts.await_readiness),
     Row(S.SPAWNING, I.RANG_START, guards.always, S.STOPPING, acts.time_out),
@@ -130,6 +134,10 @@ IGNORED: frozenset[tuple[State, Input]] = frozenset(
         (S.SPAWNING, I.STOP_SAID),
         (S.RUNNING, I.SPAWNED),  # a repeated order is answered again
         (S.STARTING, I.SPAWNED),
+        *(
+            (state, I.RESET_ASKED)
+            for state in (S.DEAD, S.WAITING, S.SPAWNING, S.STARTING, S.STOPPING, S.BACKOFF)
+        ),
         *(
             (state, I.START_ASKED) for state in (S.SPAWNING, S.STARTING, S.RUNNING, S.STOPPING)
         ),  # only the goal changes

@@ -75,6 +75,7 @@ class Life(Struct, frozen=True, kw_only=True):
     state: State = State.DEAD
     goal: Goal = Goal.DOWN
     bounce: bool = False  # a restart was asked for: it must come down before it goes up
+    unordered: bool = False  # started or stopped without regard to others
     halted: bool = False  # the running stop was asked for, and did not follow from a fault
     since: float = 0.0
     cause: str = ""  # why it is in this state, in words

@@ -21,12 +21,19 @@ Wish = tuple[str, Kind]  # a unit that was named, and what is asked of it
 
 def take(world: World, asked: Asked) -> None:
     """Carry one request out on all its units; those that can't be are refused one by one, each with its reason."""
+    if asked.verb in _AT_ONCE:
+        for name in asked.units:
+            _AT_ONCE[asked.verb](world, name) if _is_known(world, name) else None
+        world.settle()
+        return
     made = plan(world, asked)
     jobs = made.jobs
     for name, why in made.left_out.items():
         world.note(name, "left-out", f"not started: {why.words}")
     for job in jobs:
         _open(world, job, asked.request)
+        if asked.mode == Mode.IGNORE_DEPENDENCIES:
+            world.change(job.unit, unordered=True)
     for job in jobs:
         _GOALS[job.kind](world, job.unit, job.asked)
     world.settle()
@@ -79,16 +86,15 @@ def _needed_by(world: World, names: Iterable[str]) -> set[str]:
 
 def _wish(world: World, name: str, verb: str) -> Kind | None:
     """What a verb asks of one unit; None where that is nothing, or it was refused."""
-    unit = world.know(name)
-    if unit is None:
-        world.refuse(name, world.mask(name) or no_such_unit(name))
-        return None
-    return _WISHES[verb](world, name)
+    return _WISHES[verb](world, name) if _is_known(world, name) else None
 
 
-def no_such_unit(name: str) -> Refusal:
+def _is_known(world: World, name: str) -> bool:
+    if world.know(name) is not None:
+        return True
     hint = "maestroctl list shows the units; maestroctl daemon-reload looks for new files"
-    return Refusal("no-such-unit", f"no unit {name}", hint)
+    world.refuse(name, world.mask(name) or Refusal("no-such-unit", f"no unit {name}", hint))
+    return False
 
 
 def _try_restart(world: World, name: str) -> Kind | None:
@@ -137,7 +143,6 @@ _WISHES: dict[str, Callable[[World, str], Kind | None]] = {
     "reload-or-restart": _reload_or_restart,
     "isolate": _isolate,
 }
-VERBS = tuple(_WISHES)
 
 
 # ------------------------------------------------------------------------------------------- goals
@@ -211,6 +216,32 @@ _GOALS: dict[Kind, Callable[[World, str, bool], None]] = {
     Kind.RELOAD_OR_START: _reload_or_start,
     Kind.VERIFY: lambda world, name, by_hand: None,
 }
+
+
+# ------------------------------------------------------------------------------------------- at once
+
+
+def _cancel(world: World, name: str) -> None:
+    """Take back what a pending job asked for, as far as it has not been done."""
+    job, life = world.book.of(name), world.life(name)
+    if job is None:
+        world.refuse(name, Refusal("no-job", f"{name} has no pending job", "maestroctl jobs"))
+        return
+    if job.verb == Kind.STOP and not life.must_be_halted:
+        hint = f"start it again: maestroctl start {name}"
+        world.refuse(name, Refusal("too-late", f"the stop of {name} has begun and is not taken back", hint))
+        return
+    world.book.close(job, JobState.CANCELED, "canceled on request")
+    undone = job.verb == Kind.STOP or (job.verb == Kind.RESTART and life.must_be_halted)
+    world.set_goal(name, Goal.UP if undone else Goal.DOWN)
+
+
+def _reset_failed(world: World, name: str) -> None:
+    world.apply(name, Input.RESET_ASKED)
+
+
+_AT_ONCE: dict[str, Callable[[World, str], None]] = {"cancel": _cancel, "reset-failed": _reset_failed}
+VERBS = (*_WISHES, *_AT_ONCE)
 
 
 # ------------------------------------------------------------------------------------------- jobs

@@ -40,7 +40,7 @@ from maestro.engine.events import (
 from maestro.engine.graph import Graph
 from maestro.engine.jobs import Job, JobState
 from maestro.engine.machine import Impossible, Input
-from maestro.engine.plan import Activity, Scope
+from maestro.engine.plan import Activity, Plan, Scope
 from maestro.engine.scene import Scene
 from maestro.engine.state import ALIVE, Goal, Life, Result, State
 from maestro.engine.step import Refusal, Step
@@ -167,6 +167,11 @@ class World:
             verbs.start_for(self, name, by)
             self.settle()
         return self._step
+
+    def rehearse(self, asked: Asked) -> tuple[Plan, dict[str, Refusal]]:
+        """What a request would come to, and whom it would be refused for. Changes nothing."""
+        self._step = Step()
+        return verbs.plan(self, asked), self._step.refusals
 
     # ---------------------------------------------------------------------------------- events
 
@@ -344,14 +349,16 @@ class World:
             bonds.uphold(self, name, life)
         elif bonds.lost(self, name, life):
             self.set_goal(name, Goal.UP, bounce=True)
-        elif life.must_be_halted and not blockers.is_held_up(name, self.graph, self.lives):
+        elif life.must_be_halted and (
+            life.unordered or not blockers.is_held_up(name, self.graph, self.lives)
+        ):
             self.apply(name, Input.HALT, bonds.why_down(self, name, life))
 
     def _try_start(self, name: str, life: Life) -> None:
         hold = self._holds.get(name)
         if hold is None:
             hold = self._holds[name] = blockers.Hold(name, self.graph, self.lives, self.units)
-        if not hold:
+        if not hold or life.unordered:
             self.apply(name, Input.GO)
             return
         now = replace(

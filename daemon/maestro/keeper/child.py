@@ -10,7 +10,8 @@ import errno
 import os
 import resource
 
-from maestro.keeper import kernel, signals
+from maestro.keeper import kernel
+from maestro.keeper.cradle import Cradle
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -49,11 +50,12 @@ STAGES = {
 class Nest:
     """What every child needs to know of the keeper."""
 
-    __slots__ = ("keeper", "not_default", "oom", "spare")
+    __slots__ = ("cradle", "keeper", "not_default", "oom", "spare")
 
     def __init__(self, spare: Spare, not_default: set[int]) -> None:
         self.keeper = os.getpid()  # seen from the child: its parent
         self.spare = spare
+        self.cradle = Cradle()
         self.not_default = not_default  # signals whose disposition the keeper changed, or was started with
         self.oom: int | None = None  # OOM score to go back to; None: the keeper's is as it was
 
@@ -72,15 +74,16 @@ class Birth:
 
 
 def fork(birth: Birth, steps: tuple[Step, ...]) -> int:
-    """A new process that takes the steps. No signal reaches it before it is itself."""
-    signals.block()
-    try:
-        pid = os.fork()
-        if pid == 0:
-            become(birth, steps)
-        return pid
-    finally:
-        signals.unblock()
+    """A new process that takes the steps."""
+    return birth.nest.cradle.do(lambda: _fork(birth, steps))  # type: ignore[no-any-return]
+
+
+def _fork(birth: Birth, steps: tuple[Step, ...]) -> int:
+    """No signal reaches the new process before it is itself: the cradle hears none."""
+    pid = os.fork()
+    if pid == 0:
+        become(birth, steps)
+    return pid
 
 
 def become(birth: Birth, steps: tuple[Step, ...]) -> NoReturn:

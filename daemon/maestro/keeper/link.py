@@ -32,6 +32,19 @@ class Link:
     def tell(self, *message: object) -> None:
         self.queue.append(message)
 
+    def give_table(self) -> None:
+        """Tell a new manager all there is. What was not sent yet is in it."""
+        self.queue.clear()
+        for e in self._table.entries.values():
+            if e.unconfirmed >= 0:
+                continue  # nobody knows yet whether it will run: its spawn, ordered again, is answered then
+            self.tell("entry", e.agent, e.pid, e.start, e.ended, e.left, e.invocation)
+        for name in self._table.streams:
+            self.tell("stream", name)
+        for name in self._table.held:
+            self.tell("held", name)
+        self.tell("table_end", self._table.keeper, wire.VERSION)
+
     def receive(self) -> tuple[bytes, int, bool]:
         return wire.receive(self._socket)
 

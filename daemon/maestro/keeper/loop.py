@@ -11,6 +11,7 @@ from _socket import AF_UNIX, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_SEQPACKET, socket
 from maestro.keeper import (
     agents,
     child,
+    cradle,
     kernel,
     lock,
     pulse,
@@ -41,7 +42,7 @@ else:
     import _signal as signal
 
 _ORDERS_AT_ONCE = 64  # before exits and the manager's life get their turn
-_REAPINGS = 16  # at one time: processes that start the next and end could keep us at it for ever
+_REAPINGS = 16  # before an end is told: processes that start the next and end could keep us at it for ever
 _TRY_AGAIN = 0.1  # seconds until what failed for want of memory or descriptors is tried again
 
 
@@ -146,28 +147,34 @@ class Keeper:
                 self.manager.short_lives = 0
 
     def _reap(self) -> None:
+        """Reap what has ended, and tell of each at once: to find that there is no more takes the kernel as long as all else."""
         ended: list[Entry] = []
-        for _ in range(_REAPINGS):
-            self._reap_all(ended)
-            if not self.agents.look_for_orphans(ended):
-                break
+        rounds = 0
+        while self._reap_one(ended):
+            rounds += 1
+            if ended and (not self.agents.look_for_orphans(ended) or rounds > _REAPINGS):
+                self.agents.settle(ended)
+                self._flush()
+                ended, rounds = [], 0
+        self.agents.look_for_orphans(ended)
         self.agents.settle(ended)
 
-    def _reap_all(self, ended: list[Entry]) -> None:
-        while True:
-            try:
-                pid, status, usage = os.wait4(-1, os.WNOHANG)
-            except ChildProcessError:
-                return
-            if pid == 0:
-                return
-            self.tree.reaped(pid)
-            if pid == self.manager.pid:
-                self._manager_ended(status)
-            elif pid == self.trial:
-                self._successor_tried(status)
-            elif entry := self.agents.reaped(pid, status, usage):
-                ended.append(entry)
+    def _reap_one(self, ended: list[Entry]) -> bool:
+        """Whether there was one; an agent's main process is added to the list."""
+        try:
+            pid, status, usage = os.wait4(-1, os.WNOHANG)
+        except ChildProcessError:
+            return False
+        if pid == 0:
+            return False
+        self.tree.reaped(pid)
+        if pid == self.manager.pid:
+            self._manager_ended(status)
+        elif pid == self.trial:
+            self._successor_tried(status)
+        elif entry := self.agents.reaped(pid, status, usage):
+            ended.append(entry)
+        return True
 
     # -------------------------------------------------------------------------------------------- the manager
 
@@ -281,16 +288,7 @@ class Keeper:
         """Give the table. What was not sent yet is in it."""
         assert self.link is not None
         self.manager.said_hello(version)
-        self.link.queue.clear()
-        for e in self.table.entries.values():
-            if e.unconfirmed >= 0:
-                continue  # nobody knows yet whether it will run: its spawn, ordered again, is answered then
-            self.tell("entry", e.agent, e.pid, e.start, e.ended, e.left, e.invocation)
-        for name in self.table.streams:
-            self.tell("stream", name)
-        for name in self.table.held:
-            self.tell("held", name)
-        self.tell("table_end", self.table.keeper, wire.VERSION)
+        self.link.give_table()
         for what in self.tolds:
             self.tell("told", what)
         # A manager that dies of ending leaves it to the next: that word is not forgotten.
@@ -320,7 +318,8 @@ class Keeper:
         self._take_in(self.ear.refuse())
         self.spare.release()
         try:
-            reexec.become(self.setting, self._state(), self._descriptors())
+            # In that thread, which is the agents' parent: they may have asked to be killed when it ends.
+            self.nest.cradle.do(lambda: reexec.become(self.setting, self._state(), self._descriptors()))
         except OSError as error:
             say(f"cannot execute the new keeper: {error_name(error)}; going on with the old one")
         self.spare.refill()
@@ -388,6 +387,7 @@ def _begin(setting: reexec.Setting) -> Keeper:
     keeper = Keeper(setting, table.Table(os.urandom(8).hex()), Respawn(setting.first_pause), held)
     keeper.record.earlier = record.load(setting.directory, keeper.proc)
     keeper.nest.oom = kernel.avoid_oom_killer()
+    keeper.nest.cradle = cradle.Apart()
     return keeper
 
 

@@ -57,7 +57,7 @@ class Quick:
             os.fchown(fresh, os.geteuid(), -1)
             os.chdir("/")
             resource.setrlimit(resource.RLIMIT_NOFILE, (min(_OPEN_FILES, limits[1]), limits[1]))
-            return self._execute(recipe, null, fresh)
+            return self._nest.cradle.do(lambda: self._execute(recipe, null, fresh))  # type: ignore[no-any-return]
         except (OSError, ValueError):
             return 0
         finally:

@@ -47,10 +47,10 @@ class Ear:
 
 
 def block() -> None:
-    """Hold back every signal that the keeper handles.
+    """Hold back every signal that the keeper handles, in this thread and in what is born of it.
 
-    Around a fork, above all: until its exec, the child shares the pipe, and a SIGTERM for the agent would be
-    taken for one to the keeper. Held back, it is delivered to the child once the child is itself.
+    Until its exec, a child shares the pipe, and a SIGTERM for the agent would be taken for one to the keeper. Held
+    back, it is delivered to the child once the child is itself.
     """
     signal.pthread_sigmask(signal.SIG_BLOCK, HEARD)
 

@@ -56,6 +56,9 @@ class Table:
         self.entries: dict[str, Entry] = {}
         self.by_pid: dict[int, Entry] = {}  # main processes that run
         self.numerals: set[bytes] = set()  # the same pids as /proc writes them: to be compared, not parsed
+        self.former: set[int] = (
+            set()
+        )  # main processes of before a hand-over: our children until they are reaped
         self.by_session: dict[int, str] = {}
         self.by_invocation: dict[str, str] = {}
         self.leaving: dict[str, Entry] = {}  # ended, with processes left
@@ -90,6 +93,8 @@ class Table:
     def follow(self, entry: Entry, pid: int, start: int) -> None:
         """Another process is the main one from now on; the end of the first means nothing any more."""
         self._dismiss(entry)
+        if entry.pid == entry.session:
+            self.former.add(entry.pid)
         entry.pid, entry.start, entry.ended, entry.acknowledged = pid, start, None, False
         self.leave(entry, ())
         self._appoint(entry)

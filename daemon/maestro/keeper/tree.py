@@ -35,8 +35,9 @@ class Tree:
         Where one has, its own children may have become ours just after the list was read: only after its
         reaping can it be said that an agent has left nothing.
         """
-        pids = self._proc.other_children(self._keeper, self._table.numerals)
-        orphans = [p for pid in pids if pid not in self.not_agents and (p := self._proc.look(pid))]
+        # The list is the first thread's (cradle.py): a former main process is in that of the other.
+        pids = {*self._proc.other_children(self._keeper, self._table.numerals), *self._table.former}
+        orphans = [p for pid in sorted(pids - self.not_agents) if (p := self._proc.look(pid))]
         self._orphans, self.unclaimed = {}, []
         for process in orphans:
             agent = self._owner.get(process.pid) or self._attribute(process)
@@ -52,6 +53,7 @@ class Tree:
     def reaped(self, pid: int) -> None:
         """The pid may be another's from now on."""
         self.not_agents.discard(pid)
+        self._table.former.discard(pid)
         self._owner.pop(pid, None)
         self._remembered.pop(pid, None)
 

@@ -43,6 +43,7 @@ class Carrier:
         self._early: dict[str, Ended] = {}  # ends that came before that answer
         self.listen: Callable[[], None] = lambda: None  # takes what waits at the notify socket
         self.on_told: Callable[[str], None] = lambda what: None
+        self.on_quit: Callable[[str, int], None] = lambda unit, code: None
         self.on_lost: Callable[[], None] = lambda: None
 
     # ---------------------------------------------------------------------------------- deeds
@@ -65,6 +66,8 @@ class Carrier:
                 )
             case events.Probe():
                 self._probe(deed)
+            case events.Quit():
+                self.on_quit(deed.unit, deed.code)
             case events.Unprobe():
                 stop = self._probes.pop(deed.agent, None)
                 if stop is not None:

@@ -65,8 +65,10 @@ class Session:
         self._restart_code = restart_code
         self._over: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._ending = self._shutting_down = False
+        self._exit_code = 0
         carrier.on_told = self.told
         carrier.on_lost = self._keeper_lost
+        carrier.on_quit = self._quit
 
     async def run(self) -> int:
         committer = tasks.spawn(self.manager.run(), "committer")
@@ -122,6 +124,12 @@ class Session:
             self.manager.tell(Happening(unit="", kind=how, words=words))
             tasks.spawn(self._end(how), how)
 
+    def _quit(self, unit: str, code: int) -> None:
+        """An essential unit is gone for good: the daemon ends with its exit code."""
+        _log.error("%s is essential, and gone for good: ending with exit status %d", unit, code)
+        self._exit_code = code
+        self.end("shutdown", f"the end of {unit}, which is essential")
+
     async def _end(self, how: str) -> None:
         if how == "shutdown":
             await self._stop_all()
@@ -133,7 +141,7 @@ class Session:
         else:
             self.keeper.retire()
         if not self._over.done():
-            self._over.set_result(self._restart_code if how == "reexec" else 0)
+            self._over.set_result(self._restart_code if how == "reexec" else self._exit_code)
 
     def _stop_listening(self) -> None:
         if self.notify is not None:

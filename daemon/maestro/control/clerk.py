@@ -1,0 +1,236 @@
+"""What the manager's side of the control socket does when it is asked to change something."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
+
+from maestro.control import protocol as p
+from maestro.control import views
+from maestro.control.finder import Finder
+from maestro.control.linker import THEN, Linker
+from maestro.control.roles import Caller
+from maestro.control.service import refused
+from maestro.engine.events import Asked, Happening, Send
+from maestro.engine.jobs import Job, JobState
+from maestro.manager.carrier import Carrier
+from maestro.manager.catalogue import Catalogue
+from maestro.manager.loop import Manager
+from maestro.manager.plugins import Plugins
+from maestro.model.status import signal_name, signal_number
+from maestro.ports import Logs, Store, UnitFiles
+
+PROGRESS = 1.0  # seconds between two words on what a verb waits for
+
+
+class Office(Struct, frozen=True, kw_only=True):
+    """All that answering needs."""
+
+    manager: Manager
+    catalogue: Catalogue
+    carrier: Carrier
+    logs: Logs
+    store: Store
+    files: UnitFiles
+    plugins: Plugins
+    processes: Callable[[int], list[tuple[int, int, str]]]
+    hints: dict[str, str]  # unit -> what a plugin found out about its last end
+    root: str
+    keeper_pid: int
+    started: float
+    is_ending: Callable[[], bool]
+    end: Callable[[str, str], None]  # "shutdown", "leave" (agents run on), "reexec"; and who asked for it
+    notices: Callable[[], list[str]]
+
+
+class Clerk:
+    """The requests that change something. Each is done once, however often it comes, and goes to the audit log."""
+
+    def __init__(self, office: Office) -> None:
+        self._o = office
+        self._world = office.manager.world
+        self._find = Finder(self._world, office.catalogue)
+        self._linker = Linker(office.files, office.catalogue, self._world, self._find)
+
+    async def verb(self, caller: Caller, request: p.Verb) -> AsyncIterator[p.VerbView]:
+        verb = str(request.__struct_config__.tag)
+        if verb != "stop" and self._o.is_ending():
+            raise refused("ending", f"cannot {verb} anything now: maestrod is ending", "start it again first")
+        names, errors = self._find.in_force(request.units)
+        mode = "isolate" if verb == "isolate" else request.mode
+        asked = Asked(verb, tuple(names), _id(caller), mode)
+        if request.dry_run:
+            yield views.rehearsed(*self._world.rehearse(asked), errors)
+            return
+        before = self._recall(caller)
+        changes: list[str] = []
+        if before is None:
+            jobs = self._ask(asked, errors, changes)
+            self._audit(caller, f"{verb} {' '.join(names)}", _result(jobs, errors))
+            self._remember(caller, errors)
+        else:
+            jobs, errors = self._o.manager.asked_before(_id(caller)), before
+        async for view in self._await(jobs, errors, request.wait, tuple(changes)):
+            yield view
+
+    def _ask(self, asked: Asked, errors: dict[str, p.ErrorView], changes: list[str]) -> list[Job]:
+        """Put a verb to the engine. Returns its jobs; adds what was refused, and what there was nothing to do about."""
+        step = self._o.manager.feed(asked)
+        for name, refusal in step.refusals.items():
+            if refusal.done:
+                changes.append(refusal.words)
+            else:
+                errors[name] = views.error_view(refusal)
+        made = [job for job in step.jobs if job.unit in asked.units]
+        return [job for job in made if job.state is not JobState.CANCELED]
+
+    async def at_once(self, caller: Caller, request: p.ResetFailed | p.Cancel) -> p.VerbView:
+        verb = str(request.__struct_config__.tag)
+        names, errors = self._find.match(self._units_of_jobs(request.units))
+        before = self._recall(caller)
+        if before is None:
+            step = self._o.manager.feed(Asked(verb, tuple(names)))
+            errors |= {name: views.error_view(refusal) for name, refusal in step.refusals.items()}
+            self._audit(caller, f"{verb} {' '.join(names)}", _result([], errors))
+            self._remember(caller, errors)
+        await self._o.manager.settle()
+        return p.VerbView(errors=errors if before is None else before)
+
+    def _units_of_jobs(self, names: Sequence[str]) -> tuple[str, ...]:
+        """The same, with the unit's name for the number of a pending job."""
+        jobs = self._world.book.jobs
+        return tuple(jobs[int(one)].unit if one.isdigit() and int(one) in jobs else one for one in names)
+
+    async def jobs(self, caller: Caller, request: p.Jobs) -> tuple[p.JobView, ...]:
+        now = self._o.manager.clock.now()
+        return tuple(
+            replace(
+                views.job_view(job, self._world.life(job.unit).cause),
+                age=round(max(0.0, now - job.created), 3),
+            )
+            for job in self._world.book.jobs.values()
+        )
+
+    def _recall(self, caller: Caller) -> dict[str, p.ErrorView] | None:
+        """What was refused of a request that was carried out before: it is not carried out again."""
+        answer = self._o.manager.answered.recall(_id(caller))
+        return None if answer is None else msgspec.json.decode(answer, type=dict[str, p.ErrorView])
+
+    def _remember(self, caller: Caller, errors: dict[str, p.ErrorView]) -> None:
+        """To be called before anything is awaited: it must be committed with what was asked, or not at all."""
+        self._o.manager.answered.remember(_id(caller), msgspec.json.encode(errors).decode())
+
+    async def _await(
+        self, jobs: list[Job], errors: dict[str, p.ErrorView], wait: bool, changes: tuple[str, ...] = ()
+    ) -> AsyncIterator[p.VerbView]:
+        """The jobs as they are, then word on what they wait for, then how they ended."""
+        if not wait or not jobs:
+            await self._o.manager.settle()
+            yield p.VerbView(jobs=tuple(map(views.job_view, jobs)), errors=errors, changes=changes)
+            return
+        ends = {job.id: self._o.manager.when_done(job) for job in jobs}
+        pending = {end for end in ends.values() if not end.done()}
+        while pending:
+            yield p.VerbView(jobs=self._progress(jobs, ends), errors=errors, changes=changes)
+            _, pending = await asyncio.wait(pending, timeout=PROGRESS)
+        yield p.VerbView(jobs=self._progress(jobs, ends), errors=errors, changes=changes)
+
+    def _progress(self, jobs: list[Job], ends: dict[int, asyncio.Future[Job]]) -> tuple[p.JobView, ...]:
+        return tuple(
+            views.job_view(ends[job.id].result())
+            if ends[job.id].done()
+            else views.job_view(job, self._world.life(job.unit).cause)
+            for job in jobs
+        )
+
+    async def kill(self, caller: Caller, request: p.Kill) -> p.VerbView:
+        number = signal_number(request.signal)
+        if number is None:
+            raise refused(
+                "bad-request", f"there is no signal {request.signal}", "for example TERM, HUP, USR1 or KILL"
+            )
+        before = self._recall(caller)
+        if before is not None:
+            await self._o.manager.settle()
+            return p.VerbView(errors=before)
+        names, errors = self._find.match(request.units)
+        for name in names:
+            life = self._world.life(name)
+            if not life.alive:
+                errors[name] = p.ErrorView(
+                    code="not-running", message=f"cannot kill {name}: it is {life.coarse}"
+                )
+                continue
+            self._o.manager.do(Send(life.agent, signal_name(number), request.whole))
+            text = f"SIG{signal_name(number)} sent by {who(caller)}"
+            self._o.manager.tell(
+                Happening(unit=name, kind="kill", words=text, state=str(life.coarse), agent=life.agent)
+            )
+        self._audit(caller, f"kill -s {request.signal} {' '.join(names)}", _result([], errors))
+        self._remember(caller, errors)
+        await self._o.manager.settle()
+        return p.VerbView(errors=errors)
+
+    async def link(self, caller: Caller, request: p.Linking) -> AsyncIterator[p.VerbView]:
+        with _told():
+            linked = self._linker.carry_out(request)
+        self._o.carrier.reread()
+        verb, errors, jobs = str(request.__struct_config__.tag), linked.errors, list[Job]()
+        before = self._recall(caller)
+        if before is not None:  # links may be made twice, and the words on them are for the first time only
+            jobs, errors = self._o.manager.asked_before(_id(caller)), before
+        else:
+            then = THEN.get(type(request), "") if getattr(request, "now", False) else ""
+            if then and (concerned := self._linker.concerned(linked, then)):
+                jobs = self._ask(Asked(then, tuple(concerned), _id(caller)), errors, linked.changes)
+            self._audit(caller, f"{verb} {' '.join(linked.names)}", _result(jobs, errors))
+            self._remember(caller, errors)
+        async for view in self._await(jobs, errors, True, tuple(linked.changes)):
+            yield view
+
+    async def is_enabled(self, caller: Caller, request: p.IsEnabled) -> tuple[p.EnablementView, ...]:
+        return tuple(self._linker.enablement(name) for name in request.units)
+
+    # ------------------------------------------------------------------------------ who did what
+
+    def _audit(self, caller: Caller, action: str, result: str) -> None:
+        record = {
+            "uid": caller.uid,
+            "pid": caller.pid,
+            "who": who(caller),
+            "action": action[:4096],
+            "result": result[:4096],
+        }
+        self._o.manager.note_audit(json.dumps(record, ensure_ascii=False).encode())
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """What keeps links from being changed, said to the caller."""
+    try:
+        yield
+    except OSError as error:
+        where = f": {error.filename}" if error.filename else ""
+        raise refused("cannot-write", f"cannot change links: {error.strerror or error}{where}") from error
+    except ValueError as mistake:
+        raise refused("bad-request", str(mistake)) from mistake
+
+
+def who(caller: Caller) -> str:
+    return caller.agent or f"uid {caller.uid}"
+
+
+def _id(caller: Caller) -> str:
+    """What tells a request from all others: its id is the client's own choice."""
+    return f"{caller.uid}:{caller.request_id}" if caller.request_id else ""
+
+
+def _result(jobs: list[Job], errors: dict[str, p.ErrorView]) -> str:
+    parts = [f"{job.unit}: job {job.id}" for job in jobs]
+    return ", ".join(parts + [f"{name}: {error.code}" for name, error in errors.items()]) or "done"
