@@ -34,8 +34,12 @@ BESIDE_ALL: Mapping[str, Plain] = {
     "install.wanted_by": ["default.target"],
     "install.required_by": ["default.target"],
 }
-# Of these one is set at a time.
-ALTERNATIVES = tuple(f"health.readiness.{probe}" for probe in ("exec", "http", "tcp", "unix", "log"))
+OUT = object()  # not set
+# What cannot be set beside all the others -> what is different in the unit that has it.
+INSTEAD: Mapping[str, Mapping[str, Any]] = {
+    f"health.readiness.{probe}": {"health.readiness.tcp": OUT} for probe in ("exec", "http", "unix", "log")
+}
+VARIANTS = ("", *INSTEAD)
 
 
 def sample(option: Option, kind: str) -> Plain:
@@ -67,31 +71,34 @@ def _examples(hint: Any, option: Option) -> list[Plain]:
     return list(told["examples"])
 
 
-def every(kind: str, probe: str = "health.readiness.tcp") -> dict[str, Plain]:
-    """All options of a kind, of the alternatives one, as a file would have them."""
+def every(kind: str, variant: str) -> dict[str, Plain]:
+    """All options of a kind that can be set together, as a file would have them."""
+    different = {**dict.fromkeys(INSTEAD, OUT), **INSTEAD.get(variant, {})}
+    different.pop(variant, None)
     plain: dict[str, Plain] = {}
     for name, option in OPTIONS[kind].items():
-        if name in ALTERNATIVES and name != probe:
+        value = different.get(name, BESIDE_ALL.get(name)) or sample(option, kind)
+        if value is OUT:
             continue
         *sections, last = name.split(".")
         inside = plain
         for section in sections:
             inside = inside.setdefault(section, {})
-        inside[last] = BESIDE_ALL[name] if name in BESIDE_ALL else sample(option, kind)
+        inside[last] = value
     return plain
 
 
-def unit_of(kind: str, probe: str = "health.readiness.tcp") -> Unit:
-    text = yaml.safe_dump(every(kind, probe), sort_keys=False)
+def unit_of(kind: str, variant: str = "") -> Unit:
+    text = yaml.safe_dump(every(kind, variant), sort_keys=False)
     loaded = load_text(f"every@one.{kind}.yaml", text.encode(), "f")
     assert loaded.unit is not None, list(map(str, loaded.problems))
     return loaded.unit
 
 
-@pytest.mark.parametrize("probe", ALTERNATIVES)
+@pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize("kind", FILES)
-def test_what_is_shown_loads_as_the_same_unit(kind: str, probe: str) -> None:
-    unit = unit_of(kind, probe)
+def test_what_is_shown_loads_as_the_same_unit(kind: str, variant: str) -> None:
+    unit = unit_of(kind, variant)
     text = yaml.safe_dump(dump(unit))
     again = load_text(f"every@one.{kind}.yaml", text.encode(), "f", Settings(None))
     assert again.unit is not None, list(map(str, again.problems))
@@ -101,13 +108,11 @@ def test_what_is_shown_loads_as_the_same_unit(kind: str, probe: str) -> None:
     assert dump(plain) == dump(unit)
 
 
-@pytest.mark.parametrize("kind", FILES)
-def test_every_option_is_set_and_says_where(kind: str) -> None:
-    rows = {row.option: row for row in shown(unit_of(kind))}
-    for name, option in OPTIONS[kind].items():
-        if name not in ALTERNATIVES or name == "health.readiness.tcp":
-            assert rows[name].origin is not None, name
-            assert rows[name].value != show(option.default), name
+@pytest.mark.parametrize(("kind", "name"), ALL)
+def test_every_option_is_set_in_one_of_them_and_says_where(kind: str, name: str) -> None:
+    [row] = [row for row in shown(unit_of(kind, name if name in INSTEAD else "")) if row.option == name]
+    assert row.origin is not None
+    assert row.value != show(OPTIONS[kind][name].default)
 
 
 @pytest.mark.parametrize(("kind", "name"), ALL)
@@ -123,7 +128,7 @@ def test_an_option_is_in_schema_manual_and_explain(kind: str, name: str) -> None
 
 @pytest.mark.parametrize(("kind", "name"), ALL)
 def test_a_changed_option_says_what_that_asks_for(kind: str, name: str) -> None:
-    unit = unit_of(kind, name if name in ALTERNATIVES else "health.readiness.tcp")
+    unit = unit_of(kind, name if name in INSTEAD else "")
     option = OPTIONS[kind][name]
     assert compare(unit, with_value(unit, name, option.default)) == {name: option.change}
 
