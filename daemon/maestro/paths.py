@@ -9,10 +9,11 @@ from os.path import abspath, expanduser, join
 class Paths:
     """Directories and sockets of one installation."""
 
-    __slots__ = ("control", "logs", "notify", "root", "run", "state", "store", "units")
+    __slots__ = ("control", "environment", "logs", "notify", "root", "run", "state", "store", "units")
 
     def __init__(self, root: str, config: str, run: str, state: str, logs: str, vendor: str) -> None:
         self.root = root
+        self.environment = ""  # whose files are laid over units
         self.run = run
         self.state = state
         self.logs = logs
@@ -23,6 +24,13 @@ class Paths:
 
 
 def find(root: str | None, environ: Mapping[str, str], uid: int) -> Paths:
+    """Where everything is, and for which environment."""
+    paths = _places(root, environ, uid)
+    paths.environment = environ.get("MAESTRO_ENVIRONMENT", "")
+    return paths
+
+
+def _places(root: str | None, environ: Mapping[str, str], uid: int) -> Paths:
     """The paths for `--root DIR`, else `$MAESTRO_ROOT`, else the host's own (root), else the user's XDG directories."""
     root = root or environ.get("MAESTRO_ROOT") or None
     vendor = environ.get("MAESTRO_VENDOR_UNITS")

@@ -192,21 +192,33 @@ class Piece(Struct, frozen=True, kw_only=True):
     path: str
     text: bytes = b""
     refused: str = ""
+    masked: bool = (
+        False  # a link to /dev/null, or an empty file that hides another: no unit may be made of it
+    )
 
 
 class UnitFiles(Protocol):
     """The directories that units are read from."""
 
     def read(self) -> UnitSources: ...
+    def look(self, name: str) -> UnitSources: ...  # the files that one unit is made of, as they are now
     def draft(self, path: str) -> Piece: ...
-    def enable(self, name: str, targets: Iterable[str], required_by: Iterable[str] = ()) -> list[str]: ...
-    def disable(self, name: str) -> list[str]: ...
+    def enable(self, name: str, paths: Iterable[str], *, runtime: bool = False) -> list[str]: ...
+    def disable(self, name: str, *, runtime: bool = False) -> list[str]: ...
+    def mask(self, name: str, *, runtime: bool = False) -> list[str]: ...
+    def unmask(self, name: str, *, runtime: bool = False) -> list[str]: ...
+    def presets(self) -> tuple[Piece, ...]: ...
 
 
 class UnitSources(Struct, frozen=True, kw_only=True):
     files: Mapping[str, Piece]  # file name ("worker@.agent.yaml") -> the first found
     links: Mapping[str, tuple[str, ...]]  # "default.target" -> units its .wants directories name
     requirements: Mapping[str, tuple[str, ...]] = {}  # the same of its .requires directories
+    overlays: Mapping[str, Piece] = {}  # file name -> the first found for the environment
+    dropins: Mapping[str, tuple[Piece, ...]] = {}  # "worker@.agent.yaml.d", "agent.d" -> in order
+    aliases: Mapping[str, str] = {}  # of `files` those that are links to another: file name -> file name
+    enabled: Mapping[str, str] = {}  # units that links name -> "enabled", "enabled-runtime"
+    runtime: str = ""  # the directory whose content is gone after a boot
     directories: tuple[str, ...] = ()
 
 

@@ -8,26 +8,20 @@ from collections.abc import Iterable, Sequence
 from maestro.drivers.unit_files import UnitDirectories
 from maestro.engine import together
 from maestro.engine.graph import Graph
-from maestro.manager.plugins import Plugins
 from maestro.model import names
 from maestro.model.library import Library, load_all
 from maestro.model.load import Loaded, Settings
 from maestro.model.plain import Mistake
 from maestro.model.problem import Problem, in_order
 from maestro.model.unit import Unit
-from maestro.ports import UnitSources
+from maestro.offline import is_drop_in, sections, with_draft
 
 SAMPLE = "instance"  # a template is checked with it
 
 
-def verify(files: Sequence[str], directories: Sequence[str]) -> tuple[Problem, ...]:
+def verify(files: Sequence[str], directories: Sequence[str], environment: str = "") -> tuple[Problem, ...]:
     """All problems of these files, seen among the installed units that they would live with."""
-    plugins = Plugins("")
-    plugins.find()
-    try:
-        library = _library(files, directories, Settings(sections=plugins.sections))
-    finally:
-        plugins.close()
+    library = _library(files, directories, environment, Settings(sections=sections()))
     paths = set(map(os.path.abspath, files))
     own = [problem for problem in library.problems if os.path.abspath(problem.path) in paths]
     mine = [unit for unit in map(_unit, (library.get(name) for name in _names(files))) if unit is not None]
@@ -35,13 +29,13 @@ def verify(files: Sequence[str], directories: Sequence[str]) -> tuple[Problem, .
     return in_order([*own, *together.missing(mine, library.has), *together.circle(mine, graph)])
 
 
-def _library(files: Sequence[str], directories: Sequence[str], settings: Settings) -> Library:
-    reader = UnitDirectories(directories, os.geteuid())
-    installed = reader.read()
-    drafts = {os.path.basename(path): reader.draft(path) for path in files}
-    sources = UnitSources(
-        files={**installed.files, **drafts}, links=installed.links, requirements=installed.requirements
-    )
+def _library(
+    files: Sequence[str], directories: Sequence[str], environment: str, settings: Settings
+) -> Library:
+    reader = UnitDirectories(directories, os.geteuid(), environment)
+    sources = reader.read()
+    for path in files:
+        sources = with_draft(sources, reader.draft(path))
     return load_all(sources, _names(files), settings)
 
 
@@ -49,11 +43,16 @@ def _names(files: Iterable[str]) -> list[str]:
     found = []
     for path in files:
         try:
-            name = names.split_file(os.path.basename(path))
+            name = names.split_file(_file(path))
         except Mistake:
             continue  # told among the problems
         found.append((name.with_instance(SAMPLE) if name.is_template else name).full)
     return found
+
+
+def _file(path: str) -> str:
+    """The name of the unit's file that this is, or is laid over."""
+    return os.path.basename(os.path.dirname(path).removesuffix(".d") if is_drop_in(path) else path)
 
 
 def _unit(loaded: Loaded | None) -> Unit | None:

@@ -145,9 +145,9 @@ async def _build(where: Paths, environ: Mapping[str, str], link: KeeperLink) -> 
     trouble = await store.open()
     plugins = Plugins(where.state, blocked=tuple(filter(None, environ.get("MAESTRO_WITHOUT", "").split(","))))
     plugins.find()
-    files = UnitDirectories(where.units, os.geteuid())
+    files = UnitDirectories(where.units, os.geteuid(), where.environment)
     catalogue = Catalogue(files, Settings(host.specifiers(environ), plugins.sections))
-    manager = Manager(World(catalogue.resolve), store, clock, random.random, Hub(store))
+    manager = Manager(World(catalogue.resolve, catalogue.masked_by), store, clock, random.random, Hub(store))
     logs = LogFiles(where.logs, asyncio.get_running_loop(), time.time_ns)
     house = House(
         notify=where.notify,

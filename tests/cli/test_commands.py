@@ -174,7 +174,7 @@ def test_a_time_out_says_what_goes_on(served: Served, ctl: Ctl) -> None:
 
 
 def test_enable_tells_what_it_changed(ctl: Ctl) -> None:
-    assert ctl("enable", "researcher", "--now").out == "linked researcher into default.target\n"
+    assert ctl("enable", "researcher", "--now").out == "enable: linked researcher\n"
 
 
 def test_kill_says_nothing_when_it_worked(served: Served, ctl: Ctl) -> None:

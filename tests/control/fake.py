@@ -71,13 +71,16 @@ class FakeService:
         done = tuple(self._job(name, verb, "done", "ready as pid 4711") for name in names)
         yield p.VerbView(jobs=done, errors=errors)
 
-    async def enable(self, caller: Caller, request: p.Enable) -> AsyncIterator[p.VerbView]:
+    async def link(self, caller: Caller, request: p.Linking) -> AsyncIterator[p.VerbView]:
         self._note(caller, request)
-        yield p.VerbView(changes=("linked researcher into default.target",))
+        yield p.VerbView(changes=(f"{type(request).__name__.lower()}: linked researcher",))
 
-    async def disable(self, caller: Caller, request: p.Disable) -> AsyncIterator[p.VerbView]:
+    async def is_enabled(self, caller: Caller, request: p.IsEnabled) -> tuple[p.EnablementView, ...]:
         self._note(caller, request)
-        yield p.VerbView(changes=("unlinked researcher from default.target",))
+        state = {name: "enabled" if name in self.units else "not-found" for name in request.units}
+        return tuple(
+            p.EnablementView(name=name, state=word, enabled=word == "enabled") for name, word in state.items()
+        )
 
     async def kill(self, caller: Caller, request: p.Kill) -> p.VerbView:
         self._note(caller, request)

@@ -33,7 +33,11 @@ class Behind:
         self.store, keeper, logs = FakeStore(), FakeKeeper(), FakeLogs()
         catalogue = Catalogue(self.files, SETTINGS)
         self.manager = manager = Manager(
-            World(catalogue.resolve), self.store, LoopClock(), lambda: 0.0, Hub(self.store)
+            World(catalogue.resolve, catalogue.masked_by),
+            self.store,
+            LoopClock(),
+            lambda: 0.0,
+            Hub(self.store),
         )
         carrier = Carrier(manager, keeper, logs, HOUSE, catalogue)
         manager.employ(carrier.carry, lambda unit: None)
@@ -72,10 +76,42 @@ def test_enabling_a_template_links_its_default_instance() -> None:
         install = "install: {wanted_by: [default.target], default_instance: main}\n"
         behind = Behind(w_=GOOD + install)
         committing = tasks.spawn(behind.manager.run(), "committer")
-        answers = [view async for view in behind.desk.enable(ROOT, p.Enable(units=("w@",)))]
+        answers = [view async for view in behind.desk.link(ROOT, p.Enable(units=("w@",)))]
         assert answers[-1].changes == ("linked w@main into default.target",)
         assert (await unit(behind, "w@main")).enabled
         committing.cancel()
+
+    play(go())
+
+
+def test_what_a_unit_is_made_of_is_shown_piece_by_piece() -> None:
+    async def go() -> None:
+        behind = Behind(web=GOOD)
+        behind.files.texts["web.agent.yaml.d/x.yaml"] = "unit: {description: more}\n"
+        behind.files.texts["gone.agent.yaml.d/y.yaml"] = ""
+        view = await behind.desk.daemon_reload(ROOT, p.DaemonReload())
+        assert view.changed == ("web",)
+        assert [warning.path for warning in view.warnings] == ["/units/gone.agent.yaml.d/y.yaml"]
+        [cat] = await behind.desk.cat(ROOT, p.Cat(units=("web",)))
+        assert cat.pieces == (
+            ("/units/web.agent.yaml", GOOD),
+            ("/units/web.agent.yaml.d/x.yaml", "unit: {description: more}\n"),
+        )
+        [show] = await behind.desk.show(ROOT, p.Show(units=("web",)))
+        assert show.origins == {
+            "agent.exec": "/units/web.agent.yaml:1:9",
+            "unit.description": "/units/web.agent.yaml.d/x.yaml:1:8",
+        }
+
+    play(go())
+
+
+def test_what_does_not_load_is_shown_by_its_problems() -> None:
+    async def go() -> None:
+        behind = Behind(web="agent: {exce: x}\n")
+        [view] = await behind.desk.show(ROOT, p.Show(units=("web",)))
+        assert view.options == {}
+        assert {problem.option for problem in view.problems} == {"agent.exce", "agent.exec"}
 
     play(go())
 

@@ -20,7 +20,7 @@ def finder(**texts: str) -> Finder:
     """With these agents; `w_` is the template w@."""
     files = {f"{name.replace('_', '@')}.agent.yaml": text for name, text in texts.items()}
     catalogue = Catalogue(FakeFiles(**files), Settings())
-    world = World(catalogue.resolve)
+    world = World(catalogue.resolve, catalogue.masked_by)
     catalogue.load(world, {})
     return Finder(world, catalogue)
 

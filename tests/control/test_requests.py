@@ -128,12 +128,12 @@ def test_enable_now_finds_its_job_again() -> None:
     async def go() -> None:
         async with manned() as (one, desk):
             asked = p.Enable(units=("kept",), now=True)
-            views = desk.enable(caller("x"), asked)
+            views = desk.link(caller("x"), asked)
             job = (await anext(views)).jobs[0]
             one.spawned("kept#1")
             await last(views)
             one.manager.feed(Asked("stop", ("kept",)))
-            again = await last(desk.enable(caller("x"), asked))
+            again = await last(desk.link(caller("x"), asked))
             assert [view.id for view in again.jobs] == [job.id]
             assert one.manager.world.life("kept").goal == "down", "it was not started again"
 

@@ -76,7 +76,20 @@ def _may(route: Route, caller: Caller, **given: Any) -> bool:
     return False
 
 
-READ_ONLY = {"hello", "status", "show", "cat", "logs", "events", "audit", "jobs", "links", "starts", "why"}
+READ_ONLY = {
+    "hello",
+    "status",
+    "show",
+    "cat",
+    "logs",
+    "events",
+    "audit",
+    "jobs",
+    "links",
+    "starts",
+    "why",
+    "is-enabled",
+}
 AGENT = {"hello", "status", "show", "logs"}
 MAY = {Role.ADMIN: set(BY_NAME), Role.READ: READ_ONLY, Role.AGENT: AGENT, Role.NONE: {"hello"}}
 

@@ -137,7 +137,7 @@ def test_the_newest_request_counts_and_enabling_is_none() -> None:
         async with behind(web=GOOD + "install: {wanted_by: [default.target]}\n") as made:
             for request in (p.Start(units=("web",), wait=False), p.Stop(units=("web",), wait=False)):
                 [_] = [view async for view in made.desk.verb(ROOT, request)]
-            [_] = [view async for view in made.desk.enable(ROOT, p.Enable(units=("web",)))]
+            [_] = [view async for view in made.desk.link(ROOT, p.Enable(units=("web",)))]
             await made.manager.settle()
             [reason] = (await made.desk.why(ROOT, p.Why(units=("web",)))).reasons
             assert (reason.asked, reason.asked_by) == ("stop", "uid 0")

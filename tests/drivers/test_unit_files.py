@@ -4,48 +4,18 @@ from __future__ import annotations
 
 import os
 import socket
-import stat
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from maestro.drivers.unit_files import LARGEST, UnitDirectories
-from maestro.model.library import load_all
+from maestro.model import names
+from maestro.model.library import pieces
 from maestro.ports import UnitFiles
+from tests.drivers.unit_disk import Disk
 
 ROOT = os.geteuid() == 0
-AGENT = "agent: {exec: [a, '%i']}\n"
-
-
-class Disk:
-    """Two directories of unit files."""
-
-    def __init__(self, base: Path) -> None:
-        self.etc, self.lib = base / "etc", base / "lib"
-        for directory in (base, self.etc, self.lib):
-            directory.mkdir(exist_ok=True)
-            directory.chmod(0o755)
-        self.units = UnitDirectories([str(self.etc), str(self.lib)], os.geteuid())
-
-    def write(self, path: str, text: str = AGENT, mode: int = 0o644) -> Path:
-        file = self.etc.parent / path
-        file.write_text(text)
-        file.chmod(mode)
-        return file
-
-    def refused(self, name: str) -> str:
-        piece = self.units.read().files[name]
-        assert piece.text == b""
-        return piece.refused
-
-
-@pytest.fixture
-def disk(tmp_path: Path) -> Iterator[Disk]:
-    before = os.umask(0o022)
-    yield Disk(tmp_path / "units")
-    os.umask(before)
 
 
 def test_it_is_the_port(disk: Disk) -> None:
@@ -77,14 +47,12 @@ def test_what_is_no_file(disk: Disk) -> None:
     os.mkfifo(disk.etc / "f.agent.yaml")
     (disk.etc / "l.agent.yaml").symlink_to("nowhere")
     (disk.etc / "o.agent.yaml").symlink_to("o.agent.yaml")
-    (disk.etc / "n.agent.yaml").symlink_to("/dev/null")
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(str(disk.etc / "s.agent.yaml"))
         assert disk.refused("d.agent.yaml") == "is a directory, not a file"
         assert disk.refused("f.agent.yaml") == "is a named pipe, not a file"
         assert disk.refused("l.agent.yaml") == "is a link to nowhere, which does not exist"
         assert disk.refused("o.agent.yaml") == "cannot be read: too many levels of symbolic links"
-        assert disk.refused("n.agent.yaml") == "is a device, not a file"
         assert disk.refused("s.agent.yaml") == "is a socket, not a file"
 
 
@@ -178,9 +146,81 @@ def test_an_unreadable_directory_is_told(tmp_path: Path) -> None:
     assert piece.refused == "cannot be read: not a directory"
 
 
-def test_drop_ins_are_for_later(disk: Disk) -> None:
-    (disk.etc / "a.agent.yaml.d").mkdir()
-    assert disk.refused("a.agent.yaml.d") == "drop-ins are not supported yet by this version"
+# ------------------------------------------------------------------------------------------------ drop-ins
+
+
+def test_drop_ins_of_all_directories_by_name_of_file(disk: Disk) -> None:
+    disk.write("etc/a.agent.yaml.d/50-b.yaml", "etc")
+    disk.write("lib/a.agent.yaml.d/50-b.yaml", "hidden")
+    disk.write("lib/a.agent.yaml.d/10-a.yaml", "lib")
+    disk.write("lib/a.agent.yaml.d/note.txt", "no drop-in")
+    disk.write("etc/agent.d/all.yaml", "all")
+    dropins = disk.units.read().dropins
+    assert {folder: [piece.text for piece in inside] for folder, inside in dropins.items()} == {
+        "a.agent.yaml.d": [b"lib", b"etc"],
+        "agent.d": [b"all"],
+    }
+    assert dropins["a.agent.yaml.d"][0].path == str(disk.lib / "a.agent.yaml.d/10-a.yaml")
+
+
+def test_a_masked_drop_in_is_none(disk: Disk) -> None:
+    disk.write("lib/a.agent.yaml.d/x.yaml", "lib")
+    (disk.etc / "a.agent.yaml.d").mkdir(mode=0o755)
+    (disk.etc / "a.agent.yaml.d/x.yaml").symlink_to("/dev/null")
+    assert disk.units.read().dropins == {"a.agent.yaml.d": ()}
+
+
+def test_who_may_write_drop_ins(disk: Disk) -> None:
+    file = disk.write("etc/a.agent.yaml.d/x.yaml", mode=0o666)
+    [piece] = disk.units.read().dropins["a.agent.yaml.d"]
+    assert piece.refused == f"is writable by group: chmod g-w {file}"
+    file.chmod(0o644)
+    file.parent.chmod(0o777)
+    [piece] = disk.units.read().dropins["a.agent.yaml.d"]
+    assert piece.refused == f"its directory {file.parent} is writable by group: chmod g-w {file.parent}"
+
+
+def test_an_environment_lays_files_over(disk: Disk) -> None:
+    disk.write("lib/environments/prod/a.agent.yaml", "prod")
+    disk.write("etc/environments/test/a.agent.yaml", "test")
+    assert disk.units.read().overlays == {}
+    prod = UnitDirectories([str(disk.etc), str(disk.lib)], os.geteuid(), "prod")
+    assert {file: piece.text for file, piece in prod.read().overlays.items()} == {"a.agent.yaml": b"prod"}
+
+
+def test_a_look_at_one_unit_finds_what_reading_all_finds(disk: Disk) -> None:
+    for path in ("lib/w@.agent.yaml", "etc/w@.agent.yaml.d/a.yaml", "lib/w@1.agent.yaml.d/b.yaml",
+                 "etc/agent.d/c.yaml", "etc/environments/prod/w@.agent.yaml", "etc/other.agent.yaml"):  # fmt: skip
+        disk.write(path, path)
+    units = UnitDirectories([str(disk.etc), str(disk.lib)], os.geteuid(), "prod")
+    every, one = units.read(), units.look("w@1")
+    assert set(one.files) == {"w@.agent.yaml"}
+    name = names.split("w@1")
+    assert len(pieces(name, one.files, one.overlays, one.dropins)) == 5
+    assert pieces(name, one.files, one.overlays, one.dropins) == pieces(
+        name, every.files, every.overlays, every.dropins
+    )
+
+
+# ------------------------------------------------------------------------------------------------ masks
+
+
+def test_a_link_to_nowhere_masks(disk: Disk) -> None:
+    disk.write("lib/a.agent.yaml")
+    (disk.etc / "a.agent.yaml").symlink_to("/dev/null")
+    piece = disk.units.read().files["a.agent.yaml"]
+    assert (piece.masked, piece.path, piece.refused) == (True, str(disk.etc / "a.agent.yaml"), "")
+
+
+def test_an_empty_file_masks_what_it_hides(disk: Disk) -> None:
+    disk.write("lib/a.agent.yaml")
+    disk.write("etc/a.agent.yaml", "")
+    disk.write("etc/x.target.yaml", "")
+    files = disk.units.read().files
+    assert (files["a.agent.yaml"].masked, files["x.target.yaml"].masked) == (True, False)
+
+
+# ------------------------------------------------------------------------------------------------ links
 
 
 def test_links(disk: Disk) -> None:
@@ -243,45 +283,3 @@ def test_fast_changes_are_seen(disk: Disk) -> None:
     for number in range(200):
         disk.write("etc/a.agent.yaml", f"{number:03}")
         assert disk.units.read().files["a.agent.yaml"].text == f"{number:03}".encode()
-
-
-def test_enable_and_disable(disk: Disk) -> None:
-    disk.write("lib/w@.agent.yaml")
-    disk.write("etc/db.agent.yaml")
-    os.umask(0o000)
-    link = disk.etc / "default.target.wants/w@eu.agent.yaml"
-    assert disk.units.enable("w@eu", ["default.target"]) == [f"created {link} -> {disk.lib}/w@.agent.yaml"]
-    assert disk.units.enable("w@eu", ["default.target"]) == []
-    assert os.readlink(link) == f"{disk.lib}/w@.agent.yaml"
-    assert stat.S_IMODE(link.parent.stat().st_mode) == 0o755
-    other = disk.etc / "x.target.requires/db.agent.yaml"
-    assert disk.units.enable("db.agent", [], ["x.target"]) == [f"created {other} -> {disk.etc}/db.agent.yaml"]
-    library = load_all(disk.units.read())
-    assert library.units["default.target"].unit.wants == ("w@eu",)
-    made = library.get("w@eu")
-    assert made is not None
-    assert made.unit is not None
-    assert disk.units.disable("w@eu") == [f"removed {link}"]
-    assert disk.units.disable("w@eu") == []
-    assert not link.parent.exists()
-    assert other.is_symlink()
-
-
-def test_a_link_that_points_elsewhere_is_replaced(disk: Disk) -> None:
-    disk.write("etc/db.agent.yaml")
-    link = disk.etc / "default.target.wants/db.agent.yaml"
-    link.parent.mkdir()
-    link.symlink_to("/nowhere")
-    assert len(disk.units.enable("db", ["default.target"])) == 1
-    assert os.readlink(link) == f"{disk.etc}/db.agent.yaml"
-    assert [entry.name for entry in link.parent.iterdir()] == ["db.agent.yaml"]
-    link.unlink()
-    link.write_text("a file of the operator's")
-    with pytest.raises(FileExistsError):
-        disk.units.enable("db", ["default.target"])
-
-
-def test_nothing_to_enable(disk: Disk) -> None:
-    with pytest.raises(FileNotFoundError, match=r"no file for w@1: w@1.agent.yaml or w@.agent.yaml"):
-        disk.units.enable("w@1", ["default.target"])
-    assert list(disk.etc.iterdir()) == []

@@ -32,7 +32,9 @@ def test_version_and_help() -> None:
     assert "--root DIR" in maestrod("--help").stdout
 
 
-@pytest.mark.parametrize("arguments", [["--rot", "x"], ["x"], ["--root"], ["--root="]])
+@pytest.mark.parametrize(
+    "arguments", [["--rot", "x"], ["x"], ["--root"], ["--root="], ["--environment"], ["--environment=../x"]]
+)
 def test_what_is_not_understood_is_refused(arguments: list[str]) -> None:
     done = maestrod(*arguments)
     assert done.returncode == 2
@@ -40,10 +42,12 @@ def test_what_is_not_understood_is_refused(arguments: list[str]) -> None:
 
 
 def test_arguments() -> None:
-    assert stage_1.parse([]) == ("", [])
-    assert stage_1.parse(["--root", "/x", "--", "--verbose"]) == ("/x", ["--verbose"])
-    assert stage_1.parse(["--root=/x"]) == ("/x", [])
-    assert stage_1.parse(["-h"]) == ("--help", [])
+    assert stage_1.parse([]) == ({}, [])
+    assert stage_1.parse(["--root", "/x", "--", "--verbose"]) == ({"--root": "/x"}, ["--verbose"])
+    assert stage_1.parse(["--root=/x", "--environment", "prod"]) == (
+        {"--root": "/x", "--environment": "prod"}, [],
+    )  # fmt: skip
+    assert stage_1.parse(["-h"]) == ({"--help": ""}, [])
 
 
 def test_the_run_directory() -> None:

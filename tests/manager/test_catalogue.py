@@ -6,6 +6,7 @@ from maestro.engine.events import Asked, Reread
 from maestro.engine.state import Life, State
 from maestro.engine.world import World
 from maestro.manager.catalogue import Catalogue
+from maestro.model.option import Change
 from maestro.testing.fakes import FakeFiles
 from tests.manager.rig import SETTINGS
 
@@ -18,7 +19,7 @@ class House:
     def __init__(self, **texts: str) -> None:
         self.files = FakeFiles(**{name.replace("_", "."): text for name, text in texts.items()})
         self.catalogue = Catalogue(self.files, SETTINGS)
-        self.world = World(self.catalogue.resolve)
+        self.world = World(self.catalogue.resolve, self.catalogue.masked_by)
         self.catalogue.load(self.world, {})
 
     def write(self, **texts: str | None) -> None:
@@ -120,6 +121,34 @@ def test_a_file_that_changed_on_disk_is_seen() -> None:
     assert not one.catalogue.is_changed("web")
     one.write(web=None)
     assert one.catalogue.is_changed("web")
+
+
+def test_what_a_change_asks_of_what_runs() -> None:
+    one = house(web=GOOD, idle=GOOD)
+    one.run("web")
+    one.write(web=OTHER + "unit: {description: new}", idle=OTHER)
+    assert one.catalogue.reload(one.world).asked == {"web": {"agent.exec": Change.RESTART}}
+    one.write(web=OTHER)
+    assert one.catalogue.reload(one.world).asked == {}
+
+
+def test_a_drop_in_is_part_of_what_is_in_force() -> None:
+    one = house(web=GOOD)
+    one.files.texts["web.agent.yaml.d/x.yaml"] = "unit: {description: more}\n"
+    assert one.catalogue.is_changed("web")
+    assert one.catalogue.reload(one.world).changed == ("web",)
+    assert not one.catalogue.is_changed("web")
+    body = one.catalogue.definition("web")
+    assert body is not None
+    one.run("web")
+    one.write(web=BAD)
+    one.catalogue.load(one.world, {"web": body})
+    assert one.world.units["web"].unit.description == "more"
+    one.files.texts["web.agent.yaml"] = GOOD
+    one.files.texts["web.agent.yaml.d/x.yaml"] = "unit: {descriptoin: more}\n"
+    one.catalogue.reload(one.world)
+    [problem] = one.catalogue.problems
+    assert str(problem).startswith("/units/web.agent.yaml.d/x.yaml:1:8: unit.descriptoin: no such option")
 
 
 def test_numbers_of_agents_are_not_given_twice_when_a_file_goes_and_comes_back() -> None:

@@ -30,6 +30,11 @@ from maestro.model.plain import Given, Mark, Mistake, Path, Plain
         ("echo ';'", ["echo", ";"]),
         ("echo > /dev/null | cat && $HOME", ["echo", ">", "/dev/null", "|", "cat", "&&", "$HOME"]),
         ("echo\nsecond", ["echo", "second"]),
+        ("echo one \\\n  two\\\nthree", ["echo", "one", "two", "three"]),
+        ('echo "one\\\ntwo"', ["echo", "one two"]),
+        ("echo one\\\\\ntwo", ["echo", "one\\", "two"]),
+        # the example of systemd.service(5)
+        (r"echo / >/dev/null & \; ls", ["echo", "/", ">/dev/null", "&", ";", "ls"]),
     ],
 )
 def test_split(text: str, words: list[str]) -> None:
@@ -88,6 +93,7 @@ def test_a_list_is_taken_as_it_is() -> None:
         (["-/bin/false"], "prefixes are not supported", (0,)),
         ("@/bin/sh sh", "prefixes are not supported", ()),
         (["a", "x" * (1 << 17)], "128 KiB", (1,)),
+        (["/bin/a\tb"], "control character", (0,)),
     ],
 )
 def test_wrong_commands(plain: object, said: str, at: tuple[int, ...]) -> None:
@@ -101,22 +107,42 @@ def test_specifiers_do_not_split_words() -> None:
     assert CommandLine.read(given) == ("echo", "a b 'c")
 
 
+ENVIRONMENT = {
+    "ONE": "x",
+    "TWO": " x  y",
+    "QUOTED": "'two two' too",
+    "HALF": "a 'b c",
+    "JOINED": '"a b"c d',
+    "ESCAPED": r"a\b c\ d \" e",
+    "EMPTY": "",
+    "EMPTY_WORDS": "'' \"\"",
+}
+
+
 @pytest.mark.parametrize(
     ("words", "expanded"),
     [
         (["a", "$ONE"], ("a", "x")),
-        (["a", "$TWO"], ("a", "x", "y z")),
+        (["a", "$TWO"], ("a", "x", "y")),
         (["a", "${TWO}"], ("a", " x  y")),
         (["a", "-${ONE}-${NONE}-"], ("a", "-x--")),
         (["a", "$NONE"], ("a",)),
-        (["a", "$$ONE", "$$"], ("a", "$ONE", "$")),
+        (["a", "${NONE}"], ("a", "")),
+        (["a", "$EMPTY", "${EMPTY}"], ("a", "")),
+        (["a", "$$ONE", "$$", "a$$b"], ("a", "$ONE", "$", "a$b")),
         (["a", "b$ONE", "$", "${", "${1}"], ("a", "b$ONE", "$", "${", "${1}")),
+        (["a", "${ONE:-d}"], ("a", "${ONE:-d}")),
         (["${ONE}", "$ONE"], ("${ONE}", "x")),
+        (["a", "$QUOTED"], ("a", "two two", "too")),
+        (["a", "${QUOTED}"], ("a", "'two two' too")),
+        (["a", "$HALF"], ("a", "a", "b c")),
+        (["a", "$JOINED"], ("a", "a bc", "d")),
+        (["a", "$ESCAPED"], ("a", "ab", "c d", '"', "e")),
+        (["a", "$EMPTY_WORDS"], ("a", "", "")),
     ],
 )
 def test_variables(words: list[str], expanded: tuple[str, ...]) -> None:
-    found = expand(words, {"ONE": "x", "TWO": " x  y"})
-    assert found == (expanded if expanded != ("a", "x", "y z") else ("a", "x", "y"))
+    assert expand(words, ENVIRONMENT) == expanded
 
 
 # ------------------------------------------------------------------------------------------- with marks in front

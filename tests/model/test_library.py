@@ -6,7 +6,9 @@ import time
 
 import pytest
 
+from maestro.model import library as library_module
 from maestro.model.library import Library, load_all
+from maestro.model.yaml_events import Parsed, parse
 from maestro.ports import Piece, UnitSources
 
 AGENT = b"agent: {exec: [a, '%i']}\n"
@@ -129,3 +131,113 @@ install: {wanted_by: [default.target]}
     took = time.perf_counter() - began
     assert len(library.units) == files + 1
     assert took < 3  # 0.4 s on a quiet machine
+
+
+# ------------------------------------------------------------------------------------------------ what is laid over
+
+
+def over(files: dict[str, bytes], dropins: dict[str, dict[str, str]], **overlays: str) -> UnitSources:
+    """Pieces that each add a variable by their own name."""
+
+    def piece(path: str, name: str) -> Piece:
+        return Piece(path=path, text=f"agent: {{environment: {{{name}: 1, LAST: {name}}}}}".encode())
+
+    return UnitSources(
+        files=dict(sources(files).files),
+        links={},
+        dropins={
+            folder: tuple(piece(f"/u/{folder}/{file}", name) for file, name in inside.items())
+            for folder, inside in dropins.items()
+        },
+        overlays={
+            f"{name.replace('_', '@')}.agent.yaml": piece(f"/e/{name}", value)
+            for name, value in overlays.items()
+        },
+    )
+
+
+def environment(library: Library, name: str) -> dict[str, str]:
+    loaded = library.get(name)
+    assert loaded is not None
+    assert loaded.unit is not None, loaded.problems
+    assert loaded.unit.agent is not None
+    return dict(loaded.unit.agent.environment)
+
+
+def test_the_order_is_base_environment_kind_template_instance() -> None:
+    library = load_all(
+        over(
+            {"w@.agent.yaml": AGENT, "db.agent.yaml": AGENT},
+            {
+                "w@eu.agent.yaml.d": {"a": "INSTANCE"},
+                "w@.agent.yaml.d": {"a": "TEMPLATE"},
+                "agent.d": {"a": "KIND"},
+            },
+            w_="ENVIRONMENT",
+            w_eu="ENVIRONMENT_OF_INSTANCE",
+        )
+    )
+    eu = environment(library, "w@eu")
+    assert [name for name in eu if name != "LAST"] == [
+        "ENVIRONMENT", "ENVIRONMENT_OF_INSTANCE", "KIND", "TEMPLATE", "INSTANCE",
+    ]  # fmt: skip
+    assert eu["LAST"] == "INSTANCE"
+    assert environment(library, "w@us")["LAST"] == "TEMPLATE"
+    assert environment(library, "db") == {"KIND": "1", "LAST": "KIND"}
+    assert library.warnings == ()
+
+
+def test_the_default_target_takes_drop_ins_without_a_file() -> None:
+    piece = Piece(path="/u/x", text=b"unit: {wants: [db]}")
+    library = load_all(UnitSources(files={}, links={}, dropins={"default.target.yaml.d": (piece,)}))
+    assert library.units["default.target"].unit.wants == ("db",)
+
+
+def test_a_drop_in_without_its_unit_is_a_warning() -> None:
+    library = load_all(
+        over({"a.agent.yaml": AGENT}, {"b.agent.yaml.d": {"x": "X"}, "w@.agent.yaml.d": {"y": "Y"}}, gone="Z")
+    )
+    assert list(map(str, library.warnings)) == [
+        "/e/gone:1:1: belongs to no unit: there is no gone.agent.yaml",
+        "/u/b.agent.yaml.d/x:1:1: belongs to no unit: there is no b.agent.yaml",
+        "/u/w@.agent.yaml.d/y:1:1: belongs to no unit: there is no w@.agent.yaml",
+    ]
+    assert library.problems == ()
+
+
+def test_a_refused_drop_in_keeps_the_unit_from_loading() -> None:
+    bad = Piece(path="/u/x", refused="is writable by all: chmod o-w /u/x")
+    library = load_all(
+        UnitSources(
+            files=sources({"a.agent.yaml": AGENT}).files, links={}, dropins={"a.agent.yaml.d": (bad,)}
+        )
+    )
+    assert "a" not in library.units
+    assert [str(problem) for problem in library.problems] == ["/u/x:1:1: is writable by all: chmod o-w /u/x"]
+
+
+def test_only_what_a_drop_in_is_for_is_made_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    files = {"a.agent.yaml": AGENT, "w@.agent.yaml": AGENT}
+    library = load_all(over(files, {"w@1.agent.yaml.d": {"x": "X"}}), ["w@1", "w@2"])
+    parsed: list[str] = []
+
+    def noted(text: bytes, path: str) -> Parsed:
+        parsed.append(path)
+        return parse(text, path)
+
+    monkeypatch.setattr(library_module, "parse", noted)
+    again = load_all(over(files, {"w@1.agent.yaml.d": {"x": "CHANGED"}}), ["w@1", "w@2"], previous=library)
+    assert parsed == ["/u/w@1.agent.yaml.d/x"]
+    assert again.get("a") is library.get("a")
+    assert again.get("w@2") is library.get("w@2")
+    assert environment(again, "w@1")["LAST"] == "CHANGED"
+
+
+def test_a_masked_file_makes_no_unit_and_is_no_problem() -> None:
+    masked = Piece(path="/u/w@.agent.yaml", masked=True)
+    library = load_all(UnitSources(files={"w@.agent.yaml": masked, "db.agent.yaml": masked}, links={}))
+    for name in ("db", "w@1"):
+        loaded = library.get(name)
+        assert loaded is not None
+        assert (loaded.unit, loaded.masked, loaded.problems) == (None, True, ())
+    assert library.problems == ()

@@ -11,7 +11,7 @@ import pytest
 
 from maestro.model.load import FILES, dump, load_text
 from maestro.model.option import Change
-from maestro.model.reference import CHANGES, explain, manual, options, schema
+from maestro.model.reference import CHANGES, explain, manual, nearest_option, options, schema
 from maestro.model.specifiers import TABLE
 from maestro.model.unit import type_names
 
@@ -72,16 +72,29 @@ def test_groff_likes_the_manual() -> None:
 
 
 def test_explain() -> None:
-    text = explain("agent.restart.delay")
-    assert text is not None
-    assert text.split("\n") == [
+    [one] = explain("agent.restart.delay")
+    assert str(one).split("\n") == [
         "agent.restart.delay",
         "  Pause before the first restart.",
         "  Takes a duration such as 30s, 1min 30s or infinity.  Default: 1s.",
-        "  A change holds at once.",
+        "  A change holds at once.  Since 0.1.",
     ]
-    assert explain("delay") == text
-    both = explain("exec")
-    assert both is not None
-    assert both.count("\n\n") == 1
-    assert explain("nothing") is None
+    assert explain("delay") == (one,)
+    assert {one.option for one in explain("exec")} == {"agent.exec", "health.readiness.exec"}
+    assert {one.option.rpartition(".")[0] for one in explain("agent.restart")} == {"agent.restart"}
+    assert explain("restart") == explain("agent.restart")
+    assert explain("nothing") == ()
+
+
+@pytest.mark.parametrize(
+    ("asked", "meant"),
+    [
+        ("dealy", "agent.restart.delay"),
+        ("agent.restart.dealy", "agent.restart.delay"),
+        ("RestartSec", "agent.restart.delay"),
+        ("want", "unit.wants"),
+        ("zzzzzz", ""),
+    ],
+)
+def test_what_was_meant(asked: str, meant: str) -> None:
+    assert nearest_option(asked) == meant

@@ -55,7 +55,7 @@ def test_quoted_words_are_texts() -> None:
 
 @pytest.mark.parametrize("text", [b"", b"# nothing\n", b"---\n", b"\xef\xbb\xbf", b"\n\n"])
 def test_empty_files(text: bytes) -> None:
-    assert parse(text, "f") == Parsed(None, parse(text, "f").marks, ())
+    assert parse(text, "f") == Parsed(None, parse(text, "f").marks, (), path="f")
 
 
 def test_byte_order_mark() -> None:
@@ -81,10 +81,9 @@ def test_byte_order_mark() -> None:
             "a: !x {}",
             "f:1:4: the tag '!x' is not supported (leave it out; quote a value that begins with ! to make it text)",
         ),
-        (
-            "a: !reset []",
-            "f:1:4: !reset is not supported yet by this version: it comes with drop-ins (leave it out)",
-        ),
+        ("[!reset b]", "f:1:2: !reset replaces an option or a section, nothing else (leave it out)"),
+        ("!reset {a: b}", "f:1:1: !reset replaces an option or a section, nothing else (leave it out)"),
+        ("!reset a: b", "f:1:1: a key may not have a tag (write the tag behind the colon: a: !reset)"),
         ("a: 1\n---\nb: 2", "f:2:1: a second document begins here (keep one document in a file)"),
         ("a: *x", "f:1:4: *x refers to nothing that is complete before it"),
         ("a: &x [*x]", "f:1:8: *x refers to nothing that is complete before it"),
@@ -241,3 +240,19 @@ def test_bytes(text: bytes) -> None:
 @given(st.text(max_size=200))
 def test_texts(text: str) -> None:
     check_places(text.encode("utf-8", "surrogatepass"))
+
+
+@pytest.mark.parametrize(
+    ("text", "data"),
+    [
+        ("a: !reset [b]", {"a": ["b"]}),
+        ("a: !reset {b: 1}", {"a": {"b": 1}}),
+        ("a: !reset 5", {"a": 5}),
+        ("a: !reset '5'", {"a": "5"}),
+        ("a: !reset", {"a": None}),
+        ("a: !reset on", {"a": "on"}),
+    ],
+)
+def test_a_reset_is_noted_beside_its_value(text: str, data: Plain) -> None:
+    parsed = parse(text.encode(), "f")
+    assert (parsed.data, parsed.resets, parsed.problems) == (data, frozenset({("a",)}), ())

@@ -26,6 +26,6 @@ def asking(name: str, help: str, picture: Picture) -> Command:
             context.say_json(view)
         elif view["items"]:
             context.say(picture(view["items"], context.paint))
-        return exits.OK
+        return exits.FAILED if any(item.get("problems") for item in view["items"]) else exits.OK
 
     return Command(name, help, run, argument=Argument())

@@ -1,4 +1,4 @@
-"""Start, stop, restart, reload, enable, disable: ask, wait, and say for each unit how it went."""
+"""Start, stop, restart, reload, enable, mask and their like: ask, wait, and say for each unit how it went."""
 
 from __future__ import annotations
 
@@ -31,6 +31,7 @@ JOB_MODE = Option(
     "ignore-dependencies: touch and wait for nothing else.",
 )
 NOW = Option("--now", help="Also start, or stop, the units now.")
+RUNTIME = Option("--runtime", help="Until the next boot only.")
 _DONE = {"start": "started", "stop": "stopped", "restart": "restarted", "reload": "reloaded"}
 _LATE = 1.0  # seconds of waiting before it is said what for
 _LOG_LINES = 5  # of a unit that failed
@@ -63,13 +64,15 @@ def at_once(name: str, help: str, done: str, metavar: str = "NAME") -> Command:
     return Command(name, help, run, argument=Argument(metavar))
 
 
-def linking(name: str, help: str) -> Command:
-    """enable or disable."""
+def linking(name: str, help: str, *options: Option, do: str = "") -> Command:
+    """A command that changes links between unit files. One that asks for something else names no units."""
 
     def run(context: Context, given: dict[str, Any]) -> int:
-        return ask(context, name, {"units": given["names"], "now": given["now"]}, wait=True)
+        said = {option.name: True for option in options if given[option.name]}
+        fields = {"units": given["names"], **said}  # a daemon not yet renewed refuses fields it does not know
+        return ask(context, do or name, fields, wait=True)
 
-    return Command(name, help, run, argument=Argument(), options=(NOW,))
+    return Command(name, help, run, argument=None if do else Argument(), options=options)
 
 
 def ask(context: Context, do: str, fields: dict[str, Any], *, wait: bool) -> int:

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from maestro.control import protocol as p
 from maestro.control import views
 from maestro.control.finder import Finder
+from maestro.control.linker import THEN, Linker
 from maestro.control.roles import Caller
 from maestro.control.service import refused
 from maestro.engine.events import Asked, Happening, Send
@@ -55,6 +56,7 @@ class Clerk:
         self._o = office
         self._world = office.manager.world
         self._find = Finder(self._world, office.catalogue)
+        self._linker = Linker(office.files, office.catalogue, self._world, self._find)
 
     async def verb(self, caller: Caller, request: p.Verb) -> AsyncIterator[p.VerbView]:
         verb = str(request.__struct_config__.tag)
@@ -176,59 +178,25 @@ class Clerk:
         await self._o.manager.settle()
         return p.VerbView(errors=errors)
 
-    async def enable(self, caller: Caller, request: p.Enable) -> AsyncIterator[p.VerbView]:
-        names, errors = self._find.to_enable(request.units)
-        changes: list[str] = []
-        for name in names:
-            unit = self._world.know(name)
-            if unit is None or not (unit.install.wanted_by or unit.install.required_by):
-                hint = "add: install: {wanted_by: [default.target]}"
-                errors[name] = p.ErrorView(
-                    code="no-install",
-                    message=f"cannot enable {name}: its unit has no install section",
-                    hint=hint,
-                )
-                continue
-            with _told():
-                changes += self._o.files.enable(name, unit.install.wanted_by, unit.install.required_by)
-        async for view in self._after_links(
-            caller, "enable", names, errors, changes, "start" if request.now else ""
-        ):
-            yield view
-
-    async def disable(self, caller: Caller, request: p.Disable) -> AsyncIterator[p.VerbView]:
-        names, errors = self._find.match(request.units)
-        changes: list[str] = []
-        for name in names:
-            with _told():
-                changes += self._o.files.disable(name)
-        async for view in self._after_links(
-            caller, "disable", names, errors, changes, "stop" if request.now else ""
-        ):
-            yield view
-
-    async def _after_links(
-        self,
-        caller: Caller,
-        verb: str,
-        names: list[str],
-        errors: dict[str, p.ErrorView],
-        changes: list[str],
-        then: str,
-    ) -> AsyncIterator[p.VerbView]:
+    async def link(self, caller: Caller, request: p.Linking) -> AsyncIterator[p.VerbView]:
+        with _told():
+            linked = self._linker.carry_out(request)
         self._o.carrier.reread()
-        good = tuple(name for name in names if name not in errors)
-        jobs: list[Job] = []
+        verb, errors, jobs = str(request.__struct_config__.tag), linked.errors, list[Job]()
         before = self._recall(caller)
         if before is not None:  # links may be made twice, and the words on them are for the first time only
             jobs, errors = self._o.manager.asked_before(_id(caller)), before
         else:
-            if then and good:
-                jobs = self._ask(Asked(then, good, _id(caller)), errors, changes)
-            self._audit(caller, f"{verb} {' '.join(names)}", _result(jobs, errors))
+            then = THEN.get(type(request), "") if getattr(request, "now", False) else ""
+            if then and (concerned := self._linker.concerned(linked, then)):
+                jobs = self._ask(Asked(then, tuple(concerned), _id(caller)), errors, linked.changes)
+            self._audit(caller, f"{verb} {' '.join(linked.names)}", _result(jobs, errors))
             self._remember(caller, errors)
-        async for view in self._await(jobs, errors, True, tuple(changes)):
+        async for view in self._await(jobs, errors, True, tuple(linked.changes)):
             yield view
+
+    async def is_enabled(self, caller: Caller, request: p.IsEnabled) -> tuple[p.EnablementView, ...]:
+        return tuple(self._linker.enablement(name) for name in request.units)
 
     # ------------------------------------------------------------------------------ who did what
 

@@ -87,17 +87,16 @@ class Desk(Clerk, Survey):
 
     async def show(self, caller: Caller, request: p.Show) -> tuple[p.ShowView, ...]:
         return tuple(
-            views.show_view(self._world.units[name])
+            views.show_view(name, self._world.units.get(name), self._o.catalogue.loaded(name))
             for name in self._find.all(request.units)
-            if name in self._world.units
         )
 
     async def cat(self, caller: Caller, request: p.Cat) -> tuple[p.CatView, ...]:
         found = []
         for name in self._find.all(request.units):
-            piece = self._o.catalogue.piece(name)
-            pieces = ((piece[1].path, piece[1].text.decode("utf-8", "replace")),) if piece else ()
-            found.append(p.CatView(name=name, pieces=pieces))
+            pieces = self._o.catalogue.pieces(name)
+            texts = tuple((piece.path, piece.text.decode("utf-8", "replace")) for piece in pieces)
+            found.append(p.CatView(name=name, pieces=texts))
         return tuple(found)
 
     async def logs(self, caller: Caller, request: p.Logs) -> AsyncIterator[p.LineView]:
@@ -110,9 +109,10 @@ class Desk(Clerk, Survey):
         hub = self._o.manager.hub
         after = hub.published - request.lines if request.cursor is None else request.cursor
         after = min(max(0, after), hub.published)  # a cursor may be from before the store was lost
+        patterns = [self._find.real(pattern) for pattern in request.units]
         yield p.EventView(seq=after, time=0.0, unit="", kind="mark", words="")
         async for told in hub.stream(after, request.follow):
-            if not request.units or any(fnmatchcase(told.what.unit, pattern) for pattern in request.units):
+            if not patterns or any(fnmatchcase(told.what.unit, pattern) for pattern in patterns):
                 yield views.event_view(told)
 
     async def audit(self, caller: Caller, request: p.Audit) -> tuple[p.AuditView, ...]:
@@ -142,6 +142,10 @@ class Desk(Clerk, Survey):
             added=changes.added,
             changed=changes.changed,
             removed=changes.removed,
+            asked={
+                name: {option: change.value for option, change in options.items()}
+                for name, options in changes.asked.items()
+            },
             problems=tuple(map(views.problem_view, self._o.catalogue.problems)),
             warnings=tuple(map(views.problem_view, self._o.catalogue.warnings)),
         )

@@ -58,9 +58,16 @@ class Finder:
         names, wrong = self.in_force(meant)
         return names, errors | wrong
 
+    def with_templates(self, patterns: Iterable[str]) -> Found:
+        """The same as `match`, where a template stands for itself."""
+        templates = self._catalogue.library.templates
+        given = [self.real(pattern.removesuffix(".agent")) for pattern in patterns]
+        names, errors = self.match(name for name in given if name not in templates)
+        return [*(name for name in given if name in templates), *names], errors
+
     def _default_instance(self, pattern: str) -> str:
         """What stands for a template; anything else stands for itself."""
-        template = self._catalogue.library.templates.get(pattern.removesuffix(".agent"))
+        template = self._catalogue.library.templates.get(self.real(pattern.removesuffix(".agent")))
         if template is None:
             return pattern
         if template.unit is None:
@@ -81,15 +88,25 @@ class Finder:
             raise refused(error.code, error.message, error.hint)
         return names
 
+    def real(self, name: str) -> str:
+        """The name of the unit that an alias means; a glob as it is."""
+        try:
+            return name if is_glob(name) else self._catalogue.library.real(name)
+        except Mistake:
+            return name
+
     def _meant(self, pattern: str) -> list[str]:
-        if _is_glob(pattern):
-            return [name for name in self.everything() if fnmatchcase(name, pattern)]
-        known = self._world.know(pattern) is not None or self._catalogue.loaded(pattern) is not None
-        return [pattern] if known else []
+        if is_glob(pattern):
+            aliases = self._catalogue.library.aliases.items()
+            found = [name for name in self.everything() if fnmatchcase(name, pattern)]
+            return [*found, *(name for alias, name in aliases if fnmatchcase(alias, pattern))]
+        name = self.real(pattern)
+        known = self._world.know(name) is not None or self._catalogue.loaded(name) is not None
+        return [name] if known else []
 
     def _no_such(self, name: str) -> ErrorView:
         try:
-            if not _is_glob(name):
+            if not is_glob(name):
                 unit_names.split(name)
         except Mistake as mistake:
             message = f"no unit can have this name: {mistake}"
@@ -101,10 +118,13 @@ class Finder:
         return ErrorView(code="no-such-unit", message=f"no unit {name}", hint=hint)
 
 
-def _is_glob(pattern: str) -> bool:
+def is_glob(pattern: str) -> bool:
     return any(mark in pattern for mark in "*?[")
 
 
 def _bad(loaded: Loaded, hint: str) -> ErrorView:
+    if loaded.masked:
+        message = f"{loaded.name} is masked by {loaded.path}"
+        return ErrorView(code="masked", message=message, hint=f"rm {loaded.path}")
     message = f"{loaded.name} does not load: {loaded.problems[0]}"
     return ErrorView(code="bad-unit", message=message, hint=hint)

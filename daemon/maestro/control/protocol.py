@@ -30,6 +30,14 @@ from msgspec import Meta, Struct
 from maestro.control.bounds import MAX_REPLY as MAX_REPLY
 from maestro.control.bounds import MAX_REQUEST as MAX_REQUEST
 from maestro.control.bounds import VERSION as VERSION
+from maestro.control.linking import Disable as Disable
+from maestro.control.linking import Enable as Enable
+from maestro.control.linking import EnablementView as EnablementView
+from maestro.control.linking import IsEnabled as IsEnabled
+from maestro.control.linking import Linking as Linking
+from maestro.control.linking import Mask as Mask
+from maestro.control.linking import Preset as Preset
+from maestro.control.linking import Unmask as Unmask
 from maestro.control.looks import Links as Links
 from maestro.control.looks import LinksView as LinksView
 from maestro.control.looks import LinkView as LinkView
@@ -117,16 +125,6 @@ class Kill(Request, frozen=True, tag_field="do", tag="kill"):
     whole: bool = True  # every process of the agent; False: the main process
 
 
-class Enable(Request, frozen=True, tag_field="do", tag="enable"):
-    units: OneOrMore
-    now: bool = False  # and start
-
-
-class Disable(Request, frozen=True, tag_field="do", tag="disable"):
-    units: OneOrMore
-    now: bool = False  # and stop
-
-
 class Status(Request, frozen=True, tag_field="do", tag="status"):
     units: Names = ()  # none: all that are loaded
     lines: Few = 10  # of log, where units are named
@@ -195,6 +193,10 @@ AnyRequest = (
     | Kill
     | Enable
     | Disable
+    | Mask
+    | Unmask
+    | Preset
+    | IsEnabled
     | Status
     | Show
     | Cat
@@ -285,7 +287,7 @@ class UnitView(Struct, frozen=True, kw_only=True):
     kind: str  # agent, target
     description: str = ""
     path: str = ""
-    load: str = "loaded"  # loaded, bad, missing (its file is gone, the agent runs on)
+    load: str = "loaded"  # loaded, bad, masked, missing (its file is gone, the agent runs on)
     problems: tuple[ProblemView, ...] = ()
     documentation: tuple[str, ...] = ()
     enabled: bool = False
@@ -321,11 +323,15 @@ class StatusView(Struct, frozen=True, kw_only=True):
 
 
 class ShowView(Struct, frozen=True, kw_only=True):
-    """Every option of a unit in canonical form, and where each that is not a default was set."""
+    """Every option of a unit in canonical form, and where each that is not a default was set.
+
+    Of one that does not load: its problems, and what is in force, if something runs of it.
+    """
 
     name: str
     options: dict[str, Any]
-    origins: dict[str, str]  # "agent.restart.delay" -> "FILE:LINE:COLUMN"
+    origins: dict[str, str]  # "agent.restart.delay" -> "FILE:LINE:COLUMN", several with ", " between
+    problems: tuple[ProblemView, ...] = ()
 
 
 class CatView(Struct, frozen=True, kw_only=True):
@@ -362,6 +368,7 @@ class ReloadView(Struct, frozen=True, kw_only=True):
     added: tuple[str, ...] = ()
     changed: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
+    asked: dict[str, dict[str, str]] = {}  # unit that runs -> option that changed -> reload or restart
     problems: tuple[ProblemView, ...] = ()
     warnings: tuple[
         ProblemView, ...

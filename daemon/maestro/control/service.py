@@ -17,17 +17,18 @@ from maestro.control.protocol import (
     CatView,
     DaemonReexec,
     DaemonReload,
-    Disable,
-    Enable,
+    EnablementView,
     ErrorView,
     Events,
     EventView,
     Hello,
     HelloView,
+    IsEnabled,
     Jobs,
     JobView,
     Kill,
     LineView,
+    Linking,
     Links,
     LinksView,
     Logs,
@@ -74,9 +75,9 @@ class Service(Protocol):
         """At once what has begun, then progress; the last item is the answer. At least one item."""
         ...
 
-    def enable(self, caller: Caller, request: Enable) -> AsyncIterator[VerbView]: ...
+    def link(self, caller: Caller, request: Linking) -> AsyncIterator[VerbView]: ...
 
-    def disable(self, caller: Caller, request: Disable) -> AsyncIterator[VerbView]: ...
+    async def is_enabled(self, caller: Caller, request: IsEnabled) -> tuple[EnablementView, ...]: ...
 
     async def at_once(self, caller: Caller, request: ResetFailed | Cancel) -> VerbView: ...
 

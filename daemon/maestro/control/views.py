@@ -49,7 +49,7 @@ def unit_view(
         description=unit.unit.description if unit else "",
         path=(loaded.path if loaded else "") or (unit.path if unit else ""),
         documentation=unit.unit.documentation if unit else (),
-        load="missing" if loaded is None else "bad" if problems else "loaded",
+        load=_load(loaded),
         problems=problems,
         state=life.coarse.value,
         fine=life.state.value,
@@ -67,6 +67,12 @@ def unit_view(
         requires=tuple(map(str, unit.unit.requires)) if unit else (),
         wants=tuple(map(str, unit.unit.wants)) if unit else (),
     )
+
+
+def _load(loaded: Loaded | None) -> str:
+    if loaded is None:
+        return "missing"
+    return "masked" if loaded.masked else "bad" if loaded.problems else "loaded"
 
 
 def problem_view(problem: Problem) -> ProblemView:
@@ -111,13 +117,14 @@ def line_view(unit: str, line: LogLine) -> LineView:
     return LineView(unit=unit, time=line.time_ns / 1e9, text=line.text, cursor=line.end)
 
 
-def show_view(unit: Unit) -> ShowView:
-    options = shown(unit)
+def show_view(name: str, unit: Unit | None, loaded: Loaded | None) -> ShowView:
+    options = shown(unit) if unit is not None else ()
     return ShowView(
-        name=unit.name,
+        name=name,
+        problems=tuple(map(problem_view, loaded.problems)) if loaded else (),
         options={one.option: one.value for one in options},
         origins={
-            one.option: f"{one.origin.path}:{one.origin.line}:{one.origin.column}"
+            one.option: ", ".join(f"{o.path}:{o.line}:{o.column}" for o in (one.origin, *one.origin.also))
             for one in options
             if one.origin
         },

@@ -38,5 +38,5 @@ def does_not_exist(name: str) -> str:
 
 def _problem(unit: Unit, option: str, message: str, hint: str) -> Problem:
     origin = unit.origins.get(option)
-    line, column = (origin.line, origin.column) if origin else (1, 1)
-    return Problem(unit.path, line, column, option, message, hint)
+    where = (origin.path, origin.line, origin.column) if origin else (unit.path, 1, 1)
+    return Problem(*where, option, message, hint)

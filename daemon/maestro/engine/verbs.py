@@ -94,7 +94,7 @@ def _is_known(world: World, name: str) -> bool:
     if world.know(name) is not None:
         return True
     hint = "maestroctl list shows the units; maestroctl daemon-reload looks for new files"
-    world.refuse(name, Refusal("no-such-unit", f"no unit {name}", hint))
+    world.refuse(name, world.mask(name) or Refusal("no-such-unit", f"no unit {name}", hint))
     return False
 
 
@@ -180,7 +180,7 @@ def take_down(world: World, name: str, why: str) -> None:
 def raise_required(world: World, name: str) -> None:
     """An automatic restart starts what the unit requires too, where that has ended by itself: as in systemd."""
     for required in list(world.graph.of(name, Atom.START)):
-        if world.know(required) is not None and world.life(required).state is State.DEAD:
+        if world.trouble(required) is None and world.life(required).state is State.DEAD:
             _raise(world, required, by_hand=False)
 
 

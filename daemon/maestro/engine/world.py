@@ -52,11 +52,14 @@ NEVER_SEEN = blockers.NEVER_SEEN
 class World:
     """The units that are loaded, their lives, and the jobs."""
 
-    def __init__(self, resolve: Callable[[str], Unit | None]) -> None:
+    def __init__(
+        self, resolve: Callable[[str], Unit | None], masked_by: Callable[[str], str] = lambda name: ""
+    ) -> None:
         self.units: dict[str, Unit] = {}
         self.lives: dict[str, Life] = {}
         self.graph = Graph()
         self._resolve = resolve
+        self._masked_by = masked_by  # the path that keeps a unit from being started
         self.book = Book(self.life)
         self._todo: deque[str] = deque()
         self._in_todo: set[str] = set()
@@ -69,7 +72,7 @@ class World:
         self.now = 0.0
         self.chance = 0.0
         self._triggered: deque[tuple[str, str]] = deque()  # units to be started, and whose end is the reason
-        self.scope = Scope(self.graph, self._trouble, self._activity, self.book.verb_of, self.can_reload)
+        self.scope = Scope(self.graph, self.trouble, self._activity, self.book.verb_of, self.can_reload)
 
     # ---------------------------------------------------------------------------------- what is known
 
@@ -100,10 +103,16 @@ class World:
                 self.put(unit)
         return self.units.get(name)
 
-    def _trouble(self, name: str) -> Refusal | None:
-        if self.know(name) is not None:
-            return None
+    def trouble(self, name: str) -> Refusal | None:
+        """Why a unit cannot be started at all."""
+        mask = self.mask(name)
+        if mask is not None or self.know(name) is not None:
+            return mask
         return Refusal("missing-requirement", f"there is no unit {name}, or it does not load")
+
+    def mask(self, name: str) -> Refusal | None:
+        by = self._masked_by(name)
+        return Refusal("masked", f"{name} is masked by {by}", f"maestroctl unmask {name}") if by else None
 
     def _activity(self, name: str) -> Activity:
         life = self.life(name)

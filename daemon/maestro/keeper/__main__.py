@@ -13,12 +13,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 USAGE = """\
-usage: maestrod [--root DIR] [-- ARGUMENT...]
+usage: maestrod [--root DIR] [--environment NAME] [-- ARGUMENT...]
 
 Supervises the AI agents of this host. Stays in the foreground; speaks through maestroctl.
 
   --root DIR    keep everything below DIR: DIR/etc/maestro, DIR/run/maestro, DIR/var/lib/maestro and
                 DIR/var/log/maestro (also: MAESTRO_ROOT)
+  --environment NAME
+                lay the files of environments/NAME over the units (also: MAESTRO_ENVIRONMENT)
   --version     show the version
   --help        show this
   -- ARGUMENT   given to the manager as it is
@@ -36,35 +38,44 @@ class BadUsage(Exception):
 
 def main() -> int:
     try:
-        root, rest = parse(sys.argv[1:])
+        options, rest = parse(sys.argv[1:])
     except BadUsage as error:
         print(f"maestrod: {error}; see maestrod --help", file=sys.stderr)
         return 2
-    if root in ("--version", "--help"):
-        print(
-            f"maestrod {__version__}" if root == "--version" else USAGE,
-            end="\n" if root == "--version" else "",
-        )
+    if "--help" in options:
+        print(USAGE, end="")
         return 0
-    return _become_keeper(root or os.environ.get("MAESTRO_ROOT") or "", rest)
+    if "--version" in options:
+        print(f"maestrod {__version__}")
+        return 0
+    if "--environment" in options:
+        os.environ["MAESTRO_ENVIRONMENT"] = options["--environment"]
+    return _become_keeper(options.get("--root") or os.environ.get("MAESTRO_ROOT") or "", rest)
 
 
-def parse(arguments: list[str]) -> tuple[str, list[str]]:
-    """(root or --version or --help, what is for the manager)."""
-    root, todo = "", list(arguments)
+_NEEDS = {"--root": "a directory", "--environment": "a name"}
+
+
+def parse(arguments: list[str]) -> tuple[dict[str, str], list[str]]:
+    """Options by name, and what is for the manager. After --version or --help nothing is looked at."""
+    options: dict[str, str] = {}
+    todo = list(arguments)
     while todo:
         word = todo.pop(0)
         if word in ("--version", "--help", "-h"):
-            return ("--help" if word == "-h" else word), []
+            return {"--help" if word == "-h" else word: ""}, []
         if word == "--":
-            return root, todo
+            return options, todo
         name, equals, value = word.partition("=")
-        if name != "--root":
+        if name not in _NEEDS:
             raise BadUsage(f"no such argument: {word}")
-        root = value if equals else (todo.pop(0) if todo else "")
-        if not root:
-            raise BadUsage("--root needs a directory")
-    return root, []
+        value = value if equals else (todo.pop(0) if todo else "")
+        if not value:
+            raise BadUsage(f"{name} needs {_NEEDS[name]}")
+        if name == "--environment" and ("/" in value or value.startswith(".")):
+            raise BadUsage(f"no environment can be called {value}")
+        options[name] = value
+    return options, []
 
 
 def run_directory(root: str, environ: Mapping[str, str], uid: int) -> str:

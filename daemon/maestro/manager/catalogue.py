@@ -6,25 +6,31 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from maestro.engine import together
 from maestro.engine.graph import Graph, tell_cycle
 from maestro.engine.state import State
 from maestro.engine.world import World
-from maestro.model import names
-from maestro.model.library import Library, load_all
-from maestro.model.load import Loaded, Settings, load_text
+from maestro.model import install, names
+from maestro.model.changes import compare
+from maestro.model.library import Library, load_all, pieces
+from maestro.model.load import Loaded, Settings, load_pieces
+from maestro.model.option import Change
 from maestro.model.problem import Problem, in_order
 from maestro.model.unit import Unit
+from maestro.model.values import ExitStatusSet
+from maestro.model.yaml_events import parse
 from maestro.ports import Piece, UnitFiles, UnitSources
 
 
 class Definition(Struct, frozen=True):
-    """The file an agent was started from, so that a crash of ours does not change what is in force."""
+    """The files an agent was started from, so that a crash of ours does not change what is in force."""
 
     file: str
     path: str
     text: bytes
+    over: tuple[tuple[str, bytes], ...] = ()  # path and text of what was laid over it
 
 
 class Changes(Struct, frozen=True, kw_only=True):
@@ -33,6 +39,7 @@ class Changes(Struct, frozen=True, kw_only=True):
     added: tuple[str, ...] = ()
     changed: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
+    asked: Mapping[str, Mapping[str, Change]] = {}  # of what runs: options that do not hold at once
 
 
 class Catalogue:
@@ -42,7 +49,7 @@ class Catalogue:
         self._files = files
         self._settings = settings
         self._sources: UnitSources = UnitSources(files={}, links={})
-        self.library = Library({}, self._sources, settings)
+        self.library = Library(self._sources, settings)
         self._linked: frozenset[str] = frozenset()  # units that .wants and .requires directories name
         self._noted: dict[str, bytes] = {}  # definitions as the store has them
 
@@ -56,7 +63,7 @@ class Catalogue:
             if name not in world.units and (life.alive or life.state not in (State.DEAD, State.FAILED)):
                 kept = self._from_definition(name)
                 if kept is not None:
-                    world.put(kept)
+                    world.put(_at_its_end(kept) if self.masked_by(name) else kept)
 
     def reload(self, world: World) -> Changes:
         """Read the files again. What became bad or went away stays in force for as long as something runs of it.
@@ -70,10 +77,16 @@ class Catalogue:
             if before.get(name) != unit:
                 world.put(unit)
         removed = [name for name in before if name not in now and self._may_go(world, name)]
+        for name in before:
+            if name not in removed and self.masked_by(name):
+                world.put(_at_its_end(before[name]))
+        changed = sorted(name for name in now if name in before and before[name] != now[name])
+        running = [name for name in changed if world.life(name).alive]
         return Changes(
             added=tuple(sorted(set(now) - set(before))),
-            changed=tuple(sorted(name for name in now if name in before and before[name] != now[name])),
+            changed=tuple(changed),
             removed=tuple(sorted(removed)),
+            asked={name: asked for name in running if (asked := _later(before[name], now[name]))},
         )
 
     def _read(self, wanted: Iterable[str]) -> None:
@@ -83,8 +96,9 @@ class Catalogue:
         self.library = load_all(self._sources, wanted, self._settings, previous=self.library)
 
     def _may_go(self, world: World, name: str) -> bool:
-        """Nothing runs of it, and its file is gone: a file that went bad keeps its unit in sight."""
-        return not world.life(name).alive and self.library.get(name) is None
+        """Nothing runs of it, and its file is gone or masked: a file that went bad keeps its unit in sight."""
+        loaded = self.library.get(name)
+        return not world.life(name).alive and (loaded is None or loaded.masked or loaded.name != name)
 
     def resolve(self, name: str) -> Unit | None:
         loaded = self.library.get(name)
@@ -94,19 +108,31 @@ class Catalogue:
         """What became of the file of a unit; None when there is no file."""
         return self.library.get(name)
 
+    def masked_by(self, name: str) -> str:
+        """The path that masks a unit; empty when none does."""
+        loaded = self.library.get(name)
+        return loaded.path if loaded is not None and loaded.masked else ""
+
+    def enablement(self, name: str) -> str:
+        """One word of `install.STATES`."""
+        return install.state(name, self.library, self._sources)
+
     @property
     def problems(self) -> tuple[Problem, ...]:
         return self.library.problems
 
     @property
     def warnings(self) -> tuple[Problem, ...]:
-        """What keeps units from being started although each of them loads."""
+        """What keeps units from being started although each of them loads, and drop-ins of no unit."""
         units = list(self.library.units.values())
-        return in_order([*together.missing(units, self.library.has), *together.circle(units, Graph(units))])
+        missing = together.missing(units, self.library.has)
+        return in_order([*missing, *together.circle(units, Graph(units)), *self.library.warnings])
 
     def lack(self, unit: Unit) -> str:
         """The first requirement that keeps this unit from being started, in words; empty when all are there."""
         for name in map(str, unit.unit.requires):
+            if mask := self.masked_by(name):
+                return f"requires {name}, which is masked by {mask}"
             if not self.library.has(name):
                 return f"requires {name}, which {together.does_not_exist(name)}"
             required = self.library.loaded.get(name)
@@ -120,25 +146,26 @@ class Catalogue:
 
     # ------------------------------------------------------------------------------ files behind a unit
 
-    def piece(self, name: str) -> tuple[str, Piece] | None:
-        """File name and content that a unit was loaded from."""
-        return _piece(name, self._sources)
+    def pieces(self, name: str) -> tuple[Piece, ...]:
+        """What a unit was loaded from: its file, and what is laid over it."""
+        return _pieces(name, self._sources)
 
     def is_changed(self, name: str) -> bool:
-        """Whether the file on disk is another than the one in force."""
-        mine = self.piece(name)
-        return mine is not None and self._files.draft(mine[1].path).text != mine[1].text
+        """Whether the files on disk are others than those in force."""
+        return _pieces(name, self._files.look(name)) != self.pieces(name)
 
     def is_enabled(self, name: str) -> bool:
-        """Whether a target's directory of links names this unit."""
-        return name in self._linked
+        """Whether a target's directory of links names this unit, or enabling gave it another name."""
+        return name in self._linked or name in self._sources.enabled
 
     def definition(self, name: str) -> bytes | None:
         """What the store must learn before an agent of this unit starts; None when it knows."""
-        found = self.piece(name)
-        if found is None:
+        found = self.pieces(name)
+        if not found:
             return None
-        body = msgspec.msgpack.encode(Definition(found[0], found[1].path, found[1].text))
+        base, *over = found
+        texts = tuple((piece.path, piece.text) for piece in over)
+        body = msgspec.msgpack.encode(Definition(names.split(name).file, base.path, base.text, texts))
         if self._noted.get(name) == body:
             return None
         self._noted[name] = body
@@ -149,12 +176,22 @@ class Catalogue:
         if body is None:
             return None
         kept = msgspec.msgpack.decode(body, type=Definition)
-        return load_text(names.split(name).file, kept.text, kept.path, self._settings).unit
+        parsed = [parse(text, path) for path, text in ((kept.path, kept.text), *kept.over)]
+        return load_pieces(names.split(name), parsed, self._settings).unit
 
 
-def _piece(name: str, sources: UnitSources) -> tuple[str, Piece] | None:
-    unit = names.split(name)
-    for candidate in (unit, unit.template):
-        if candidate is not None and candidate.file in sources.files:
-            return candidate.file, sources.files[candidate.file]
-    return None
+def _later(old: Unit, new: Unit) -> dict[str, Change]:
+    """What has changed and does not hold at once."""
+    return {name: change for name, change in compare(old, new).items() if change is not Change.LIVE}
+
+
+def _at_its_end(unit: Unit) -> Unit:
+    """A masked unit that still runs: it is not started again when it ends."""
+    if unit.agent is None:
+        return unit
+    restart = replace(unit.agent.restart, policy="no", force_exit_status=ExitStatusSet(()))
+    return replace(unit, agent=replace(unit.agent, restart=restart))
+
+
+def _pieces(name: str, sources: UnitSources) -> tuple[Piece, ...]:
+    return pieces(names.split(name), sources.files, sources.overlays, sources.dropins)

@@ -180,7 +180,7 @@ def descriptor_is_free(unit: Unit) -> Iterator[Finding]:
     agent = unit.agent
     if agent is None or not agent.notify_fd:
         return
-    if agent.type != "notify":
+    if agent.type not in NOTIFIES:
         message = f"only an agent of type notify tells that it is ready; this one is {agent.type}"
         yield Finding("agent.notify_fd", message, "write type: notify", ("agent.type",))
     if agent.notify_fd < 3:
@@ -245,6 +245,17 @@ def installs_into_targets(unit: Unit) -> Iterator[Finding]:
                 yield Finding(f"install.{option}", f"{reference} is not a target", "default.target is usual")
 
 
+def aliases_are_of_its_kind(unit: Unit) -> Iterator[Finding]:
+    mine = names.split(unit.name)
+    for reference in unit.install.alias:
+        other = names.split(reference)
+        if other.kind != mine.kind:
+            message = f"{reference} is of kind {other.kind}: an alias is of the kind of what it means"
+            yield Finding("install.alias", message, f"write a name of kind {mine.kind}")
+        elif other == mine:
+            yield Finding("install.alias", f"{reference} is its name already", "leave it out")
+
+
 def default_instance_can_be_made(unit: Unit) -> Iterator[Finding]:
     instance = unit.install.default_instance
     if instance is None:
@@ -282,6 +293,7 @@ CHECKS: tuple[Check, ...] = (
     pauses_end,
     names_others,
     installs_into_targets,
+    aliases_are_of_its_kind,
     default_instance_can_be_made,
 )
 

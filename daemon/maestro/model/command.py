@@ -15,6 +15,7 @@ _SIMPLE = {
 _CODED = re.compile(
     r"x(?P<hex>[0-9A-Fa-f]{2})|(?P<octal>[0-7]{3})|u(?P<short>[0-9A-Fa-f]{4})|U(?P<long>[0-9A-Fa-f]{8})"
 )
+_JOINED_LINES = re.compile(r"(\\\\)|\\\r?\n")  # a backslash at the end of a line, unless it is one of two
 _PREFIXES = "@-:+!|"  # systemd's marks before the program
 _MOST_BYTES = 128 << 10  # what Linux takes as one argument
 
@@ -22,6 +23,7 @@ _MOST_BYTES = 128 << 10  # what Linux takes as one argument
 def split_words(text: str) -> list[str]:
     """A command line in its words. Quotes group, and are taken away; a backslash begins an escape as in C."""
     words: list[str] = []
+    text = _JOINED_LINES.sub(lambda found: found[1] or " ", text)
     place = _skip_blanks(text, 0)
     while place < len(text):
         word, end = _word(text, place)
@@ -185,6 +187,8 @@ def _checked(word: str, *, first: bool, prefixes: str = "") -> str:
     program = word.lstrip(prefixes) if first else word
     if first and not program:
         raise Mistake("the program's name is empty", "begin with the path of a program")
+    if first and any(ord(c) < 32 or ord(c) == 127 for c in word):
+        raise Mistake(f"the program's name {shorten(word)} contains a control character", "leave it out")
     marks = word[: len(word) - len(program)]
     if first and program[0] in _PREFIXES:
         known = f": only {' '.join(prefixes)} are supported here" if prefixes else ""
@@ -201,14 +205,15 @@ def _checked(word: str, *, first: bool, prefixes: str = "") -> str:
 def expand(words: Iterable[str], environment: Mapping[str, str]) -> tuple[str, ...]:
     """Variables replaced as systemd does.
 
-    `${NAME}` is replaced inside a word; `$NAME` as a word of its own is split at blanks. `$$` is a dollar
-    sign, an unset variable is empty, and the program's name is left as it is.
+    `${NAME}` is replaced inside a word; `$NAME` as a word of its own is split in words, and quotes in it are
+    respected and taken away. `$$` is a dollar sign, an unset variable is empty, and the program's name is left
+    as it is. Unlike systemd we leave `$` and `$1` as they are: an argument that goes missing is hard to find.
     """
     program, *arguments = words
     expanded = [program]
     for word in arguments:
         if (whole := _WHOLE.fullmatch(word)) is not None:
-            expanded.extend(environment.get(whole[1], "").split())
+            expanded.extend(_words_of(environment.get(whole[1], "")))
         else:
             expanded.append(_INSIDE.sub(lambda m: "$" if m[1] is None else environment.get(m[1], ""), word))
     return tuple(expanded)
@@ -216,3 +221,23 @@ def expand(words: Iterable[str], environment: Mapping[str, str]) -> tuple[str, .
 
 _WHOLE = re.compile(r"\$([A-Za-z_][A-Za-z0-9_]*)")
 _INSIDE = re.compile(r"\$(?:\{([A-Za-z_][A-Za-z0-9_]*)\}|\$)")
+
+
+def _words_of(value: str) -> list[str]:
+    """The words of a variable. Nothing in it is a mistake: a quote that is never closed ends with the value."""
+    words: list[str] = []
+    word: str | None = None
+    quote = ""
+    characters = iter(value)
+    for character in characters:
+        if character == "\\":
+            word = (word or "") + next(characters, "")  # it takes away what the next one means
+        elif character in (quote or "\"'"):
+            quote = "" if quote else character
+            word = word or ""
+        elif quote or character not in _BLANK:
+            word = (word or "") + character
+        elif word is not None:
+            words.append(word)
+            word = None
+    return words if word is None else [*words, word]

@@ -25,6 +25,15 @@ _ELSEWHERE = {
 }
 
 
+def elsewhere(key: str) -> str:
+    """What an option of systemd's or of a compose file is called here; empty for any other."""
+    return _ELSEWHERE.get(_squeezed(key), "")
+
+
+def _squeezed(key: str) -> str:
+    return key.lower().replace("-", "").replace("_", "")
+
+
 def nearest(word: str, known: Iterable[str], cutoff: float = 0.6) -> str:
     """The known word that looks most like this one; empty when none does."""
     near = difflib.get_close_matches(word[:80].lower().replace("-", "_"), list(known), 1, cutoff)
@@ -37,8 +46,8 @@ def meant(key: str, here: tuple[str, ...], homes: Mapping[str, Iterable[str]], s
         return "merge keys are not supported: write the options out"
     if not section and key in ("resources", "sandbox", "budget"):
         return "not supported yet by this version"
-    squeezed = key.lower().replace("-", "").replace("_", "")
-    name = _ELSEWHERE.get(squeezed) or next((n for n in homes if n.replace("_", "") == squeezed), "")
+    squeezed = _squeezed(key)
+    name = elsewhere(key) or next((n for n in homes if n.replace("_", "") == squeezed), "")
     if name in here:
         return f"did you mean {name}?"
     if name in homes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any, Literal, TypeAlias, cast
 
@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from maestro.model import names, profiles
 from maestro.model.checks import Finding, findings
+from maestro.model.merge import lists, merge
 from maestro.model.names import UnitName
 from maestro.model.option import describe, subsections
 from maestro.model.plain import Mark, Mistake, Path, Plain, as_is, kind_of
@@ -20,7 +21,7 @@ from maestro.model.reading import Reading, show
 from maestro.model.specifiers import Specifiers, resolver
 from maestro.model.unit import AgentFile, Origin, StopSection, TargetFile, Unit
 from maestro.model.values import StopStep
-from maestro.model.yaml_events import parse
+from maestro.model.yaml_events import Parsed, parse
 
 Kind: TypeAlias = type[AgentFile] | type[TargetFile]
 FILES: Mapping[str, Kind] = {"agent": AgentFile, "target": TargetFile}
@@ -44,6 +45,7 @@ class Loaded(Struct, frozen=True, kw_only=True):
     path: str
     unit: Unit | None
     problems: tuple[Problem, ...] = ()
+    masked: bool = False  # `path` keeps it from being started
 
 
 def load_text(file: str, text: bytes, path: str, settings: Settings = DEFAULTS) -> Loaded:
@@ -52,10 +54,16 @@ def load_text(file: str, text: bytes, path: str, settings: Settings = DEFAULTS) 
         name = names.split_file(file)
     except Mistake as mistake:
         return refused(file, path, str(mistake), mistake.faults[0].hint)
-    parsed = parse(text, path)
-    if parsed.broken:
-        return Loaded(name=name.full, path=path, unit=None, problems=in_order(parsed.problems))
-    return load(name, parsed.data, parsed.marks, path, settings, parsed.problems)
+    return load_pieces(name, [parse(text, path)], settings)
+
+
+def load_pieces(name: UnitName, pieces: Sequence[Parsed], settings: Settings = DEFAULTS) -> Loaded:
+    """A unit from its file and what is laid over it, in this order."""
+    kind, path = FILES[name.kind], pieces[0].path
+    whole = merge(pieces, lists(kind, tuple(settings.sections.items())))
+    if whole.broken:
+        return Loaded(name=name.full, path=path, unit=None, problems=in_order(whole.problems))
+    return load(name, whole.data, whole.marks, path, settings, whole.problems)
 
 
 def refused(name: str, path: str, message: str, hint: str = "") -> Loaded:

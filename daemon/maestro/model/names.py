@@ -52,6 +52,16 @@ class UnitName(Struct, frozen=True):
         """The template that this would be an instance of."""
         return UnitName(self.prefix, "", self.kind) if self.instance else None
 
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The files that can make it, first choice first: its own, its template's."""
+        return (self.file, self.template.file) if self.template is not None else (self.file,)
+
+    @property
+    def folders(self) -> tuple[str, ...]:
+        """The directories of drop-ins that are for it, the most general first."""
+        return (f"{self.kind}.d", *(f"{file}.d" for file in reversed(self.files)))
+
     def with_instance(self, instance: str) -> UnitName:
         return UnitName(self.prefix, instance, self.kind)
 

@@ -44,6 +44,7 @@ class Mark(Struct, frozen=True):
     key_line: int
     key_column: int
     text: str = ""
+    path: str = ""  # of the drop-in that it came from; empty for the unit's own file
 
 
 class Given(Struct, frozen=True):

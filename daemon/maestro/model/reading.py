@@ -55,6 +55,7 @@ class Reading:
     ) -> None:
         self.path = path
         self.marks = marks
+        self.pieced = any(mark.path for mark in marks.values())  # of more than one file
         self.resolve = resolve
         self.homes = homes  # option or section name -> the sections that have it
         self.problems: list[Problem] = []
@@ -63,17 +64,29 @@ class Reading:
     def blame(self, at: Path, message: str, hint: str = "", *, of_key: bool = False) -> None:
         """Note a problem with what stands at a place."""
         if len(self.problems) < MOST_PROBLEMS:
-            line, column = self.place(at, of_key=of_key)
-            self.problems.append(Problem(self.path, line, column, dotted(at), message, hint))
+            self.problems.append(Problem(*self.place(at, of_key=of_key), dotted(at), message, hint))
 
-    def place(self, at: Path, *, of_key: bool = False) -> tuple[int, int]:
-        """Where this stands, or what it would stand in."""
+    def place(self, at: Path, *, of_key: bool = False) -> tuple[str, int, int]:
+        """File, line and column where this stands, or what it would stand in."""
         for end in range(len(at), -1, -1):
             mark = self.marks.get(at[:end])
             if mark is not None:
                 key = of_key or end < len(at)
-                return (mark.key_line, mark.key_column) if key else (mark.line, mark.column)
-        return 1, 1
+                path = mark.path or self.path
+                return (path, mark.key_line, mark.key_column) if key else (path, mark.line, mark.column)
+        return self.path, 1, 1
+
+    def origin(self, at: Path, value: Plain) -> Origin:
+        """Where an option was set; and where else, when pieces were joined to one list or mapping."""
+        path, line, column = self.place(at, of_key=True)
+        seen = {path}
+        also = []
+        for inside in _inside(value) if self.pieced else ():
+            file, *place = self.place((*at, inside), of_key=isinstance(inside, str))
+            if file not in seen:
+                seen.add(file)
+                also.append(Origin(path=file, line=place[0], column=place[1]))
+        return Origin(path=path, line=line, column=column, also=tuple(also))
 
     def section(self, section: type[Struct], data: Plain, at: Path = ()) -> Struct | None:
         """A section from the mapping at a place; None when a required option is missing or wrong."""
@@ -115,8 +128,7 @@ class Reading:
             values[inner.field] = made
 
     def _option(self, option: Option, value: Plain, at: Path, values: dict[str, Any]) -> None:
-        line, column = self.place(at, of_key=True)
-        self.origins[dotted(at)] = Origin(path=self.path, line=line, column=column)
+        self.origins[dotted(at)] = self.origin(at, value)
         try:
             made = reader(option.type)(Given(value, self.resolve, self.marks, at))
             _check_bounds(option, made)
@@ -129,6 +141,12 @@ class Reading:
         what = "option" if at else "section"
         hint = guess.meant(key, inside.names(), self.homes, dotted(at))
         self.blame((*at, key), f"no such {what}", hint, of_key=True)
+
+
+def _inside(value: Plain) -> Iterable[str | int]:
+    if isinstance(value, list):
+        return range(len(value))
+    return value if isinstance(value, dict) else ()
 
 
 def dotted(at: Path) -> str:

@@ -7,6 +7,7 @@ from typing import Any, cast
 
 from msgspec import Struct
 
+from maestro.model import guess
 from maestro.model.load import FILES, Sections
 from maestro.model.option import Change, Option, choices, describe, item_type, subsections, without_none
 from maestro.model.plain import Plain
@@ -114,23 +115,48 @@ def _options(section: type[Struct], above: str) -> Iterator[tuple[str, Option]]:
         yield from _options(inner.type, f"{above}{inner.name}.")
 
 
-def explain(name: str, sections: Sections = {}) -> str | None:  # noqa: B006 -- never changed
-    """What there is to say about "agent.restart.delay", or just "delay"; None when there is none."""
-    found = {full: option for kind in FILES for full, option in options(kind, sections)}
-    exact = {full: option for full, option in found.items() if full == name}
-    meant = exact or {full: option for full, option in found.items() if full.endswith(f".{name}")}
-    return "\n\n".join(_explained(full, option) for full, option in meant.items()) or None
+class Explained(Struct, frozen=True, kw_only=True):
+    """What there is to say about an option."""
+
+    option: str
+    doc: str
+    takes: str
+    default: str
+    since: str
+    change: str  # live, reload, restart
+
+    def __str__(self) -> str:
+        change = CHANGES[Change(self.change)]
+        said = (self.doc, f"{self.takes}  {self.default}", f"{change}  Since {self.since}.")
+        return "\n".join((self.option, *(f"  {line}" for line in said)))
 
 
-def _explained(full: str, option: Option) -> str:
-    return "\n".join(
-        (
-            full,
-            f"  {option.doc}",
-            f"  {type_in_words(option)}  {default_in_words(option)}",
-            f"  {CHANGES[option.change]}",
+def explain(name: str, sections: Sections = {}) -> tuple[Explained, ...]:  # noqa: B006 -- never changed
+    """Of "agent.restart.delay", just "delay", or all of "agent.restart"; empty when there is none of that name."""
+    known = {full: option for kind in FILES for full, option in options(kind, sections)}
+    exact = [full for full in known if full == name or full.startswith(f"{name}.")]
+    meant = exact or [full for full in known if f".{full}".endswith(f".{name}") or f".{name}." in full]
+    return tuple(
+        Explained(
+            option=full,
+            doc=known[full].doc,
+            takes=type_in_words(known[full]),
+            default=default_in_words(known[full]),
+            since=known[full].since,
+            change=known[full].change.value,
         )
+        for full in meant
     )
+
+
+def nearest_option(name: str, sections: Sections = {}) -> str:  # noqa: B006 -- never changed
+    """What someone meant who asks for an option that there is not; empty when nothing looks like it."""
+    known = [full for kind in FILES for full, _ in options(kind, sections)]
+    last = {full.rpartition(".")[2]: full for full in known}
+    if near := guess.nearest(name, known, 0.75):
+        return near
+    word = guess.elsewhere(name) or guess.nearest(name.rpartition(".")[2], last)
+    return last.get(word, "")
 
 
 def type_in_words(option: Option) -> str:
@@ -220,6 +246,16 @@ Durations, sizes and exit statuses follow systemd's grammar:
 30s, 1min 30s, infinity; 512M, 1G; TEMPFAIL, 1\-5, SIGKILL.
 An unknown option is an error, and a file with an error is not loaded.
 A file or directory that others than its owner and root may write is refused.
+.PP
+Over a file are laid, in this order:
+.IR environments/ENV/NAME .agent.yaml
+where the daemon has an environment,
+.IR agent.d/*.yaml ,
+.IR NAME@.agent.yaml.d/*.yaml
+and
+.IR NAME.agent.yaml.d/*.yaml .
+Mappings merge, lists append, all else is replaced; !reset in front of a value replaces those too, and
+alone it takes away what was set.
 A unit's name has letters, digits and :_.\e@\-; what stands behind the first @ is its instance.
 .PP
 A command is a list, or a string that is split as in

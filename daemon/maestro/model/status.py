@@ -93,6 +93,7 @@ class ExitStatusSet:
     """Exit codes and signals: `[1-5, 75, TEMPFAIL, SIGKILL]`."""
 
     __slots__ = ("codes", "signals")
+    appends: ClassVar[bool] = True  # what a drop-in says comes to it
     expected: ClassVar[str] = "exit codes and signals such as [75, TEMPFAIL, 1-5, SIGKILL]"
 
     def __init__(self, items: Iterable[int | str]) -> None:
@@ -121,12 +122,13 @@ class ExitStatusSet:
             try:
                 if isinstance(item, bool) or not is_scalar(item):
                     raise Mistake(f"expected an exit code or a signal, found {kind_of(item)}")
-                _status(given.text(place))
+                for word in given.text(place).split():
+                    _status(word)
             except Mistake as mistake:
                 faults.extend(Fault(f.message, f.hint, (place,)) for f in mistake.faults)
         if faults:
             raise many(faults)
-        return cls(given.text(place) for place in range(len(plain)))
+        return cls(word for place in range(len(plain)) for word in given.text(place).split())
 
     def show(self) -> Plain:
         names = [signal_name(number) for number in sorted(self.signals)]

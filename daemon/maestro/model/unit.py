@@ -296,6 +296,12 @@ class InstallSection(Struct, frozen=True, kw_only=True):
     default_instance: str | None = option(
         None, "Instance that is enabled when a template is enabled without one.", change=Change.LIVE
     )
+    alias: tuple[UnitRef, ...] = option(
+        (), "Further names, of the same kind: once it is enabled it answers to them too.", change=Change.LIVE
+    )
+    also: tuple[UnitRef, ...] = option(
+        (), "Units that are enabled and disabled with this one.", change=Change.LIVE
+    )
 
 
 class AgentFile(Struct, frozen=True, kw_only=True):
@@ -323,6 +329,7 @@ class Origin(Struct, frozen=True, kw_only=True):
     path: str
     line: int
     column: int
+    also: tuple[Origin, ...] = ()  # other pieces that added to the same list or mapping
 
 
 class Unit(Struct, frozen=True, kw_only=True):

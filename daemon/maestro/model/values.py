@@ -165,7 +165,7 @@ class Percentage(float):
 
     @classmethod
     def schema(cls) -> dict[str, Plain]:
-        return {"type": "string", "pattern": r"^[0-9]{1,7}(\.[0-9]{1,4})? ?%$", "examples": ["20%"]}
+        return {"type": "string", "pattern": r"^[0-9]{1,7}(\.[0-9]{1,4})? ?%$", "examples": ["20%", "150%"]}
 
 
 class StopStep(Word):
@@ -286,6 +286,7 @@ class EnvironmentMap(Mapping[str, str]):
             "type": "object",
             "propertyNames": {"pattern": f"^{_VARIABLE.pattern}$"},
             "additionalProperties": {"type": ["string", "number", "boolean"]},
+            "examples": [{"PORT": 8080}],
         }
 
 

@@ -45,6 +45,8 @@ class Parsed(Struct, frozen=True):
     marks: Mapping[Path, Mark]
     problems: tuple[Problem, ...]
     broken: bool = False
+    path: str = ""
+    resets: frozenset[Path] = frozenset()  # values that replace what other pieces say: tagged `!reset`
 
 
 def parse(text: bytes, path: str) -> Parsed:
@@ -103,6 +105,7 @@ _MEANINGS: Mapping[str, Callable[[str], Plain]] = {
 }
 
 
+_RESET = "!reset"  # the one tag that there is
 _NOWHERE = "\0"  # in the path of what is not taken: no key can be this
 
 
@@ -138,6 +141,7 @@ class _Builder:
         self._problems: list[Problem] = []
         self._marks: dict[Path, Mark] = {}
         self._anchors: dict[str, _Anchored] = {}
+        self._resets: set[Path] = set()
         self._stack: list[_Open] = []
         self._root: Plain = None
         self._nodes = 0
@@ -151,13 +155,16 @@ class _Builder:
                 if takes is not None:
                     takes(self, event)
         except _Stop:
-            return Parsed(None, self._marks, tuple(self._problems), broken=True)
+            return self._parsed(None, broken=True)
         except yaml.YAMLError as error:
             self._syntax(error)
-            return Parsed(None, self._marks, tuple(self._problems), broken=True)
+            return self._parsed(None, broken=True)
         finally:
             loader.dispose()
-        return Parsed(self._root, self._marks, tuple(self._problems))
+        return self._parsed(self._root)
+
+    def _parsed(self, data: Plain, *, broken: bool = False) -> Parsed:
+        return Parsed(data, self._marks, tuple(self._problems), broken, self._path, frozenset(self._resets))
 
     def _document(self, event: Any) -> None:
         self._documents += 1
@@ -173,16 +180,19 @@ class _Builder:
         if top is not None and top.key is None and isinstance(top.value, dict):
             self._key(top, event)
             return
-        plain = bool(event.implicit[0])
+        plain = bool(event.implicit[0]) or (event.tag == _RESET and not event.style)
         text = event.value.replace("\0", "\ufffd")  # said once, here
         value = core_value(text) if plain else text
         path = self._put(event, value, event.value if plain else "")
+        self._note_reset(event, path)
         if event.anchor:
             self._anchors[event.anchor] = _Anchored(value, path, 1)
 
     def _key(self, top: _Open, event: Any) -> None:
         key = event.value
         top.key, top.skip = key, False
+        if event.tag is not None:
+            self._blame(event, "a key may not have a tag", f"write the tag behind the colon: {key}: {_RESET}")
         top.key_line, top.key_column = event.start_mark.line + 1, event.start_mark.column + 1
         if event.implicit[0] and not isinstance(core_value(key), str):
             top.skip = True
@@ -231,6 +241,7 @@ class _Builder:
         self._refuse_as_key(event, "a list or mapping")
         value: Plain = {} if isinstance(event, yaml.MappingStartEvent) else []
         path = self._put(event, value)
+        self._note_reset(event, path)
         self._stack.append(_Open(value, path, event.anchor, self._nodes - 1))
 
     def _end(self, event: Any) -> None:
@@ -273,16 +284,19 @@ class _Builder:
         if event.tag is None:
             return
         tag = event.tag.replace("tag:yaml.org,2002:", "!!")
-        if tag == "!reset":
-            self._blame(
-                event, "!reset is not supported yet by this version: it comes with drop-ins", "leave it out"
-            )
-        else:
+        if tag != _RESET:
             self._blame(
                 event,
                 f"the tag {shorten(tag)} is not supported",
                 "leave it out; quote a value that begins with ! to make it text",
             )
+
+    def _note_reset(self, event: Any, path: Path) -> None:
+        if event.tag != _RESET:
+            return
+        self._resets.add(path)
+        if not path or isinstance(path[-1], int):
+            self._blame(event, f"{_RESET} replaces an option or a section, nothing else", "leave it out")
 
     def _count(self, event: Any, nodes: int) -> None:
         self._nodes += nodes

@@ -174,19 +174,60 @@ class FakeFiles:
     def __init__(self, **texts: str) -> None:
         self.texts = dict(texts)
         self.links: dict[str, tuple[str, ...]] = {}
+        self.aliases: dict[str, str] = {}
+        self.enabled: dict[str, str] = {}
+        self.masks: set[str] = set()
+        self.preset_files: tuple[Piece, ...] = ()
 
     def read(self) -> UnitSources:
-        pieces = {name: Piece(path=f"/units/{name}", text=text.encode()) for name, text in self.texts.items()}
-        return UnitSources(files=pieces, links=self.links)
+        files: dict[str, Piece] = {}
+        dropins: dict[str, tuple[Piece, ...]] = {}
+        for name, text in sorted(self.texts.items()):
+            piece = Piece(path=f"/units/{name}", text=text.encode())
+            folder, inside, _ = name.rpartition("/")
+            if inside:
+                dropins[folder] = (*dropins.get(folder, ()), piece)
+            else:
+                files[name] = piece
+        files |= {name: Piece(path=f"/units/{name}", masked=True) for name in self.masks}
+        return UnitSources(
+            files=files,
+            links=dict(self.links),
+            dropins=dropins,
+            aliases=dict(self.aliases),
+            enabled=dict(self.enabled),
+        )
+
+    def look(self, name: str) -> UnitSources:
+        return self.read()
 
     def draft(self, path: str) -> Piece:
         return self.read().files.get(path.removeprefix("/units/"), Piece(path=path, refused="cannot be read"))
 
-    def enable(self, name: str, targets: Iterable[str], required_by: Iterable[str] = ()) -> list[str]:
-        targets = (*targets, *required_by)
-        for target in targets:
-            self.links[target] = (*self.links.get(target, ()), name)
-        return [f"linked {name} into {target}" for target in targets]
+    def enable(self, name: str, paths: Iterable[str], *, runtime: bool = False) -> list[str]:
+        done = []
+        for path in paths:
+            target, _, file = path.rpartition("/")
+            target = target.rpartition(".")[0]
+            if target:
+                self.links[target] = (*self.links.get(target, ()), name)
+            else:
+                self.aliases[file] = f"{name}.agent.yaml"
+                self.texts[file] = ""
+            self.enabled[name] = "enabled-runtime" if runtime else "enabled"
+            done.append(f"linked {name} into {target}" if target else f"linked {name} as {file}")
+        return done
 
-    def disable(self, name: str) -> list[str]:
-        return []
+    def disable(self, name: str, *, runtime: bool = False) -> list[str]:
+        return [f"unlinked {name}"] if self.enabled.pop(name, "") else []
+
+    def mask(self, name: str, *, runtime: bool = False) -> list[str]:
+        self.masks.add(f"{name}.agent.yaml")
+        return [f"masked {name}"]
+
+    def unmask(self, name: str, *, runtime: bool = False) -> list[str]:
+        self.masks.discard(f"{name}.agent.yaml")
+        return [f"unmasked {name}"]
+
+    def presets(self) -> tuple[Piece, ...]:
+        return self.preset_files

@@ -22,7 +22,7 @@ def _run(context: Context, given: dict[str, Any]) -> int:
     from maestro.verifying import verify
 
     files = [os.path.abspath(path) for path in given["names"]]
-    problems = verify(files, context.paths.units)
+    problems = verify(files, context.paths.units, context.paths.environment)
     if context.json:
         context.say_json({"problems": [msgspec.to_builtins(one) for one in problems]})
     else:

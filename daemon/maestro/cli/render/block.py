@@ -83,6 +83,8 @@ def _loaded(unit: View) -> str:
     path = unit["path"] or "built in"
     if unit["load"] == "missing":
         return f"no file any more ({path} is gone); what runs goes on"
+    if unit["load"] == "masked":
+        return f"masked by {path}"
     return f"{path} ({enabled})" if unit["load"] == "loaded" else f"{path} (with problems; {enabled})"
 
 

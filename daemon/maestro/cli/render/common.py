@@ -35,6 +35,8 @@ def state(unit: View) -> str:
     """`active (running)`; `does not load` where that is why it is not."""
     if unit["load"] == "bad" and unit["state"] == "inactive":
         return "does not load"
+    if unit["load"] == "masked" and unit["state"] == "inactive":
+        return "masked"
     coarse, fine = unit["state"], unit["fine"]
     return coarse if fine in (coarse, "") else f"{coarse} ({fine})"
 

@@ -63,7 +63,7 @@ def options(items: Sequence[View], paint: Paint) -> str:
 
 
 def _options(view: View, paint: Paint) -> str:
-    lines = []
+    lines = [paint.red(problem(one)) for one in view.get("problems", ())]
     for name, value in view["options"].items():
         origin = view["origins"].get(name)
         where = paint("dim", f"  # {origin}") if origin else ""
@@ -96,6 +96,9 @@ def reloaded(view: View, paint: Paint) -> str:
     words = [f"{count(view['units'], 'unit')} loaded"]
     words += [f"{kind}: {', '.join(view[kind])}" for kind in ("added", "changed", "removed") if view[kind]]
     lines = ["; ".join(words)]
+    for unit, asked in view.get("asked", {}).items():
+        verb = "restart" if "restart" in asked.values() else "reload"
+        lines.append(f"  {unit} needs: maestroctl {verb} {unit}, for {', '.join(asked)}")
     if view["problems"]:
         lines.append(paint.red(f"{count(len(view['problems']), 'problem')}:"))
         lines += [f"  {problem(one)}" for one in view["problems"]]

@@ -1,0 +1,116 @@
+"""`maestroctl edit`: a drop-in or a whole file is written if the unit loads with it, and not at all if it does not."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+
+from msgspec import Struct
+
+from maestro.model import names
+from maestro.model.library import load_all, pieces
+from maestro.model.load import Loaded
+from maestro.model.plain import Mistake
+from maestro.model.problem import Problem
+from maestro.offline import Installed, installed, with_draft
+from maestro.paths import Paths
+from maestro.ports import Piece
+
+DROP_IN = "override.yaml"
+CUT = "# Everything below this line is left out."
+
+
+class Draft(Struct, frozen=True, kw_only=True):
+    """What is to be edited, and where it will be put."""
+
+    unit: str
+    path: str
+    text: str  # as it is now; empty when it is new
+    context: str = ""  # for the editor: what the unit is made of now, below the cut
+
+
+class NoUnit(Exception):
+    """There is nothing to edit; says why."""
+
+
+def draft(name: str, paths: Paths, *, full: bool = False, runtime: bool = False) -> Draft:
+    """Raises NoUnit."""
+    here = installed(paths)
+    unit = _unit(name, here)
+    given = pieces(unit, here.sources.files, here.sources.overlays, here.sources.dropins)
+    if not given:
+        raise NoUnit(f"no unit {name}")
+    base = given[0]
+    if base.masked:
+        raise NoUnit(f"{name} is masked by {base.path}")
+    directory = paths.units[1 if runtime else 0]
+    if full:
+        path = os.path.join(directory, os.path.basename(base.path))
+        return Draft(unit=unit.full, path=path, text=_decoded(base))
+    path = os.path.join(directory, f"{unit.file}.d", DROP_IN)
+    text = next((_decoded(piece) for piece in given if piece.path == path), "")
+    return Draft(unit=unit.full, path=path, text=text, context=_context(given, path))
+
+
+def initial(draft: Draft) -> str:
+    """What the editor is begun with."""
+    if not draft.context:
+        return draft.text
+    return f"# {draft.path}\n{draft.text or chr(10)}\n{CUT}\n\n{draft.context}"
+
+
+def kept(draft: Draft, text: str) -> str:
+    """What of an edited text is meant."""
+    if not draft.context:
+        return text
+    text = text.partition(CUT)[0].removeprefix(f"# {draft.path}\n").strip("\n")
+    says = any(line.strip() and not line.lstrip().startswith("#") for line in text.split("\n"))
+    return f"{text}\n" if says else ""
+
+
+def problems(draft: Draft, text: str, paths: Paths) -> tuple[Problem, ...]:
+    """What is wrong with the unit if this is put in place."""
+    here = installed(paths)
+    sources = with_draft(here.sources, Piece(path=draft.path, text=text.encode()))
+    library = load_all(sources, settings=here.settings)
+    loaded: Loaded | None = library.templates.get(draft.unit) or library.get(draft.unit)
+    return loaded.problems if loaded is not None else ()
+
+
+def put(draft: Draft, text: str) -> None:
+    """In one step: who reads meanwhile has the old text or the new one."""
+    directory, file = os.path.split(draft.path)
+    if not os.path.isdir(directory):
+        os.makedirs(directory)
+        os.chmod(directory, 0o755)  # whatever the umask: one that all may write is refused
+    new = os.path.join(directory, f".{file}.new{os.getpid()}")
+    try:
+        with open(new, "w", encoding="utf-8") as stream:
+            stream.write(text)
+            stream.flush()
+            os.fchmod(stream.fileno(), 0o644)
+            os.fsync(stream.fileno())
+        os.replace(new, draft.path)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(new)
+        raise
+
+
+def _unit(name: str, here: Installed) -> names.UnitName:
+    try:
+        return names.split(here.library.real(name.removesuffix(".agent")))
+    except Mistake as mistake:
+        raise NoUnit(f"no unit can have this name: {mistake}") from None
+
+
+def _context(given: tuple[Piece, ...], path: str) -> str:
+    lines = []
+    for piece in given:
+        if piece.path != path:
+            lines += [f"# {piece.path}", *(f"# {line}".rstrip() for line in _decoded(piece).splitlines()), ""]
+    return "\n".join(lines)
+
+
+def _decoded(piece: Piece) -> str:
+    return piece.text.decode("utf-8", "replace")
