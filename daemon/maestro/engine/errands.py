@@ -11,6 +11,7 @@ from maestro.engine.events import Deed, Ended, Errand, Send, Spawn
 from maestro.engine.phases import PHASES, commands
 from maestro.engine.scene import Outcome, Scene
 from maestro.engine.state import Life, Result, State
+from maestro.model.unit import Unit
 from maestro.model.values import Command
 
 # ------------------------------------------------------------------------------------------- beginning a phase
@@ -155,3 +156,10 @@ def fault(errand: Errand, ended: Ended) -> str:
     if ended.code == 0 or is_forgiven(errand):
         return ""
     return f"{name(errand)} {words.how_ended(ended)}"
+
+
+def begins(deed: Spawn, unit: Unit) -> bool:
+    """Whether this is the first thing that runs of an activation: what was begun is not left out half-way."""
+    if deed.errand is not None:
+        return deed.errand.option == "exec_start_pre" and deed.errand.place == 0
+    return unit.agent is not None and not unit.agent.exec_start_pre

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from maestro.engine import events
+from maestro.engine import errands, events
 from maestro.engine.events import Deed, Ended
 from maestro.engine.state import ALIVE, State
 from maestro.engine.words import signal_name
@@ -143,7 +143,7 @@ class Carrier:
 
     def _leaves_out(self, deed: events.Spawn) -> bool:
         """Whether a condition or an assert of the unit keeps it from being started."""
-        if not _begins(deed, self._world.units[deed.unit]):
+        if not errands.begins(deed, self._world.units[deed.unit]):
             return False
         unit, environ = self._world.units[deed.unit], self._house.environ
         why = conditions.unmet(unit.condition, "condition", environ)
@@ -368,10 +368,3 @@ def _checked(fields: dict[str, str]) -> dict[str, str]:
         for key, value in fields.items()
         if key not in numeric or (value.isascii() and value.isdigit() and len(value) < 16)
     }
-
-
-def _begins(deed: events.Spawn, unit: Unit) -> bool:
-    """Whether this is the first thing that runs of an activation: what was begun is not left out half-way."""
-    if deed.errand is not None:
-        return deed.errand.option == "exec_start_pre" and deed.errand.place == 0
-    return unit.agent is not None and not unit.agent.exec_start_pre

@@ -10,7 +10,7 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from maestro.engine import events
+from maestro.engine import errands, events
 from maestro.engine.events import Deed, Ended, Event, Happening
 from maestro.engine.state import Life, State
 from maestro.engine.step import Step
@@ -176,7 +176,8 @@ class Theatre:
         if play.cannot:
             self.later(0.0, events.CannotSpawn(deed.agent, play.cannot))
             return
-        if play.skipped or play.refused:
+        begins = errands.begins(deed, self.declared[deed.unit])
+        if begins and (play.skipped or play.refused):
             words, agent = play.skipped or play.refused, deed.agent.partition("/")[0]
             self.later(0.0, events.Skipped(agent, words, refused=bool(play.refused)))
             return
