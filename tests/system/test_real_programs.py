@@ -232,7 +232,9 @@ def test_nginx_forks_and_is_asked_by_its_own_commands(daemon: Daemon) -> None:
     configuration.write_text("nonsense;")
     [job] = daemon.call("reload", units=["web"])["jobs"]
     assert (job["state"], "exec_reload[0]" in job["words"]) == ("failed", True), job
-    assert get(f"http://127.0.0.1:{port}/") == b"all is new\n"
+    until(
+        lambda: get(f"http://127.0.0.1:{port}/") == b"all is new\n"
+    )  # its old workers take a while to leave
     configuration.write_text(good)
     daemon.call("stop", units=["web"])
     lead_a_life(daemon, "web", lambda: get(f"http://127.0.0.1:{port}/") == b"all is well\n")
