@@ -204,6 +204,8 @@ async def _begin(parts: Parts, where: Paths) -> Session:
     resume.set_aside(manager, parts.crashes.take_repeated())
     seen = resume.take_up(carrier, parts.logs, table)
     session.begin_with = resume.begin(manager, seen, table, saved, boot)
+    if resume.was_ending(saved, table):
+        session.end("shutdown", "a request that an earlier manager had taken")
     control = doors.open("control", where.control, socket.SOCK_STREAM)
     desk = Desk(_office(parts, where, session, observer))
     session.server = server = ControlServer(desk, link.whose, control)

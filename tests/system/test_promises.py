@@ -242,3 +242,15 @@ def test_after_a_boot_the_default_target_is_begun_and_no_number_used_again(daemo
     assert daemon.status("other")["state"] == "inactive"
     daemon.call("start", units=["other"])
     assert daemon.status("other")["agent"] == "other#3"
+
+
+def test_a_shutdown_goes_on_with_the_next_manager(daemon: Daemon) -> None:
+    daemon.unit("slow", agent={"exec": ["sleep", "1000"], "exec_stop": ["sleep 2"]})
+    daemon.start()
+    daemon.call("start", units=["slow"])
+    daemon.call("shutdown")
+    daemon.wait_state("slow", "stop-command")
+    daemon.kill_manager()
+    assert daemon.process is not None
+    assert daemon.process.wait(30) == 0
+    assert not daemon.agents_of_this_root()

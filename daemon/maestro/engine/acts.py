@@ -41,15 +41,10 @@ def begin_afresh(scene: Scene) -> Outcome:
         blocked_by=(),
         hopeless=False,
         trigger=None,
+        aside=False,
         cause=scene.words or words.because(scene.life, "start asked"),
     )
     return Outcome(life=life)
-
-
-def be_upheld(scene: Scene) -> Outcome:
-    """Another unit wants it up, always: as an automatic restart, so that the pause grows."""
-    tries = scene.life.tries + 1
-    return Outcome(life=replace(scene.life, goal=Goal.UP, tries=tries, cause="upheld"))
 
 
 def restart_now(scene: Scene) -> Outcome:

@@ -65,6 +65,8 @@ def _compare(world: World, name: str, life: Life, seen: Looked) -> None:
         life.state is State.STOPPING and not life.pid and life.ended is None
     ):
         world.do(*acts.order(name, life))  # the intent was committed, the deed may not have left
+        if life.sent is not None:
+            world.do(life.sent)
     elif life.ended is not None:
         hearing.emptied(world, life.agent, for_good=False)
     else:

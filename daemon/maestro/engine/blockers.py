@@ -34,7 +34,6 @@ class Hold:
     ) -> None:
         self._lives, self._known = lives, known
         self._required = frozenset(graph.of(name, Atom.NEED))
-        self._bound = frozenset(graph.of(name, Atom.BOUND))
         self._after = dict.fromkeys((*graph.predecessors.get(name, ()), *graph.of(name, Atom.BOUND)))
         self._bound = frozenset(graph.of(name, Atom.BOUND))
         self._apart = dict.fromkeys(graph.of(name, Atom.APART), "must not run beside it")

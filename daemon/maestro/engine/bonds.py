@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isinf
 from typing import TYPE_CHECKING
 
 from maestro.engine import policy, verbs
@@ -52,13 +53,24 @@ def upholder(world: World, name: str) -> str:
 
 def uphold(world: World, name: str, life: Life) -> None:
     """Wind the timer of the next try for a unit that is down and upheld, and unwind it where that is over."""
-    wanted = bool(upholder(world, name))
+    wanted = bool(upholder(world, name)) and not life.aside
     if wanted and "uphold" not in life.timers:
         agent = world.units[name].agent
         pause = policy.pause(agent.restart, life.tries + 1, world.chance) if agent else 0.0
         world.change(name, timers={**life.timers, "uphold": world.now + pause})
     elif not wanted and "uphold" in life.timers:
         world.change(name, timers={key: at for key, at in life.timers.items() if key != "uphold"})
+
+
+def raise_upheld(world: World, name: str) -> None:
+    """It is time for the next try. One that cannot be made now is made after a rest."""
+    by, life, agent = upholder(world, name), world.life(name), world.units[name].agent
+    if not by:
+        return
+    if verbs.start_for(world, name, world.graph.tell(by, Atom.UPHOLD, name)):
+        world.change(name, tries=life.tries + 1)
+    elif agent is not None and not isinf(agent.restart.cooldown):
+        world.change(name, timers={**life.timers, "uphold": world.now + agent.restart.cooldown})
 
 
 def followed(world: World, name: str, before: Life, news: tuple[Happening, ...]) -> None:

@@ -115,10 +115,6 @@ def remains(scene: Scene) -> bool:
     return has_done_its_work(scene) and scene.agent.remain_after_exit and not scene.life.must_come_down
 
 
-def is_halted(scene: Scene) -> bool:
-    return scene.life.halted
-
-
 def kills_the_rest(scene: Scene) -> bool:
     """`mixed`: the main process is asked to end, what outlives it is killed."""
     return scene.agent.stop.kill_mode == "mixed"

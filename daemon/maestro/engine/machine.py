@@ -49,7 +49,6 @@ class Input(StrEnum):
     RANG_RESTART = "pause is over"
     RANG_COOLDOWN = "cool-down is over"
     RANG_FORGIVE = "ready for long enough"
-    RANG_UPHOLD = "time to uphold it"
 
 
 class Row(Struct, frozen=True):
@@ -158,8 +157,6 @@ TABLE: tuple[Row, ...] = (
     Row(S.BACKOFF, I.START_ASKED, guards.always, S.WAITING, acts.begin_afresh),
     Row(S.COOLDOWN, I.START_ASKED, guards.always, S.WAITING, acts.begin_afresh),
     Row(S.WAITING, I.START_ASKED, guards.always, S.WAITING, acts.begin_afresh),
-    Row(S.DEAD, I.RANG_UPHOLD, guards.always, S.WAITING, acts.be_upheld),
-    Row(S.FAILED, I.RANG_UPHOLD, guards.always, S.WAITING, acts.be_upheld),
     Row(S.WAITING, I.GO, guards.has_no_process, S.RUNNING, acts.arrive),
     Row(S.WAITING, I.GO, guards.has_pre, S.START_PRE, errands.run_pre),
     Row(S.WAITING, I.GO, guards.always, S.SPAWNING, acts.spawn),
@@ -338,7 +335,6 @@ RINGS: dict[str, Input] = {
     "restart": Input.RANG_RESTART,
     "cooldown": Input.RANG_COOLDOWN,
     "forgive": Input.RANG_FORGIVE,
-    "uphold": Input.RANG_UPHOLD,
 }
 
 

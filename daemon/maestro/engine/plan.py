@@ -190,7 +190,7 @@ class Planner:
 
     def _applies(self, other: str, atom: Atom) -> bool:
         """A restart or a reload is passed on only to what runs, and can."""
-        down = self._scope.activity(other) is Activity.DOWN
+        down = self._scope.activity(other) in (Activity.DOWN, Activity.GOING_DOWN)
         if atom is Atom.PASS_RESTART:
             return not down
         return atom is not Atom.PASS_RELOAD or (not down and self._scope.can_reload(other))

@@ -101,6 +101,7 @@ class Life(Struct, frozen=True, kw_only=True, omit_defaults=True):
     state: State = State.DEAD
     goal: Goal = Goal.DOWN
     bounce: bool = False  # a restart was asked for: it must come down before it goes up
+    aside: bool = False  # two managers in a row crashed over it: only a start by hand tries again
     pulled: str = (
         ""  # the dependency for whose sake its goal was set: `blue conflicts web`; empty for a request
     )

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
+from maestro.engine import policy
 from maestro.engine.events import Asked
 from maestro.engine.jobs import MERGE, JobState, Merge
 from maestro.engine.machine import Input
@@ -30,11 +33,13 @@ def take(world: World, asked: Asked) -> None:
     jobs = made.jobs
     for name, why in made.left_out.items():
         world.note(name, "left-out", f"not started: {why.words}")
+    circular = _circular(world, [job.unit for job in jobs if job.kind is Kind.STOP])
     for job in jobs:
         _open(world, job, asked.request)
         _note_why(world, job.unit, job.why)
-        if asked.mode == Mode.IGNORE_DEPENDENCIES:
-            world.change(job.unit, unordered=True)
+        unordered = asked.mode == Mode.IGNORE_DEPENDENCIES or job.unit in circular
+        if world.life(job.unit).unordered != unordered:
+            world.change(job.unit, unordered=unordered)
     for job in jobs:
         _GOALS[job.kind](world, job.unit, job.asked)
     world.settle()
@@ -45,6 +50,8 @@ def take(world: World, asked: Asked) -> None:
 def plan(world: World, asked: Asked) -> Plan:
     """The jobs that a request comes to; whom it is refused for is noted in the step."""
     wishes = [(name, kind) for name in asked.units if (kind := _wish(world, name, asked.verb)) is not None]
+    if asked.mode == Mode.ISOLATE and len(wishes) < len(asked.units):
+        return Plan()  # what was meant to stay may be the one that was refused
     made = _plan(world, wishes, Mode(asked.mode))
     return _isolated(world, wishes, made) if asked.mode == Mode.ISOLATE and made.jobs else made
 
@@ -57,6 +64,16 @@ def _plan(world: World, wishes: list[Wish], mode: Mode) -> Plan:
             world.refuse(why.anchor, why.refusal)
             wishes = [wish for wish in wishes if wish[0] != why.anchor]
     return Plan()
+
+
+def _circular(world: World, names: list[str]) -> set[str]:
+    """Those of the units to be stopped that would wait for each other for ever: their files were changed while they ran."""
+    left, found = set(names), set[str]()
+    while cycle := world.graph.cycle(left):
+        members = {edge.first for edge in cycle}
+        found |= members
+        left -= members
+    return found
 
 
 def _isolated(world: World, wishes: list[Wish], made: Plan) -> Plan:
@@ -117,7 +134,7 @@ def _cannot_reload(world: World, name: str) -> Refusal | None:
     if not world.can_reload(name):
         hint = f"set agent.reload_signal or agent.exec_reload, or use: maestroctl restart {name}"
         return Refusal("no-reload", f"cannot reload {name}: its unit names no way to reload it", hint)
-    if world.life(name).state not in RELOADABLE:
+    if world.life(name).state not in RELOADABLE or world.life(name).must_come_down:
         words = f"cannot reload {name}: it is {world.life(name).coarse}"
         return Refusal("not-running", words, f"maestroctl start {name}")
     return None
@@ -177,27 +194,34 @@ def take_down(world: World, name: str, why: str) -> None:
         world.set_goal(name, Goal.DOWN)
 
 
-def raise_required(world: World, name: str) -> None:
-    """An automatic restart starts what the unit requires too, where that has ended by itself: as in systemd."""
-    for required in list(world.graph.of(name, Atom.START)):
-        if world.trouble(required) is None and world.life(required).state is State.DEAD:
-            _raise(world, required, by_hand=False)
+def start_for(world: World, name: str, why: str, trigger: Trigger | None = None) -> bool:
+    """Start a unit because of what became of another; returns whether that could be done, and tells where it could not.
 
-
-def start_for(world: World, name: str, by: str) -> None:
-    """Start a unit because of what became of another. What cannot be started is told, and nothing else suffers."""
+    It counts as an automatic start: what starts each other in a circle comes to rest at its start limits.
+    """
     try:
         made = Planner(world.scope).make([(name, Kind.START)])
-    except Unplannable as why:
-        world.note(name, "not-started", f"wanted by {by}: {why.refusal.words}")
-        return
+    except Unplannable as refused:
+        world.note(name, "not-started", f"{why}: {refused.refusal.words}")
+        return False
+    counted: dict[str, tuple[float, ...]] = {}
     for job in made.jobs:
-        _note_why(world, job.unit, job.why or f"{by} has ended")
+        agent, life = world.units[job.unit].agent, world.life(job.unit)
+        if agent is None or job.kind is not Kind.START or life.state not in (State.DEAD, State.FAILED):
+            continue
+        if limit := policy.exceeds_limits(agent.restart, life.starts, world.now):
+            world.note(name, "not-started", f"{why}: {job.unit} was started too often: {limit}")
+            return False
+        counted[job.unit] = policy.remember_start(agent.restart, life.starts, world.now)
+    for job in made.jobs:
+        _open(world, replace(job, asked=False), "")
+        _note_why(world, job.unit, job.why or why)
         _GOALS[job.kind](world, job.unit, False)
-    if world.life(name).state is State.WAITING:  # otherwise it ran already, for another reason
-        past = world.life(by)
-        trigger = Trigger(unit=by, agent=past.agent, result=past.result, ended=past.ended)
+    for unit, starts in counted.items():
+        world.change(unit, starts=starts)
+    if trigger is not None and world.life(name).state is State.WAITING:  # otherwise it ran already
         world.change(name, trigger=trigger)
+    return True
 
 
 def _lower(world: World, name: str, _by_hand: bool = True) -> None:

@@ -42,7 +42,7 @@ from maestro.engine.jobs import Job, JobState
 from maestro.engine.machine import Impossible, Input
 from maestro.engine.plan import Activity, Plan, Scope
 from maestro.engine.scene import Scene
-from maestro.engine.state import ALIVE, UP, Goal, Life, State
+from maestro.engine.state import ALIVE, UP, Goal, Life, State, Trigger
 from maestro.engine.step import Refusal, Step
 from maestro.model.unit import Unit
 
@@ -164,7 +164,9 @@ class World:
         self._skip_empty_pauses()
         while self._triggered:
             name, by = self._triggered.popleft()
-            verbs.start_for(self, name, by)
+            past = self.life(by)
+            trigger = Trigger(unit=by, agent=past.agent, result=past.result, ended=past.ended)
+            verbs.start_for(self, name, f"wanted by {by}", trigger)
             self.settle()
         return self._step
 
@@ -198,7 +200,9 @@ class World:
     def _ring_one(self, name: str, timer: str) -> None:
         timers = {key: when for key, when in self.life(name).timers.items() if key != timer}
         self.change(name, timers=timers)
-        if timer == "pid":
+        if timer == "uphold":
+            bonds.raise_upheld(self, name)
+        elif timer == "pid":
             hearing.emptied(self, self.life(name).agent)
         else:
             self.apply(name, machine.RINGS[timer])
@@ -232,11 +236,13 @@ class World:
     def _set_aside(self, name: str, why: str) -> None:
         """Take a unit out of the game that brought the manager down twice; what runs of it is killed."""
         life = self.life(name)
-        if life.alive:
-            self._step.deeds.append(Send(life.agent, "KILL", True))
-        self.set_life(
-            name, Life(spawns=life.spawns, agent=life.agent, state=State.FAILED, since=self.now, cause=why)
-        )
+        for agent in life.agents:
+            self.do(Send(agent, "KILL", True))
+        if (job := self.book.of(name)) is not None:
+            self.book.close(job, JobState.FAILED, why)
+        past = Life(spawns=life.spawns, agent=life.agent, since=self.now)
+        self.set_life(name, replace(past, state=State.FAILED, cause=why, aside=True))
+        self.stir(name)
 
     def set_life(self, name: str, life: Life) -> None:
         """The only way a life changes: so that its timers are wound, the change is committed, and those it holds back know."""

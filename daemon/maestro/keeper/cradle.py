@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 _STACK = 256 << 10  # bytes: what an exec's error handling takes, and some
 
 
+def _nothing() -> None:
+    pass
+
+
 class Cradle:
     """The calling thread. No signal that the keeper handles is heard meanwhile, and so none reaches a child before it is itself."""
 
@@ -41,7 +45,7 @@ class Apart(Cradle):
         self._asked, self._answered = _thread.allocate_lock(), _thread.allocate_lock()
         self._asked.acquire()
         self._answered.acquire()
-        self._act: Callable[[], Any] = lambda: None
+        self._act: Callable[[], Any] = _nothing
         self._result: Any = None
         self._error: BaseException | None = None
         before = _thread.stack_size(_STACK)
@@ -57,9 +61,16 @@ class Apart(Cradle):
         self._asked.release()
         self._answered.acquire()
         error, self._error = self._error, None
-        if error is not None:
+        result, self._result = self._result, None
+        self._act = _nothing  # what it holds, a recipe, may go
+        if error is None:
+            return result
+        try:
             raise error
-        return self._result
+        finally:
+            del (
+                error
+            )  # or its traceback and this frame would hold each other, and nobody here collects cycles
 
     def _live(self) -> None:
         while True:

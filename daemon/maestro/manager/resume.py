@@ -77,10 +77,15 @@ def take_up(carrier: Carrier, logs: Logs, table: Table) -> Looked:
     return Looked(running, ended, fresh=False)
 
 
+def was_ending(saved: Saved, table: Table) -> bool:
+    """Whether a manager of this keeper has died while it ended everything."""
+    return saved.facts.get("session") == "ending" and saved.facts.get("keeper") == table.keeper
+
+
 def begin(manager: Manager, seen: Looked, table: Table, saved: Saved, boot: str) -> Asked | None:
     """Feed what was seen. Returns the start of the default target, unless an earlier manager's work goes on."""
     fresh = saved.facts.get("keeper") != table.keeper
-    goes_on = saved.facts.get("boot") == boot and saved.facts.get("session") == "open"
+    goes_on = saved.facts.get("boot") == boot and saved.facts.get("session") in ("open", "ending")
     for fact, value in (("keeper", table.keeper), ("boot", boot), ("session", "open")):
         manager.note_fact(fact, value)
     manager.feed(Looked(seen.running, seen.ended, fresh))

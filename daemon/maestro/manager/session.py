@@ -120,6 +120,8 @@ class Session:
             self.on_reload()
         elif not self._ending:
             self._ending, self._shutting_down = True, how == "shutdown"
+            if self._shutting_down:
+                self.manager.note_fact("session", "ending")  # a manager that dies of it leaves it to the next
             words = f"{_ENDINGS.get(how, how)}, asked by {by}" if by else _ENDINGS.get(how, how)
             self.manager.tell(Happening(unit="", kind=how, words=words))
             tasks.spawn(self._end(how), how)
@@ -157,7 +159,8 @@ class Session:
         for name, life in world.lives.items():
             if life.alive and name not in world.units:  # its rules are lost: nobody could stop it otherwise
                 _log.warning("%s: its unit is gone: SIGKILL", name)
-                self.keeper.send(life.agent, signal.SIGKILL, tree=True)
+                for agent in life.agents:
+                    self.keeper.send(agent, signal.SIGKILL, tree=True)
         while any(life.state in ALIVE and name in world.units for name, life in world.lives.items()):
             changed = asyncio.Event()
             stop = self.manager.hub.listen(lambda told, changed=changed: changed.set())  # type: ignore[misc]
