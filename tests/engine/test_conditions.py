@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from maestro.engine.events import Asked
 from maestro.engine.state import Goal, Result, State
 from maestro.model.unit import RestartSection
 from maestro.testing.theatre import FOREVER, Play, Theatre, unit
@@ -97,9 +98,12 @@ def test_a_later_start_looks_again() -> None:
 
 
 def test_a_stop_that_crosses_with_a_skip_is_a_stop() -> None:
+    """Asked in the same batch: what both ask for is carried out after the commit."""
     theatre = stage(unit("web"), web=Play(skipped=WHY))
-    theatre.ask("start", "web")
-    theatre.ask("stop", "web")
+    started = theatre.feed(Asked("start", ("web",)), carry=False)
+    stopped = theatre.feed(Asked("stop", ("web",)), carry=False)
+    for deed in (*started.deeds, *stopped.deeds):
+        theatre.carry(deed)
     theatre.run(1)
     assert theatre.life("web").cause == "stopped on request"
 

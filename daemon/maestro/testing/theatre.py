@@ -179,7 +179,7 @@ class Theatre:
         begins = errands.begins(deed, self.declared[deed.unit])
         if begins and (play.skipped or play.refused):
             words, agent = play.skipped or play.refused, deed.agent.partition("/")[0]
-            self.later(0.0, events.Skipped(agent, words, refused=bool(play.refused)))
+            self.feed(events.Skipped(agent, words, refused=bool(play.refused)))  # the manager's own finding
             return
         if deed.errand is not None:
             self.ran.append(deed.errand)
