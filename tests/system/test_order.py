@@ -180,7 +180,9 @@ def test_a_missing_requirement_is_refused_in_words(daemon: Daemon) -> None:
 
 def test_a_restart_takes_dependants_along_in_order(daemon: Daemon) -> None:
     book = daemon.root / "book"
-    ready = {"readiness": {"exec": ["grep", "-q", "db begins", str(book)]}}  # its process runs before it writes
+    ready = {
+        "readiness": {"exec": ["grep", "-q", "db begins", str(book)]}
+    }  # its process runs before it writes
     daemon.unit("db", agent={"exec": noted(book, "db")}, health=ready)
     daemon.unit("web", unit=link("db"), agent={"exec": noted(book, "web")})
     daemon.start()
