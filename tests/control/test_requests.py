@@ -110,16 +110,18 @@ def test_a_signal_leaves_when_it_is_committed_who_asked_for_it() -> None:
 
 
 def test_a_reload_asked_twice_by_the_same_request_is_one_signal() -> None:
-    """Also where the unit has a job of its own, which cannot remember it."""
+    """And one that waits to be stopped is reloaded no more: that is said, where a signal would do nothing."""
 
     async def go() -> None:
         db = unit("db", reload_signal=SignalName("HUP"))
         async with manned(db, unit("web", requires=["db"], after=["db"])) as (one, desk):
-            one.manager.feed(Asked("stop", ("db",)))  # waits for web to end first
             for _ in range(2):
                 await last(desk.verb(caller("x"), p.Reload(units=("db",))))
             hangups = [order for order in one.keeper.asked("send") if order[:2] == ("db#1", 1)]
             assert len(hangups) == 1
+            one.manager.feed(Asked("stop", ("db",)))  # waits for web to end first
+            answer = await last(desk.verb(caller("y"), p.Reload(units=("db",))))
+            assert answer.errors["db"].code == "not-running"
 
     play(go())
 
