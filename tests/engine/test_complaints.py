@@ -193,3 +193,12 @@ def test_compose_13780_order_holds_on_a_restart_too() -> None:
     theatre.run(until=30)
     assert theatre.times("web", State.STOPPING)[-1] < theatre.times("db", State.STOPPING)[-1]
     assert theatre.times("web", State.RUNNING)[-1] >= theatre.times("db", State.RUNNING)[-1]
+
+
+def test_a_stop_of_what_waits_to_be_restarted_kills_nobody_and_says_so() -> None:
+    rule = RestartSection(delay=Seconds(10), start_limits=())
+    theatre = Theatre([unit(restart=rule)], lambda *_: Play(ends=1, code=None, signal=9))
+    theatre.ask("start", "web")
+    theatre.run(until=2)
+    theatre.ask("stop", "web")
+    assert theatre.life("web").cause == "stopped on request"

@@ -130,7 +130,7 @@ def sentence(job: View, elapsed: float, *, wait: bool) -> str:
     match job["state"]:
         case "done":
             done = str(_DONE.get(verb, verb))
-            said = words if words and words.startswith(done) else f"{done}{because}"
+            said = words if words and words.startswith((done, "skipped")) else f"{done}{because}"
             return f"{unit}: {said} ({span(elapsed)})"
         case "failed":
             return f"{unit}: {verb} failed{because}"

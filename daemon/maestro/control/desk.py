@@ -8,8 +8,6 @@ from contextlib import aclosing
 from fnmatch import fnmatchcase
 from typing import Any
 
-from msgspec.structs import replace
-
 from maestro import __version__
 from maestro.control import lines, views
 from maestro.control import protocol as p
@@ -17,8 +15,6 @@ from maestro.control.clerk import Clerk, who
 from maestro.control.roles import Caller, Role
 from maestro.control.service import refused
 from maestro.control.survey import Survey
-from maestro.engine.state import Life, State
-from maestro.model.unit import Unit
 
 
 class Desk(Clerk, Survey):
@@ -53,37 +49,6 @@ class Desk(Clerk, Survey):
             notices=() if own else tuple(self._o.notices()),
             now=self._o.manager.clock.wall(),
         )
-
-    def _unit(self, name: str, lines: int, detailed: bool) -> p.UnitView:
-        manager, life = self._o.manager, self._world.life(name)
-        unit, loaded = self._world.units.get(name), self._o.catalogue.loaded(name)
-        view = views.unit_view(name, unit, life, loaded, manager.clock.now(), manager.clock.wall())
-        changes: dict[str, Any] = {
-            "enabled": self._o.catalogue.is_enabled(name),
-            "cause": self._cause(unit, life),
-            "hint": self._o.hints.get(name, "") if view.result != "success" else "",
-        }
-        if detailed and view.kind == "agent":
-            mark = self._o.logs.mark(name)
-            changes |= {
-                "changed": self._o.catalogue.is_changed(name),
-                "dropped_lines": mark.dropped_lines,
-                "log_trouble": mark.unwritable,
-                "log_size": mark.size,
-                "processes": views.process_views(self._o.processes(life.pid))
-                if life.alive and life.pid
-                else (),
-                "log": tuple(views.line_view(name, line) for line in self._o.logs.tail(name, lines))
-                if lines
-                else (),
-            }
-        return replace(view, **changes)
-
-    def _cause(self, unit: Unit | None, life: Life) -> str:
-        """Why it is as it is; and of one at rest, what it lacks to be started."""
-        at_rest = life.state in (State.DEAD, State.FAILED)
-        lack = self._o.catalogue.lack(unit) if unit is not None and at_rest else ""
-        return "; ".join(filter(None, (life.cause, lack)))
 
     async def show(self, caller: Caller, request: p.Show) -> tuple[p.ShowView, ...]:
         return tuple(

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from maestro.control import looks
+from msgspec.structs import replace
+
+from maestro.control import looks, views
+from maestro.control import protocol as p
 from maestro.control.finder import Finder, Found
-from maestro.control.protocol import UnitView
 from maestro.control.roles import Caller
 from maestro.engine.graph import Edge, Link
 from maestro.engine.relations import Atom
 from maestro.engine.state import Coarse, Goal, Life, State
 from maestro.engine.verbs import VERBS
 from maestro.engine.world import World
+from maestro.model.unit import Unit
 
 if TYPE_CHECKING:
     from maestro.control.clerk import Office
@@ -32,8 +35,36 @@ class Survey:
     _world: World
     _find: Finder
 
-    def _unit(self, name: str, lines: int, detailed: bool) -> UnitView:
-        raise NotImplementedError
+    def _unit(self, name: str, lines: int, detailed: bool) -> p.UnitView:
+        manager, life = self._o.manager, self._world.life(name)
+        unit, loaded = self._world.units.get(name), self._o.catalogue.loaded(name)
+        view = views.unit_view(name, unit, life, loaded, manager.clock.now(), manager.clock.wall())
+        changes: dict[str, Any] = {
+            "enabled": self._o.catalogue.is_enabled(name),
+            "cause": self._cause(unit, life),
+            "hint": self._o.hints.get(name, "") if view.result != "success" else "",
+        }
+        if detailed and view.kind == "agent":
+            mark = self._o.logs.mark(name)
+            changes |= {
+                "changed": self._o.catalogue.is_changed(name),
+                "dropped_lines": mark.dropped_lines,
+                "log_trouble": mark.unwritable,
+                "log_size": mark.size,
+                "processes": views.process_views(self._o.processes(life.pid))
+                if life.alive and life.pid
+                else (),
+                "log": tuple(views.line_view(name, line) for line in self._o.logs.tail(name, lines))
+                if lines
+                else (),
+            }
+        return replace(view, **changes)
+
+    def _cause(self, unit: Unit | None, life: Life) -> str:
+        """Why it is as it is; and of one at rest, what it lacks to be started."""
+        at_rest = life.state in (State.DEAD, State.FAILED)
+        lack = self._o.catalogue.lack(unit) if unit is not None and at_rest else ""
+        return "; ".join(filter(None, (life.cause, lack)))
 
     def _meant(self, patterns: tuple[str, ...]) -> Found:
         """Where none is named, none is meant: those requests are about all units then."""

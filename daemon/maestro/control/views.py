@@ -30,6 +30,7 @@ from maestro.ports import LogLine
 _COMES = {
     "restart": "restart",
     "cooldown": "start after the cool-down",
+    "uphold": "start, since it is upheld",
     "start": "start time-out",
     "stop": "next stop signal",
     "command": "time-out of the command",

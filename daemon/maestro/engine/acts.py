@@ -11,7 +11,7 @@ from maestro.engine import policy, words
 from maestro.engine.events import Acknowledge, Deed, FindMain, Probe, Release, Spawn
 from maestro.engine.guards import broken_limit
 from maestro.engine.scene import Outcome, Scene
-from maestro.engine.state import Goal, Life, Result
+from maestro.engine.state import GOING_DOWN, Goal, Life, Result
 from maestro.model.unit import Unit
 
 Act = Callable[[Scene], Outcome]
@@ -246,7 +246,8 @@ def turn_round(scene: Scene) -> Outcome:
 
 
 def rest(scene: Scene) -> Outcome:
-    killed = scene.life.ended is not None and scene.life.ended.signal == 9
+    stopping = scene.life.state in GOING_DOWN  # otherwise that was an earlier end, and nothing ran any more
+    killed = stopping and scene.life.ended is not None and scene.life.ended.signal == 9
     text = words.because(scene.life, "stopped on request", "stopped, for ")
     text += ", had to be killed" if killed else ""
     text += f"; {scene.life.fault}" if scene.life.fault else ""

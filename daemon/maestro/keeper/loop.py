@@ -1,4 +1,4 @@
-"""Stage 2 of maestrod: the keeper itself. One thread, and one place where it waits."""
+"""Stage 2 of maestrod: the keeper itself. One loop, and one place where it waits."""
 
 from __future__ import annotations
 

@@ -64,7 +64,7 @@ class Proc:
         return found
 
     def other_children(self, pid: int, known: set[bytes]) -> list[int]:
-        """The children of a process of one thread that are not known: the known need not be parsed, be it a thousand."""
+        """The children of a process's first thread that are not known: the known need not be parsed, be it a thousand."""
         if not self._has_children:
             return [child for child in self.children(pid) if b"%d" % child not in known]
         numerals = set(self._read(f"{pid}/task/{pid}/children").split())
