@@ -115,6 +115,7 @@ def test_no_wait_tells_the_jobs(served: Served, ctl: Ctl) -> None:
 def test_each_end_of_a_job_has_a_sentence_and_a_code(state: str, code: int, sentence: str) -> None:
     job = {"id": 3, "unit": "a", "verb": "stop", "state": state, "words": "asked"}
     assert verbs.sentence(job, 2.0, wait=True) == sentence
+    assert exits.of_job(state) == code
 
 
 def test_a_start_that_a_condition_left_out_is_not_said_to_be_one() -> None:
@@ -126,7 +127,6 @@ def test_a_start_that_a_condition_left_out_is_not_said_to_be_one() -> None:
         "words": "skipped: condition user=eve was not met",
     }
     assert verbs.sentence(job, 2.0, wait=True) == "a: skipped: condition user=eve was not met (2.0 s)"
-    assert exits.of_job(state) == code
 
 
 def test_a_failure_shows_the_last_lines(served: Served, ctl: Ctl, monkeypatch: pytest.MonkeyPatch) -> None:

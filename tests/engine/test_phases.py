@@ -42,7 +42,7 @@ def test_what_commands_are_told_of_the_process() -> None:
     assert told == {
         "exec_start_pre": {},
         "exec_start_post": {"MAINPID": pid},
-        "exec_stop": {"MAINPID": pid},
+        "exec_stop": {"SERVICE_RESULT": "success", "MAINPID": pid},
         "exec_stop_post": {"SERVICE_RESULT": "success", "EXIT_CODE": "killed", "EXIT_STATUS": "TERM"},
     }
 
@@ -104,7 +104,7 @@ def test_a_failed_preparation_fails_the_start_and_names_the_command() -> None:
     assert ran(theatre) == ["exec_start_pre[0]", "exec_stop_post[0]", "exec_stop_post[1]"]
     assert theatre.life("web").cause == "exec_start_pre[0] (/bin/one) ended with exit status 3"
     assert (theatre.life("web").state, theatre.life("web").result) == (State.FAILED, Result.EXIT_CODE)
-    assert theatre.ran[-1].variables == {}  # no main process was there to end
+    assert theatre.ran[-1].variables == {"SERVICE_RESULT": "exit-code"}  # no main process was there to end
 
 
 def test_a_failure_behind_a_dash_does_not_count() -> None:

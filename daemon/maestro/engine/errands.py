@@ -71,7 +71,7 @@ def _run(scene: Scene, life: Life, state: State, place: int = 0) -> Outcome:
         option=phase.option,
         place=place,
         line=tuple(line),
-        variables=_variables(life),
+        variables=_variables(life, phase.comes_down),
     )
     limit = time_limit(scene, state)
     timers = {name: at for name, at in life.timers.items() if name != "command"}
@@ -97,11 +97,11 @@ def time_limit(scene: Scene, state: State) -> float:
     )
 
 
-def _variables(life: Life) -> dict[str, str]:
-    """What a command is told of the main process: which it is, or how it ended; as in systemd.exec(5)."""
+def _variables(life: Life, comes_down: bool) -> dict[str, str]:
+    """What a command is told: the main process or how it ended, and on the way down how all went; as in systemd.exec(5)."""
+    told = {"SERVICE_RESULT": life.result.value} if comes_down else {}
     if life.ended is None:
-        return {} if life.bare or not life.pid else {"MAINPID": str(life.pid)}
-    told = {"SERVICE_RESULT": life.result.value}
+        return told if life.bare or not life.pid else told | {"MAINPID": str(life.pid)}
     if life.ended.signal is not None:
         number = words.signal_name(life.ended.signal).removeprefix("SIG")
         told |= {"EXIT_CODE": "killed", "EXIT_STATUS": number}
