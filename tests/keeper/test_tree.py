@@ -173,3 +173,17 @@ def test_an_orphan_that_wrote_over_its_environment_is_known_by_its_output(
     whole.refresh()
     assert [one.pid for one in whole.orphans(table.entries["a#1"])] == [150]
     table.release_stream("a")
+
+
+def test_what_an_adopted_agent_left_is_known_by_its_output_too(fake: FakeProc, table: Table) -> None:
+    """Its workers are not our children, and may have written over their environment."""
+    pipe, _ = table.stream("c")
+    entry = Entry("c#1", 400, 40000, "run-c")
+    entry.adopted = True
+    table.add(entry)
+    fake.add(400, 1)
+    fake.add(450, 1)
+    (fake.root / "450/fd").mkdir()
+    (fake.root / "450/fd/1").symlink_to(f"/proc/self/fd/{pipe}")
+    assert pids(tree(fake, table), table, "c#1") == [400, 450]
+    table.release_stream("c")

@@ -92,7 +92,7 @@ def test_a_preparation_that_fails_is_named(daemon: Daemon) -> None:
     daemon.start()
     assert start(daemon, "web", wait=True)["jobs"][0]["state"] == "failed"
     assert daemon.status("web")["cause"] == "exec_start_pre[0] (/bin/false) ended with exit status 1"
-    assert noted(daemon) == ["after---"]
+    assert noted(daemon) == ["after-exit-code--"]
 
 
 def test_a_command_that_is_not_there_is_named(daemon: Daemon) -> None:

@@ -229,8 +229,8 @@ class Agents:
         entry = self._table.entries.get(agent)
         if entry is None:
             return
-        if entry.unconfirmed < 0 and not entry.adopted:
-            self._followers.follow(entry, pid)
+        if entry.unconfirmed < 0 and not entry.adopted and self._followers.follow(entry, pid):
+            self._around.record.note(entry)
         self._answer(entry)
 
     def _lost(self, entry: Entry) -> None:
@@ -270,6 +270,8 @@ class Agents:
         process = self._around.proc.look(entry.pid)
         if entry.pid in self._table.by_pid or (process is not None and process.start != entry.start):
             entry.pid = 0  # by now it is another's
+        elif process is not None:
+            entry.session = process.session  # not its pid, where it is not the first main process
         self._table.add(entry)
         self._look_after(entry)
         if entry.ended is None:

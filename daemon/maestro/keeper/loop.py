@@ -38,6 +38,7 @@ else:
     import _signal as signal
 
 _ORDERS_AT_ONCE = 64  # before exits and the manager's life get their turn
+_REAPED_AT_ONCE = 1000  # before orders, deadlines and signals get their turn: something may fork for ever
 _REAPINGS = 16  # before an end is told: processes that start the next and end could keep us at it for ever
 _TRY_AGAIN = 0.1  # seconds until what failed for want of memory or descriptors is tried again
 
@@ -66,6 +67,7 @@ class Keeper:
         self.store = around.store
         self.agents = agents.Agents(known, around)
         self._short_of_descriptors = False
+        self._more_to_reap = False
         self._orders = self._table_of_orders()
         self._keep: dict[str, Callable[..., None]] = {"hold": known.hold, "store": self.store.put}
 
@@ -95,6 +97,8 @@ class Keeper:
             self._start_manager_if_due()
             for fd in self.watch.wait(self._flush()):
                 guarded(self.watch.handle, fd)
+            if self._more_to_reap:
+                guarded(self._reap)
             guarded(self.agents.finish_orders)
             guarded(self._see_to_deadlines)
             if self.trial.fits:
@@ -110,6 +114,8 @@ class Keeper:
                 until.append(time.monotonic() + _TRY_AGAIN)
         if self._short_of_descriptors:
             until.append(time.monotonic() + _TRY_AGAIN)
+        if self._more_to_reap:
+            until.append(time.monotonic())
         return min(until) - time.monotonic() if until else None
 
     def _see_to_deadlines(self) -> None:
@@ -149,12 +155,17 @@ class Keeper:
         """Reap what has ended, and tell of each at once: to find that there is no more takes the kernel as long as all else."""
         ended: list[Entry] = []
         rounds = 0
-        while self._reap_one(ended):
+        for _ in range(_REAPED_AT_ONCE):
+            if not self._reap_one(ended):
+                self._more_to_reap = False
+                break
             rounds += 1
             if ended and (not self.agents.look_for_orphans(ended) or rounds > _REAPINGS):
                 self.agents.settle(ended)
                 self._flush()
                 ended, rounds = [], 0
+        else:
+            self._more_to_reap = True  # once orders and deadlines have had their turn
         self.agents.look_for_orphans(ended)
         self.agents.settle(ended)
 

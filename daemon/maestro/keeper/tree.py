@@ -141,20 +141,15 @@ class Tree:
         return self._table.writer_of(self._proc.outputs(process.pid))
 
     def _strangers(self, entry: Entry) -> list[Process]:
-        """Processes of an adopted agent, wherever they are: by session, or by environment."""
+        """Processes of an adopted agent, wherever they are."""
         leader = self._proc.look(entry.pid) if entry.pid else None
-        # A session keeps its number while it has members: unless its leader lives, it is the old one.
-        session = entry.pid if leader is None or leader.start == entry.start else 0
+        # A session keeps its number while it has members: where another process has the pid now, it is another's.
+        lent = leader is not None and leader.start != entry.start
         return [
             process
             for process in self._proc.all()
-            if process.pid != entry.pid and process.lives and self._is_of(process, entry, session)
+            if process.pid != entry.pid
+            and process.lives
+            and not (lent and process.session == entry.session)
+            and self._attribute(process) == entry.agent
         ]
-
-    def _is_of(self, process: Process, entry: Entry, session: int) -> bool:
-        if session and process.session == session:
-            return True
-        start, agent = self._remembered.get(process.pid, (0, ""))
-        if agent == entry.agent and start == process.start:
-            return True
-        return bool(entry.invocation) and self._proc.invocation(process.pid) == entry.invocation
