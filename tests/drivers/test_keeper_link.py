@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from maestro.drivers.keeper_link import KeeperGone, KeeperLink
 from maestro.keeper import wire
 from maestro.keeper.proc import Proc
 from maestro.ports import SOMEBODYS, Ended, Entry, Keeper, Recipe
+from tests.keeper.rig import until
 
 
 class News:
@@ -285,6 +287,10 @@ def test_a_keeper_of_another_version_is_renewed(play: Play) -> None:
     play(scene)
 
 
+def wait_until_it_is(pid: int, name: str) -> None:
+    until(lambda: Path(f"/proc/{pid}/comm").read_text() == f"{name}\n", name)
+
+
 @pytest.mark.system
 def test_a_process_is_known_by_its_parents_its_session_or_its_environment(play: Play) -> None:
     script = "sleep 1000 & setsid sleep 1000 & echo up; wait"
@@ -299,6 +305,8 @@ def test_a_process_is_known_by_its_parents_its_session_or_its_environment(play: 
     process = Proc().look(main.pid)
     assert process is not None
     children = Proc().children(main.pid)
+    for child in children:  # one that is being executed has no environment yet
+        wait_until_it_is(child, "sleep")
 
     async def scene(link: KeeperLink, keeper: Played, news: News) -> None:
         keeper.tell("entry", "a#1", main.pid, process.start, None, (), "inv")

@@ -1,48 +1,66 @@
-"""The thread that children are born in."""
+"""The thread that the keeper lives in."""
 
 from __future__ import annotations
 
-import gc
+import os
+import signal
+import subprocess
+import sys
 import threading
-import weakref
 
 import pytest
 
-from maestro.keeper.cradle import Apart, Cradle
+from maestro.keeper import signals
+from maestro.keeper.cradle import live_apart
 
 
-class Recipe:
-    """Something that a birth holds."""
+@pytest.fixture(autouse=True)
+def _own_mask() -> object:
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    yield
+    signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
-@pytest.mark.parametrize("kind", [Cradle, Apart])
-def test_it_gives_back_what_is_returned_and_what_is_raised(kind: type[Cradle]) -> None:
-    cradle = kind()
-    assert cradle.do(lambda: 42) == 42
+def test_it_gives_back_what_is_returned_and_what_is_raised() -> None:
+    assert live_apart(lambda: 42) == 42
     with pytest.raises(ZeroDivisionError):
-        cradle.do(lambda: 1 // 0)
-    assert (cradle.do(threading.get_ident) == threading.get_ident()) == (kind is Cradle)
+        live_apart(lambda: 1 // 0)
+    assert live_apart(threading.get_ident) != threading.get_ident()
 
 
-def test_a_birth_that_fails_leaves_nothing_in_memory() -> None:
-    """The keeper collects no cycles: a program that is missing, started for ever, would fill it."""
-    gone: list[weakref.ref[Recipe]] = []
-    cradle = Apart()
+def test_it_hears_the_signals_that_the_first_thread_does_not() -> None:
+    def masks() -> int:
+        return len(signal.pthread_sigmask(signal.SIG_BLOCK, ()))
 
-    def fail(held: Recipe) -> None:
-        raise FileNotFoundError(held)
+    assert live_apart(masks) == 0
+    assert signal.SIGTERM in signal.pthread_sigmask(signal.SIG_BLOCK, ())
 
-    def birth() -> None:
-        recipe = Recipe()
-        gone.append(weakref.ref(recipe))
-        try:
-            cradle.do(lambda: fail(recipe))
-        except OSError:
-            return
 
-    gc.disable()
-    try:
-        birth()
-        assert gone[0]() is None
-    finally:
-        gc.enable()
+@pytest.mark.system
+def test_what_is_left_behind_is_a_child_of_the_first_thread_alone() -> None:
+    script = """
+import os, subprocess, sys, time
+from maestro.keeper import kernel
+from maestro.keeper.cradle import live_apart
+kernel.adopt_orphans()
+def live():
+    own = subprocess.Popen(["sh", "-c", "sleep 1000 & echo $!; sleep 1000"], stdout=subprocess.PIPE)
+    orphan = int(own.stdout.readline())
+    gone = subprocess.Popen(["sh", "-c", "sleep 1000 & echo $!"], stdout=subprocess.PIPE)
+    left = int(gone.stdout.readline())
+    gone.wait()
+    first = {int(pid) for pid in open(f"/proc/self/task/{os.getpid()}/children").read().split()}
+    assert left in first and own.pid not in first, (left, own.pid, first)
+    for pid in (own.pid, orphan, left):
+        os.kill(pid, 9)
+    return 7
+sys.exit(live_apart(live))
+"""
+    environment = {**os.environ, "PYTHONPATH": ":".join(sys.path)}
+    assert subprocess.run([sys.executable, "-c", script], env=environment, timeout=20).returncode == 7
+
+
+def test_a_child_is_made_while_nothing_is_heard() -> None:
+    with signals.Held():
+        assert signal.SIGTERM in signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    assert signal.SIGTERM not in signal.pthread_sigmask(signal.SIG_BLOCK, ())

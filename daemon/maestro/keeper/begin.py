@@ -33,7 +33,7 @@ def main(argv: list[str]) -> int:
     # No cycles are made here that matter; a collection would only dirty pages that children share with us.
     gc.freeze()
     gc.disable()
-    return keeper.run()
+    return cradle.live_apart(keeper.run) if state == reexec.NEW else keeper.run()
 
 
 def _begin(setting: reexec.Setting) -> Keeper:
@@ -41,7 +41,6 @@ def _begin(setting: reexec.Setting) -> Keeper:
     keeper = Keeper(setting, table.Table(os.urandom(8).hex()), Respawn(setting.first_pause), held)
     keeper.record.earlier = record.load(setting.directory, keeper.proc)
     keeper.nest.oom = kernel.avoid_oom_killer()
-    keeper.nest.cradle = cradle.Apart()
     return keeper
 
 

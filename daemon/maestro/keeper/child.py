@@ -10,8 +10,7 @@ import errno
 import os
 import resource
 
-from maestro.keeper import kernel, streams
-from maestro.keeper.cradle import Cradle
+from maestro.keeper import kernel, signals, streams
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -54,12 +53,11 @@ STAGES = {
 class Nest:
     """What every child needs to know of the keeper."""
 
-    __slots__ = ("cradle", "keeper", "not_default", "oom", "spare")
+    __slots__ = ("keeper", "not_default", "oom", "spare")
 
     def __init__(self, spare: Spare, not_default: set[int]) -> None:
         self.keeper = os.getpid()  # seen from the child: its parent
         self.spare = spare
-        self.cradle = Cradle()
         self.not_default = not_default  # signals whose disposition the keeper changed, or was started with
         self.oom: int | None = None  # OOM score to go back to; None: the keeper's is as it was
 
@@ -80,15 +78,11 @@ class Birth:
 
 
 def fork(birth: Birth, steps: tuple[Step, ...]) -> int:
-    """A new process that takes the steps."""
-    return birth.nest.cradle.do(lambda: _fork(birth, steps))  # type: ignore[no-any-return]
-
-
-def _fork(birth: Birth, steps: tuple[Step, ...]) -> int:
-    """No signal reaches the new process before it is itself: the cradle hears none."""
-    pid = os.fork()
-    if pid == 0:
-        become(birth, steps)
+    """A new process that takes the steps. No signal reaches it before it is itself."""
+    with signals.Held():
+        pid = os.fork()
+        if pid == 0:
+            become(birth, steps)
     return pid
 
 

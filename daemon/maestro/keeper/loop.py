@@ -40,6 +40,9 @@ else:
 _ORDERS_AT_ONCE = 64  # before exits and the manager's life get their turn
 _REAPED_AT_ONCE = 1000  # before orders, deadlines and signals get their turn: something may fork for ever
 _REAPINGS = 16  # before an end is told: processes that start the next and end could keep us at it for ever
+_BREATH = (
+    0.003  # seconds until it is looked what has ended beside: by then the next process of that unit runs
+)
 _TRY_AGAIN = 0.1  # seconds until what failed for want of memory or descriptors is tried again
 
 
@@ -67,7 +70,7 @@ class Keeper:
         self.store = around.store
         self.agents = agents.Agents(known, around)
         self._short_of_descriptors = False
-        self._more_to_reap = False
+        self._reap_at: float | None = None  # monotonic: there may be more to reap
         self._orders = self._table_of_orders()
         self._keep: dict[str, Callable[..., None]] = {"hold": known.hold, "store": self.store.put}
 
@@ -97,7 +100,7 @@ class Keeper:
             self._start_manager_if_due()
             for fd in self.watch.wait(self._flush()):
                 guarded(self.watch.handle, fd)
-            if self._more_to_reap:
+            if self._reap_at is not None and time.monotonic() >= self._reap_at:
                 guarded(self._reap)
             guarded(self.agents.finish_orders)
             guarded(self._see_to_deadlines)
@@ -107,15 +110,14 @@ class Keeper:
 
     def _flush(self) -> float | None:
         """Send what is to be said; returns how long there is time to wait."""
-        until = [t for t in (self.manager.due, self.manager.kill_at, self.pulse.due) if t is not None]
+        dues = (self.manager.due, self.manager.kill_at, self.pulse.due, self._reap_at)
+        until = [at for at in dues if at is not None]
         if self.link is not None:
             self.watch.want_room(self.link.fd, self.link.flush())
             if self.link.short_of_room:
                 until.append(time.monotonic() + _TRY_AGAIN)
         if self._short_of_descriptors:
             until.append(time.monotonic() + _TRY_AGAIN)
-        if self._more_to_reap:
-            until.append(time.monotonic())
         return min(until) - time.monotonic() if until else None
 
     def _see_to_deadlines(self) -> None:
@@ -138,7 +140,7 @@ class Keeper:
         heard = self.ear.hear()
         self._take_in(heard)
         if signal.SIGCHLD in heard:
-            self._reap()
+            self._reap(breathing=True)
 
     def _take_in(self, heard: set[int]) -> None:
         for number in sorted(heard):
@@ -151,21 +153,27 @@ class Keeper:
                 self.tolds.append(what)
                 self.manager.short_lives = 0
 
-    def _reap(self) -> None:
-        """Reap what has ended, and tell of each at once: to find that there is no more takes the kernel as long as all else."""
+    def _reap(self, *, breathing: bool = False) -> None:
+        """Reap what has ended, and tell of each at once. To find that there is no more takes the kernel as long as all else:
+
+        where it is as good a moment later, after a breath.
+        """
         ended: list[Entry] = []
         rounds = 0
         for _ in range(_REAPED_AT_ONCE):
             if not self._reap_one(ended):
-                self._more_to_reap = False
+                self._reap_at = None
                 break
             rounds += 1
             if ended and (not self.agents.look_for_orphans(ended) or rounds > _REAPINGS):
                 self.agents.settle(ended)
                 self._flush()
                 ended, rounds = [], 0
+                if breathing:
+                    self._reap_at = self._reap_at or time.monotonic() + _BREATH
+                    return
         else:
-            self._more_to_reap = True  # once orders and deadlines have had their turn
+            self._reap_at = time.monotonic()  # once orders and deadlines have had their turn
         self.agents.look_for_orphans(ended)
         self.agents.settle(ended)
 
@@ -311,8 +319,7 @@ class Keeper:
         self._take_in(self.ear.refuse())
         self.spare.release()
         try:
-            # In that thread, which is the agents' parent: they may have asked to be killed when it ends.
-            self.nest.cradle.do(lambda: reexec.become(self.setting, self._state(), self._descriptors()))
+            reexec.become(self.setting, self._state(), self._descriptors())
         except OSError as error:
             say(f"cannot execute the new keeper: {error_name(error)}; going on with the old one")
         self.spare.refill()

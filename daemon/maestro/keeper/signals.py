@@ -55,6 +55,21 @@ def block() -> None:
     signal.pthread_sigmask(signal.SIG_BLOCK, HEARD)
 
 
+def block_all() -> None:
+    """Leave every signal to other threads."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+
+
+class Held:
+    """While a child is made."""
+
+    def __enter__(self) -> None:
+        block()
+
+    def __exit__(self, *_: object) -> None:
+        unblock()
+
+
 def unblock() -> None:
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
 

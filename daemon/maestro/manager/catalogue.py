@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping
 
 import msgspec
@@ -51,17 +52,18 @@ class Catalogue:
         self._sources: UnitSources = UnitSources(files={}, links={})
         self.library = Library(self._sources, settings)
         self._linked: frozenset[str] = frozenset()  # units that .wants and .requires directories name
-        self._noted: dict[str, bytes] = {}  # definitions as the store has them
+        self._noted: dict[str, bytes] = {}  # digests of the definitions that the store has
+        self._seen: dict[str, tuple[Piece, ...]] = {}  # what was found noted, the last time
 
     def load(self, world: World, definitions: Mapping[str, bytes]) -> None:
         """Read the files, and put their units into the world beside the restored lives."""
-        self._noted = dict(definitions)
+        self._noted = {name: _digest(body) for name, body in definitions.items()}
         self._read(world.lives)
         for unit in self.library.units.values():
             world.put(unit)
         for name, life in world.lives.items():
             if name not in world.units and (life.alive or life.state not in (State.DEAD, State.FAILED)):
-                kept = self._from_definition(name)
+                kept = self._from_definition(name, definitions)
                 if kept is not None:
                     world.put(_at_its_end(kept) if self.masked_by(name) else kept)
 
@@ -161,23 +163,29 @@ class Catalogue:
     def definition(self, name: str) -> bytes | None:
         """What the store must learn before an agent of this unit starts; None when it knows."""
         found = self.pieces(name)
-        if not found:
+        if not found or self._seen.get(name) == found:
             return None
+        self._seen[name] = found
         base, *over = found
         texts = tuple((piece.path, piece.text) for piece in over)
         body = msgspec.msgpack.encode(Definition(names.split(name).file, base.path, base.text, texts))
-        if self._noted.get(name) == body:
+        digest = _digest(body)
+        if self._noted.get(name) == digest:
             return None
-        self._noted[name] = body
+        self._noted[name] = digest
         return body
 
-    def _from_definition(self, name: str) -> Unit | None:
-        body = self._noted.get(name)
+    def _from_definition(self, name: str, definitions: Mapping[str, bytes]) -> Unit | None:
+        body = definitions.get(name)
         if body is None:
             return None
         kept = msgspec.msgpack.decode(body, type=Definition)
         parsed = [parse(text, path) for path, text in ((kept.path, kept.text), *kept.over)]
         return load_pieces(names.split(name), parsed, self._settings).unit
+
+
+def _digest(body: bytes) -> bytes:
+    return hashlib.blake2b(body, digest_size=16).digest()
 
 
 def _later(old: Unit, new: Unit) -> dict[str, Change]:

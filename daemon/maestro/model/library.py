@@ -86,7 +86,8 @@ class Library:
         same = previous is not None and previous.settings == settings
         self._before = previous._made if previous is not None and same else {}
         self._parsed_before = previous._parsed if previous is not None and same else {}
-        self._parsed: dict[str, tuple[Piece, Parsed]] = {}  # by path
+        self._parsed: dict[str, tuple[Piece, Parsed]] = {}  # by path: what several units are made of
+        self._read_once: set[str] = set()  # paths
         self._made: dict[str, _Entry] = {}  # by name of the file, as it is or would be
         self._known: dict[str, Loaded] = {}
         self._templates: dict[str, _Entry] = {}
@@ -218,13 +219,15 @@ class Library:
         return load_pieces(name, [self._parse(piece) for piece in given], self.settings)
 
     def _parse(self, piece: Piece) -> Parsed:
-        """A template and what is for all units of a kind are read once, whatever is made of them."""
+        """A template and what is for all units of a kind are kept once they are read again; the rest would be memory for nothing."""
         for known in (self._parsed, self._parsed_before):
             if piece.path in known and known[piece.path][0] == piece:
                 self._parsed[piece.path] = known[piece.path]
                 return known[piece.path][1]
         parsed = parse(piece.text, piece.path)
-        self._parsed[piece.path] = (piece, parsed)
+        if piece.path in self._read_once:
+            self._parsed[piece.path] = (piece, parsed)
+        self._read_once.add(piece.path)
         return parsed
 
     def _linked(self, loaded: Loaded) -> Loaded:

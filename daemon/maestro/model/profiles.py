@@ -48,4 +48,6 @@ def applied(unit: Unit) -> Unit:
         for option, value in PROFILES[unit.agent.restart.profile].items()
         if f"agent.restart.{option}" not in unit.origins
     }
+    if not chosen:
+        return unit
     return replace(unit, agent=replace(unit.agent, restart=replace(unit.agent.restart, **chosen)))

@@ -43,7 +43,7 @@ class LogFiles:
         """Move what is in the pipe, then let go of it. The files stay."""
         if stream := self._streams.pop(name, None):
             for bell in stream.bells:
-                self._stream(name).bells.add(bell)
+                self._stream(name).bells.append(bell)
             self._wish(partial(self._pump.drop, stream))
 
     def drained(self, name: str, empty: Callable[[], None]) -> None:
@@ -93,7 +93,7 @@ class LogFiles:
         view = View(self._shelf(name), query)
         bell = asyncio.Event()
         if query.follow:
-            self._stream(name).bells.add(bell)
+            self._stream(name).bells.append(bell)
         try:
             await self._read(partial(view.begin, self._wall_ns()))
             while not self._closed:
@@ -104,8 +104,9 @@ class LogFiles:
                 if view.over or (lines is None and not await self._rung(bell, query)):
                     return
         finally:
-            if stream := self._streams.get(name):
-                stream.bells.discard(bell)
+            stream = self._streams.get(name)
+            if stream is not None and bell in stream.bells:
+                stream.bells.remove(bell)
 
     def close(self) -> None:
         """Move what the pipes hold, for at most 1 s, and close everything. Who follows, ends."""

@@ -131,7 +131,7 @@ class Flow:
         if stream.pipe < 0 or now >= stream.notes_until or stream.tape.at_boundary():
             while stream.notes:
                 self._write(stream, stream.notes[0], now)
-                stream.notes.popleft()
+                del stream.notes[0]
 
     def _write(self, stream: Stream, line: bytes, now: float) -> None:
         if _space(stream, now) < len(line) and stream.tape.filled:
