@@ -86,7 +86,9 @@ class FakeService:
         self._note(caller, request)
         return p.VerbView()
 
-    async def at_once(self, caller: Caller, request: p.ResetFailed | p.Cancel) -> p.VerbView:
+    async def at_once(
+        self, caller: Caller, request: p.ResetFailed | p.Cancel | p.Freeze | p.Thaw
+    ) -> p.VerbView:
         self._note(caller, request)
         return p.VerbView()
 

@@ -111,12 +111,16 @@ casts = st.lists(plays, min_size=1, max_size=6)
 acts = st.lists(
     st.one_of(
         st.tuples(
-            st.sampled_from(["start", "stop", "restart", "stop", "start", "reload"]), st.sampled_from(NAMES)
+            st.sampled_from(["start", "stop", "restart", "stop", "start", "reload", "freeze", "thaw"]),
+            st.sampled_from(NAMES),
         ),
         st.tuples(st.just("run"), st.sampled_from([0.0, 0.1, 0.5, 3.0, 12.0])),
         st.tuples(st.just("kill"), st.booleans()),
         st.tuples(st.just("away"), st.sampled_from([0.0, 0.2, 3.0, 30.0])),
-        st.tuples(st.sampled_from(["start!", "stop!", "restart!", "reload!"]), st.sampled_from(NAMES)),
+        st.tuples(
+            st.sampled_from(["start!", "stop!", "restart!", "reload!", "freeze!", "thaw!"]),
+            st.sampled_from(NAMES),
+        ),
     ),
     min_size=1,
     max_size=14,
@@ -160,6 +164,8 @@ def test_promises(cast: list[Play], acts: list[tuple[str, object]]) -> None:
     if ("kill", True) not in acts:
         once = [errand.agent for errand in theatre.ran]
         assert len(once) == len(set(once)), "no command is run twice whose end was recorded"
+    frozen = {theatre.life(name).agent for name in NAMES if theatre.life(name).state is State.FROZEN}
+    assert theatre.still == frozen, "what stands still is what is frozen"
     for name in NAMES:
         life = theatre.life(name)
         assert not (life.goal is Goal.DOWN and life.state in ALIVE), f"{name} should be down: {life.cause}"
@@ -200,7 +206,8 @@ def test_the_last_verb_wins(cast: list[Play], acts: list[tuple[str, object]], ve
     theatre = perform(cast, acts)
     theatre.ask(verb, name)
     theatre.run(until=theatre.now + 200)
-    assert theatre.life(name).state is (State.DEAD if verb == "stop" else State.RUNNING)
+    stays_frozen = verb == "start" and theatre.life(name).state is State.FROZEN  # only a thaw thaws
+    assert stays_frozen or theatre.life(name).state is (State.DEAD if verb == "stop" else State.RUNNING)
     assert theatre.two_at_once == []
 
 

@@ -96,6 +96,8 @@ NAMES = (
     "jobs",
     "reset-failed",
     "kill",
+    "freeze",
+    "thaw",
     "enable",
     "disable",
     "mask",

@@ -52,14 +52,11 @@ def verb(name: str, help: str) -> Command:
     return Command(name, help, run, argument=Argument(), options=(NO_WAIT, JOB_MODE, DRY_RUN))
 
 
-def at_once(name: str, help: str, done: str, metavar: str = "NAME") -> Command:
+def at_once(name: str, help: str, metavar: str = "NAME") -> Command:
     """A command that makes no jobs."""
 
     def run(context: Context, given: dict[str, Any]) -> int:
-        code = ask(context, name, {"units": given["names"]}, wait=True)
-        if code == 0 and not (context.json or context.quiet):
-            context.say(f"{' '.join(given['names'])}: {done}")
-        return code
+        return ask(context, name, {"units": given["names"]}, wait=True)
 
     return Command(name, help, run, argument=Argument(metavar))
 

@@ -90,17 +90,24 @@ class Clerk:
         made = [job for job in step.jobs if job.unit in asked.units]
         return [job for job in made if job.state is not JobState.CANCELED]
 
-    async def at_once(self, caller: Caller, request: p.ResetFailed | p.Cancel) -> p.VerbView:
+    async def at_once(
+        self, caller: Caller, request: p.ResetFailed | p.Cancel | p.Freeze | p.Thaw
+    ) -> p.VerbView:
         verb = str(request.__struct_config__.tag)
         names, errors = self._find.match(self._units_of_jobs(request.units))
         before = self._recall(caller)
+        changes: list[str] = []
         if before is None:
-            step = self._o.manager.feed(Asked(verb, tuple(names)))
-            errors |= {name: views.error_view(refusal) for name, refusal in step.refusals.items()}
+            refusals = self._o.manager.feed(Asked(verb, tuple(names))).refusals
+            for name in names:
+                if (refusal := refusals.get(name)) is not None and not refusal.done:
+                    errors[name] = views.error_view(refusal)
+                else:
+                    changes.append(f"{name}: {_DONE[verb]}" if refusal is None else refusal.words)
             self._audit(caller, f"{verb} {' '.join(names)}", _result([], errors))
             self._remember(caller, errors)
         await self._o.manager.settle()
-        return p.VerbView(errors=errors if before is None else before)
+        return p.VerbView(errors=errors if before is None else before, changes=tuple(changes))
 
     def _units_of_jobs(self, names: Sequence[str]) -> tuple[str, ...]:
         """The same, with the unit's name for the number of a pending job."""
@@ -209,6 +216,14 @@ class Clerk:
             "result": result[:4096],
         }
         self._o.manager.note_audit(json.dumps(record, ensure_ascii=False).encode())
+
+
+_DONE = {
+    "cancel": "canceled",
+    "reset-failed": "its failures are forgotten",
+    "freeze": "frozen",
+    "thaw": "thawed",
+}
 
 
 @contextmanager

@@ -107,6 +107,18 @@ class ResetFailed(Request, frozen=True, tag_field="do", tag="reset-failed"):
     units: OneOrMore
 
 
+class Freeze(Request, frozen=True, tag_field="do", tag="freeze"):
+    """Have the processes of agents stand still; they keep their memory."""
+
+    units: OneOrMore
+
+
+class Thaw(Request, frozen=True, tag_field="do", tag="thaw"):
+    """Have the processes of frozen agents go on."""
+
+    units: OneOrMore
+
+
 class Jobs(Request, frozen=True, tag_field="do", tag="jobs"):
     """The jobs that are pending."""
 
@@ -188,6 +200,8 @@ AnyRequest = (
     | ReloadOrRestart
     | Isolate
     | ResetFailed
+    | Freeze
+    | Thaw
     | Cancel
     | Jobs
     | Kill

@@ -21,6 +21,7 @@ from maestro.control.protocol import (
     ErrorView,
     Events,
     EventView,
+    Freeze,
     Hello,
     HelloView,
     IsEnabled,
@@ -41,6 +42,7 @@ from maestro.control.protocol import (
     StartsView,
     Status,
     StatusView,
+    Thaw,
     Verb,
     VerbView,
     Why,
@@ -79,7 +81,7 @@ class Service(Protocol):
 
     async def is_enabled(self, caller: Caller, request: IsEnabled) -> tuple[EnablementView, ...]: ...
 
-    async def at_once(self, caller: Caller, request: ResetFailed | Cancel) -> VerbView: ...
+    async def at_once(self, caller: Caller, request: ResetFailed | Cancel | Freeze | Thaw) -> VerbView: ...
 
     async def jobs(self, caller: Caller, request: Jobs) -> tuple[JobView, ...]: ...
 

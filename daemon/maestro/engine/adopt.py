@@ -7,7 +7,18 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from maestro.engine import acts, bonds, errand_news, hearing, stopping
-from maestro.engine.events import Adopt, Ended, FindMain, Happening, Looked, Probe, Quit, Send, Spawned
+from maestro.engine.events import (
+    Adopt,
+    Ended,
+    FindMain,
+    Freeze,
+    Happening,
+    Looked,
+    Probe,
+    Quit,
+    Send,
+    Spawned,
+)
 from maestro.engine.machine import Input
 from maestro.engine.state import Goal, Life, State
 
@@ -60,6 +71,7 @@ def _compare(world: World, name: str, life: Life, seen: Looked) -> None:
         _resume(world, name, life, *seen.running[life.agent])
     elif seen.fresh:
         world.do(Adopt(life.agent, life.pid, life.start))
+        _freeze_again(world, name)
         _probe_again(world, name)
     elif life.state is State.SPAWNING or (
         life.state is State.STOPPING and not life.pid and life.ended is None
@@ -77,7 +89,15 @@ def _resume(world: World, name: str, life: Life, pid: int, start: int) -> None:
     if life.state is State.SPAWNING:
         world.put_to(life.agent, Input.SPAWNED, pid=pid, start=start)
     _probe_again(world, name)
+    _freeze_again(world, name)
     world.do(*stopping.send_again(life))  # committed, and perhaps not carried out: the keeper knows
+
+
+def _freeze_again(world: World, name: str) -> None:
+    """It does no harm to have stand still what does, or to have go on what goes on."""
+    life = world.life(name)
+    if life.was_frozen:
+        world.do(Freeze(life.agent, life.state is State.FROZEN))
 
 
 def _probe_again(world: World, name: str) -> None:

@@ -125,6 +125,13 @@ class Send(Struct, frozen=True):
     )
 
 
+class Freeze(Struct, frozen=True):
+    """Have all processes of this agent stand still, or go on."""
+
+    agent: str
+    still: bool
+
+
 class Acknowledge(Struct, frozen=True):
     """The end of this agent is known and needs no record in the keeper any more."""
 
@@ -170,7 +177,7 @@ class Quit(Struct, frozen=True):
     code: int
 
 
-Deed = Spawn | Send | Acknowledge | Release | Adopt | Probe | Unprobe | FindMain | Quit
+Deed = Spawn | Send | Freeze | Acknowledge | Release | Adopt | Probe | Unprobe | FindMain | Quit
 
 
 class Happening(Struct, frozen=True, kw_only=True):

@@ -13,9 +13,9 @@ from enum import StrEnum
 from msgspec import Struct
 from msgspec.structs import replace
 
-from maestro.engine import acts, errands, guards, reloads, stopping
+from maestro.engine import acts, errands, freezing, guards, reloads, stopping
 from maestro.engine.acts import Act
-from maestro.engine.events import Deed, Send
+from maestro.engine.events import Deed, Freeze, Send
 from maestro.engine.guards import Guard
 from maestro.engine.scene import Outcome, Scene
 from maestro.engine.state import ALIVE, Life, State
@@ -28,6 +28,8 @@ class Input(StrEnum):
     GO = "nothing holds it back"
     HALT = "it must come down"
     RELOAD_ASKED = "reload asked"
+    FREEZE_ASKED = "freeze asked"
+    THAW_ASKED = "thaw asked"
     RESET_ASKED = "past failures are to be forgotten"
     SPAWNED = "spawned"
     CANNOT_SPAWN = "cannot be spawned"
@@ -121,13 +123,11 @@ def _coming_up(state: State) -> tuple[Row, ...]:
 
 
 def _up(state: State) -> tuple[Row, ...]:
-    """Its main process is up, and may be reloading."""
+    """Its main process is up, and may be reloading, or stand still."""
     return (
         Row(state, I.HALT, guards.has_stop, S.STOP_COMMAND, errands.ask_to_stop),
         Row(state, I.HALT, guards.always, S.STOPPING, stopping.terminate),
-        Row(state, I.RELOAD_SAID, guards.always, S.RELOADING, reloads.hear),
         Row(state, I.STOP_SAID, guards.always, S.STOPPING, stopping.let_stop),
-        Row(state, I.RANG_WATCHDOG, guards.always, S.STOPPING, stopping.abort),
         Row(state, I.RANG_FORGIVE, guards.always, state, acts.forgive),
         Row(state, I.RESET_ASKED, guards.always, state, acts.forgive),
         Row(state, I.RANG_RUNTIME, guards.has_stop, S.STOP_COMMAND, errands.overstay),
@@ -138,6 +138,15 @@ def _up(state: State) -> tuple[Row, ...]:
         Row(state, I.GONE, guards.remains, S.EXITED, acts.remain),
         Row(state, I.GONE, guards.has_stop, S.STOP_COMMAND, errands.run_stop),
         *_over(state, I.GONE),
+    )
+
+
+def _going(state: State) -> tuple[Row, ...]:
+    """It is up, and can be heard."""
+    return (
+        Row(state, I.RELOAD_SAID, guards.always, S.RELOADING, reloads.hear),
+        Row(state, I.RANG_WATCHDOG, guards.always, S.STOPPING, stopping.abort),
+        *_up(state),
     )
 
 
@@ -202,7 +211,10 @@ TABLE: tuple[Row, ...] = (
     Row(S.RUNNING, I.RELOAD_ASKED, guards.reloads_by_command, S.RELOADING, reloads.run_commands),
     Row(S.RUNNING, I.RELOAD_ASKED, guards.says_when_reloaded, S.RELOADING, reloads.request),
     Row(S.RUNNING, I.RELOAD_ASKED, guards.always, S.RUNNING, reloads.send_signal),
-    *_up(S.RUNNING),
+    Row(S.RUNNING, I.FREEZE_ASKED, guards.always, S.FROZEN, freezing.freeze),
+    *_going(S.RUNNING),
+    Row(S.FROZEN, I.THAW_ASKED, guards.always, S.RUNNING, freezing.thaw),
+    *_up(S.FROZEN),
     Row(S.RELOADING, I.RELOAD_ASKED, guards.always, S.RELOADING, reloads.ask_again),
     Row(S.RELOADING, I.COMMAND_DONE, guards.has_more_commands, S.RELOADING, errands.run_next),
     Row(S.RELOADING, I.COMMAND_DONE, guards.awaits_more, S.RELOADING, acts.stay),
@@ -219,7 +231,7 @@ TABLE: tuple[Row, ...] = (
     ),
     Row(S.RELOADING, I.COMMAND_FAILED, guards.always, S.RUNNING, reloads.fail),
     Row(S.RELOADING, I.RANG_COMMAND, guards.always, S.RUNNING, reloads.time_out),
-    *_up(S.RELOADING),
+    *_going(S.RELOADING),
     Row(S.EXITED, I.HALT, guards.has_stop, S.STOP_COMMAND, errands.ask_to_stop),
     Row(S.EXITED, I.HALT, guards.has_main, S.STOPPING, stopping.terminate),
     *_over(S.EXITED, I.HALT),
@@ -261,14 +273,24 @@ IGNORED: frozenset[tuple[State, Input]] = frozenset(
             if (state, moment) != (S.START_POST, I.STOP_SAID)
         ),
         (S.RUNNING, I.READY),
+        (S.FROZEN, I.READY),  # what it said before it stood still
+        (S.FROZEN, I.RELOAD_SAID),
         *(
             (state, I.RESET_ASKED)
-            for state in (*ALIVE - {S.RUNNING, S.RELOADING}, S.DEAD, S.WAITING, S.BACKOFF)
+            for state in (*ALIVE - {S.RUNNING, S.RELOADING, S.FROZEN}, S.DEAD, S.WAITING, S.BACKOFF)
         ),
         (S.STARTING, I.RELOAD_SAID),
         *(
             (state, I.SPAWNED)  # a repeated order is answered again
-            for state in (S.STARTING, S.START_POST, S.RUNNING, S.RELOADING, S.STOP_COMMAND, *_WITHOUT_MAIN)
+            for state in (
+                S.STARTING,
+                S.START_POST,
+                S.RUNNING,
+                S.RELOADING,
+                S.FROZEN,
+                S.STOP_COMMAND,
+                *_WITHOUT_MAIN,
+            )
         ),
         (S.STOP_COMMAND, I.ENDED),  # the commands go on, and what is left is seen to after them
         (S.STOP_COMMAND, I.GONE),
@@ -303,6 +325,8 @@ def _enter(scene: Scene, outcome: Outcome, to: State) -> Outcome:
     if before.state is State.RELOADING and to is not State.RELOADING and before.errand is not None:
         cut = (Send(before.errand.agent, "KILL", True),)  # what a reload still runs means nothing any more
         life = life if life.errand is not before.errand else replace(life, errand=None)
+    if before.state is State.FROZEN and to is not State.FROZEN:
+        cut = (Freeze(before.agent, False),)  # whatever comes next, it must be able to hear of it
     life = replace(life, state=to, timers=_kept(life, to))
     return replace(outcome, life=life, deeds=(*cut, *outcome.deeds))
 
@@ -317,6 +341,7 @@ TIMERS: dict[State, frozenset[str]] = {
     State.START_POST: frozenset({"command"}),
     State.RUNNING: frozenset({"watchdog", "forgive", "runtime"}),
     State.RELOADING: frozenset({"watchdog", "forgive", "runtime", "command"}),
+    State.FROZEN: frozenset({"forgive", "runtime"}),
     State.EXITED: frozenset(),
     State.STOP_COMMAND: frozenset({"command"}),
     State.STOPPING: frozenset({"stop"}),

@@ -20,6 +20,7 @@ class State(StrEnum):
     START_POST = "start-post"  # it is ready, and the commands after its start run
     RUNNING = "running"
     RELOADING = "reload"  # it runs, and reads its configuration again
+    FROZEN = "frozen"  # it is up, and its processes stand still
     EXITED = "exited"  # its process ended well, and it counts as up all the same
     STOP_COMMAND = "stop-command"  # the commands that ask it to stop run
     STOPPING = "stop"  # signals were sent, or leftovers are being ended
@@ -50,6 +51,7 @@ COARSE: dict[State, Coarse] = {
     State.START_POST: Coarse.ACTIVATING,
     State.RUNNING: Coarse.ACTIVE,
     State.RELOADING: Coarse.RELOADING,
+    State.FROZEN: Coarse.ACTIVE,
     State.EXITED: Coarse.ACTIVE,
     State.STOP_COMMAND: Coarse.DEACTIVATING,
     State.STOPPING: Coarse.DEACTIVATING,
@@ -60,7 +62,7 @@ COARSE: dict[State, Coarse] = {
 }
 
 COMING_UP = frozenset({State.START_PRE, State.SPAWNING, State.STARTING, State.START_POST})
-UP = frozenset({State.RUNNING, State.RELOADING, State.EXITED})  # what dependants may build on
+UP = frozenset({State.RUNNING, State.RELOADING, State.FROZEN, State.EXITED})  # what dependants may build on
 GOING_DOWN = frozenset({State.STOP_COMMAND, State.STOPPING, State.STOP_POST})
 ALIVE = COMING_UP | UP | GOING_DOWN  # an activation is under way
 
@@ -145,6 +147,9 @@ class Life(Struct, frozen=True, kw_only=True, omit_defaults=True):
     reload_at: float = 0.0  # when the newest reload was asked for
     reload_again: bool = False  # and it was asked for once more meanwhile
     reload_fault: str = ""  # why the newest reload came to nothing
+    was_frozen: bool = (
+        False  # the current agent was, or is: what was ordered last about that is ordered again
+    )
     watchdog: float | None = None  # WATCHDOG_USEC= as the agent said it, in seconds
     error: int = 0  # ERRNO= as the agent said it
     trigger: Trigger | None = None  # where the start follows from the end of another unit

@@ -13,7 +13,7 @@ from maestro.engine.jobs import MERGE, JobState, Merge
 from maestro.engine.machine import Input
 from maestro.engine.plan import Kind, Mode, Plan, Planned, Planner, Unplannable
 from maestro.engine.relations import Atom
-from maestro.engine.state import ALIVE, GOING_DOWN, Goal, State, Trigger
+from maestro.engine.state import ALIVE, GOING_DOWN, Goal, Life, State, Trigger
 from maestro.engine.step import Refusal
 
 if TYPE_CHECKING:
@@ -135,9 +135,14 @@ def _cannot_reload(world: World, name: str) -> Refusal | None:
         hint = f"set agent.reload_signal or agent.exec_reload, or use: maestroctl restart {name}"
         return Refusal("no-reload", f"cannot reload {name}: its unit names no way to reload it", hint)
     if world.life(name).state not in RELOADABLE or world.life(name).must_come_down:
-        words = f"cannot reload {name}: it is {world.life(name).coarse}"
-        return Refusal("not-running", words, f"maestroctl start {name}")
+        words = f"cannot reload {name}: it is {_how(world.life(name))}"
+        frozen = world.life(name).state is State.FROZEN
+        return Refusal("not-running", words, f"maestroctl {'thaw' if frozen else 'start'} {name}")
     return None
+
+
+def _how(life: Life) -> str:
+    return str(life.state if life.state is State.FROZEN else life.coarse)
 
 
 def _reload_or_restart(world: World, name: str) -> Kind | None:
@@ -280,7 +285,34 @@ def _reset_failed(world: World, name: str) -> None:
     world.apply(name, Input.RESET_ASKED)
 
 
-_AT_ONCE: dict[str, Callable[[World, str], None]] = {"cancel": _cancel, "reset-failed": _reset_failed}
+def _freeze(world: World, name: str) -> None:
+    life = world.life(name)
+    if life.state is State.FROZEN:
+        world.refuse(name, Refusal("frozen", f"{name} is frozen already", "", done=True))
+    elif world.units[name].agent is None:
+        hint = "freeze its agents"
+        world.refuse(name, Refusal("bad-request", f"cannot freeze {name}: it has no processes", hint))
+    elif life.state is State.RUNNING and not life.must_come_down:
+        world.apply(name, Input.FREEZE_ASKED)
+    else:
+        hint = "only an agent that is up and does not reload or stop can be frozen"
+        world.refuse(name, Refusal("not-running", f"cannot freeze {name}: it is {_how(life)}", hint))
+
+
+def _thaw(world: World, name: str) -> None:
+    if world.life(name).state is State.FROZEN:
+        world.apply(name, Input.THAW_ASKED)
+    else:
+        words = f"{name} is not frozen: nothing to thaw"
+        world.refuse(name, Refusal("not-frozen", words, "", done=True))
+
+
+_AT_ONCE: dict[str, Callable[[World, str], None]] = {
+    "cancel": _cancel,
+    "reset-failed": _reset_failed,
+    "freeze": _freeze,
+    "thaw": _thaw,
+}
 VERBS = (*_WISHES, *_AT_ONCE)
 
 

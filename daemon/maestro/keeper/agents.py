@@ -61,6 +61,7 @@ class Agents:
         self._around = around
         self._tell = around.tell
         self._to_kill: set[str] = set()  # agents that are to be killed at the end of this batch of orders
+        self._to_still: set[str] = set()  # and those that are to stand still
         self._killed: dict[str, set[tuple[int, int]]] = {}  # doomed agent -> (pid, start) of what was killed
         self._watched: dict[str, int] = {}  # adopted agent -> pidfd of one of its processes
         self._unwatched: set[str] = set()  # adopted agents that there is no descriptor for
@@ -120,29 +121,49 @@ class Agents:
         for process in self._around.tree.members(entry):
             self._signal(process, number)
 
-    def finish_orders(self) -> None:
-        """After a batch of orders: kill what is to be killed, all of it together."""
-        self._fresh = False
-        doomed = [e for a in self._to_kill if (e := self._table.entries.get(a)) is not None]
-        self._to_kill.clear()
-        for _ in range(_ROUNDS if doomed else 0):
-            if not self._kill_round(doomed):
-                return  # each of them has its SIGKILL: none of them will fork again
+    def freeze(self, agent: str, still: bool) -> None:
+        """Have the whole of it stand still, also what is only found, or only born, in a moment; or have it go on."""
+        entry = self._table.entries.get(agent)
+        if entry is None or entry.doomed:
+            return
+        if still:
+            self._to_still.add(agent)
+            return
+        self._to_still.discard(agent)
+        self._refresh()
+        for process in self._around.tree.members(entry):
+            self._signal(process, signal.SIGCONT)
 
-    def _kill_round(self, doomed: list[Entry]) -> bool:
-        """Kill each process of the agents that has not been yet; returns whether there was any."""
+    def finish_orders(self) -> None:
+        """After a batch of orders: kill what is to be killed, all of it together, and hold what is to stand still."""
+        self._fresh = False
+        self._reach_all(self._to_still, signal.SIGSTOP, {})
+        self._reach_all(self._to_kill, signal.SIGKILL, self._killed)
+
+    def _reach_all(self, agents: set[str], number: int, reached: dict[str, set[tuple[int, int]]]) -> None:
+        entries = [e for a in agents if (e := self._table.entries.get(a)) is not None]
+        agents.clear()
+        for _ in range(_ROUNDS if entries else 0):
+            if not self._round(entries, number, reached):
+                return  # each of them has its signal: none of them will fork again
+
+    def _round(self, entries: list[Entry], number: int, reached: dict[str, set[tuple[int, int]]]) -> bool:
+        """Signal each process of the agents that has not been yet; returns whether there was any."""
         # The mains before the orphans: who loses its parent while we look at the first is among the second.
-        some = [self._kill_new(entry, self._around.tree.descendants(entry)) for entry in doomed]
-        self._around.tree.refresh()
-        some += [self._kill_new(entry, self._around.tree.orphans(entry)) for entry in doomed]
+        tree = self._around.tree
+        some = [self._signal_new(entry, tree.descendants(entry), number, reached) for entry in entries]
+        tree.refresh()
+        some += [self._signal_new(entry, tree.orphans(entry), number, reached) for entry in entries]
         return any(some)
 
-    def _kill_new(self, entry: Entry, processes: list[Process]) -> bool:
-        killed = self._killed.setdefault(entry.agent, set())
-        new = [process for process in processes if (process.pid, process.start) not in killed]
+    def _signal_new(
+        self, entry: Entry, processes: list[Process], number: int, reached: dict[str, set[tuple[int, int]]]
+    ) -> bool:
+        known = reached.setdefault(entry.agent, set())
+        new = [process for process in processes if (process.pid, process.start) not in known]
         for process in new:
-            killed.add((process.pid, process.start))
-            self._signal(process, signal.SIGKILL)
+            known.add((process.pid, process.start))
+            self._signal(process, number)
         return bool(new)
 
     def _refresh(self) -> None:
@@ -220,7 +241,7 @@ class Agents:
         """Note what is left of an agent; and what of a killed one comes to light only now is killed now."""
         self._table.leave(entry, _names(left))
         if entry.doomed and left:
-            self._kill_new(entry, left)
+            self._signal_new(entry, left, signal.SIGKILL, self._killed)
         if not left:
             self._killed.pop(entry.agent, None)
 

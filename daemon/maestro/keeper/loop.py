@@ -79,6 +79,7 @@ class Keeper:
             "hello": self._hello,
             "spawn": self.agents.spawn,
             "send": self.agents.send,
+            "freeze": self.agents.freeze,
             "adopt": self.agents.adopt,
             "follow": self.agents.follow,
             "acknowledge": self.agents.acknowledge,

@@ -64,6 +64,7 @@ class Carrier:
         return {
             events.Spawn: self._spawn,
             events.Send: self._send,
+            events.Freeze: lambda deed: keeper.freeze(deed.agent, still=deed.still),
             events.Acknowledge: lambda deed: keeper.acknowledge(deed.agent),
             events.Release: lambda deed: self._give_back(deed.unit),
             events.Adopt: lambda deed: keeper.adopt(

@@ -84,6 +84,9 @@ class FakeKeeper:
     def send(self, agent: str, signal: int, *, tree: bool, order: int = 0) -> None:
         self.orders.append(("send", agent, int(signal), tree))
 
+    def freeze(self, agent: str, *, still: bool) -> None:
+        self.orders.append(("freeze", agent, still))
+
     def adopt(self, agent: str, pid: int, start: int, invocation: str) -> None:
         self.orders.append(("adopt", agent, pid, start))
 

@@ -70,6 +70,8 @@ class Theatre:
         self.on_quit: Callable[[events.Quit], object] = lambda quit: None
         self._orders: dict[str, int] = {}  # agent -> the newest signal that was carried out
         self._doomed: set[str] = set()  # agents that were sent SIGKILL
+        self.still: set[str] = set()  # agents whose processes stand still
+        self._held: dict[str, list[Event]] = {}  # what they would have done meanwhile
         self._lingers: dict[str, float] = {}
         self._becomes: dict[str, Play] = {}
         self._ready: set[str] = set()  # agents whose probe would be answered with yes
@@ -137,27 +139,23 @@ class Theatre:
     # ------------------------------------------------------------------------------ the keeper's part
 
     def carry(self, deed: Deed) -> None:
-        match deed:
-            case events.Spawn():
-                self._spawn(deed)
-            case events.Send():
-                self._signal(deed)
-            case events.Acknowledge():
-                self.unacknowledged.pop(deed.agent, None)
-            case events.Quit():
-                self.on_quit(deed)
-            case events.Adopt():
-                self._adopt(deed)
-            case events.Probe():
-                self._probed.add(deed.agent)
-                if deed.agent in self._ready:
-                    self.later(0.0, events.ProbeAnswered(deed.agent))
-            case events.Unprobe():
-                self._probed.discard(deed.agent)
-            case events.FindMain():
-                self._follow(deed.agent)
-            case _:
-                pass
+        hands: dict[type[Deed], Callable[[Any], object]] = {
+            events.Spawn: self._spawn,
+            events.Send: self._signal,
+            events.Freeze: self._freeze,
+            events.Acknowledge: lambda deed: self.unacknowledged.pop(deed.agent, None),
+            events.Quit: self.on_quit,
+            events.Adopt: self._adopt,
+            events.Probe: self._probe,
+            events.Unprobe: lambda deed: self._probed.discard(deed.agent),
+            events.FindMain: lambda deed: self._follow(deed.agent),
+        }
+        hands.get(type(deed), lambda deed: None)(deed)
+
+    def _probe(self, deed: events.Probe) -> None:
+        self._probed.add(deed.agent)
+        if deed.agent in self._ready:
+            self.later(0.0, events.ProbeAnswered(deed.agent))
 
     def later(self, delay: float, event: Event) -> None:
         heapq.heappush(self._heap, (self.now + delay, next(self._order), event))
@@ -228,8 +226,21 @@ class Theatre:
         if deed.signal == "KILL" and deed.tree and deed.agent in self.leftovers:
             self.later(self._lingers.get(deed.agent, 0.0), events.Emptied(deed.agent))
 
+    def _freeze(self, deed: events.Freeze) -> None:
+        if deed.still and deed.agent in self.alive:
+            self.still.add(deed.agent)
+        if not deed.still:
+            self.still.discard(deed.agent)
+            for event in self._held.pop(deed.agent, ()):
+                self.later(0.0, event)
+
     def _happen(self, event: Event) -> None:
         """Only what is true reaches the world: a process ends once, a dead one says nothing. Without a manager it waits."""
+        agent = getattr(event, "agent", "")
+        killed = isinstance(event, Ended) and (event.signal == 9 or event.signal is event.code is None)
+        if agent in self.still and not killed and not isinstance(event, events.Spawned):
+            self._held.setdefault(agent, []).append(event)
+            return
         told = self._truth(event)
         if told is None:
             return
@@ -260,6 +271,7 @@ class Theatre:
 
     def _end(self, event: Ended) -> Event | None:
         play = self.alive.pop(event.agent, None)
+        self.still.discard(event.agent)
         if play is None:  # only what a new keeper answers when it finds nothing is news of it
             return event if event.code is None and event.signal is None else None
         if play.leaves:

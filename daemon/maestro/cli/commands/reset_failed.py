@@ -4,6 +4,4 @@ from __future__ import annotations
 
 from maestro.cli.verbs import at_once
 
-COMMAND = at_once(
-    "reset-failed", "Forget that units have failed, and how often.", "its failures are forgotten"
-)
+COMMAND = at_once("reset-failed", "Forget that units have failed, and how often.")

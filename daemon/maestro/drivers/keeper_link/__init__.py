@@ -106,6 +106,9 @@ class KeeperLink:
     def send(self, agent: str, signal: int, *, tree: bool, order: int = 0) -> None:
         self._order("send", agent, int(signal), tree, order)
 
+    def freeze(self, agent: str, *, still: bool) -> None:
+        self._order("freeze", agent, still)
+
     def adopt(self, agent: str, pid: int, start: int, invocation: str) -> None:
         self._family.invited(agent, invocation)
         self._order("adopt", agent, pid, start, invocation)

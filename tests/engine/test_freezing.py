@@ -1,0 +1,125 @@
+"""A unit that stands still: it keeps its memory and its place, and only a thaw, a stop or an end changes that."""
+
+from __future__ import annotations
+
+import pytest
+
+from maestro.engine.state import Coarse, State
+from maestro.model.unit import RestartSection, StopSection
+from maestro.model.values import Seconds, StopStep
+from maestro.testing.theatre import FOREVER, Play, Theatre, unit
+
+STOP = StopSection(sequence=(StopStep("TERM 5s"), StopStep("KILL 5s")))
+
+
+def frozen(play: Play = FOREVER, **options: object) -> Theatre:
+    theatre = Theatre([unit("web", stop=STOP, **options)], lambda *_: play)
+    theatre.ask("start", "web")
+    theatre.run(until=1)
+    theatre.ask("freeze", "web")
+    return theatre
+
+
+def test_it_stands_still_and_goes_on() -> None:
+    theatre = frozen()
+    life = theatre.life("web")
+    assert (life.state, life.coarse, life.cause) == (State.FROZEN, Coarse.ACTIVE, "frozen on request")
+    assert theatre.still == {"web#1"}
+    theatre.run(until=61)
+    theatre.ask("thaw", "web")
+    assert (theatre.life("web").state, theatre.still) == (State.RUNNING, set())
+    assert theatre.life("web").cause == "thawed on request, after 1 min"
+    assert theatre.life("web").agent == "web#1", "the same process"
+
+
+def test_what_it_does_by_itself_waits_for_the_thaw() -> None:
+    theatre = frozen(Play(ends=30.0, code=0))
+    theatre.run(until=100)
+    assert theatre.life("web").state is State.FROZEN
+    theatre.ask("thaw", "web")
+    theatre.run(until=100.1)
+    assert theatre.life("web").ended is not None
+
+
+def test_a_stop_thaws_it_first() -> None:
+    """A process that stands still hears no SIGTERM: it would always take its SIGKILL."""
+    theatre = frozen()
+    theatre.ask("stop", "web")
+    theatre.run(until=1.5)
+    assert theatre.life("web").state is State.DEAD
+    assert ("web#1", "KILL") not in theatre.signals
+
+
+def test_a_restart_ends_it() -> None:
+    theatre = frozen()
+    theatre.ask("restart", "web")
+    theatre.run(until=2)
+    assert (theatre.life("web").state, theatre.life("web").agent) == (State.RUNNING, "web#2")
+    assert theatre.still == set()
+
+
+def test_its_watchdog_rests_with_it() -> None:
+    theatre = frozen(watchdog=Seconds(10), type="simple")
+    theatre.run(until=500)
+    assert theatre.life("web").state is State.FROZEN
+    theatre.ask("thaw", "web")
+    assert theatre.life("web").timers["watchdog"] == 510
+
+
+def test_its_time_runs_out_all_the_same() -> None:
+    theatre = frozen(runtime_max=Seconds(20), restart=RestartSection(policy="no"))
+    theatre.run(until=22)
+    assert (theatre.life("web").state, theatre.still) == (State.FAILED, set())
+    assert "runtime_max" in theatre.life("web").cause
+
+
+@pytest.mark.parametrize("keeper", [False, True], ids=["manager", "keeper too"])
+@pytest.mark.parametrize("verb", ["freeze", "thaw"])
+def test_a_death_in_between_loses_neither(verb: str, keeper: bool) -> None:
+    theatre = Theatre([unit("web", stop=STOP)], lambda *_: FOREVER)
+    theatre.ask("start", "web")
+    theatre.run(until=1)
+    if verb == "thaw":
+        theatre.ask("freeze", "web")
+    theatre.ask_in_vain(verb, "web")
+    if keeper:
+        theatre.kill_manager(keeper=True)
+    theatre.run(until=2)
+    assert (theatre.still == {"web#1"}) == (verb == "freeze")
+
+
+@pytest.mark.parametrize(
+    ("act", "refusal"),
+    [
+        ((), "cannot freeze web: it is inactive"),
+        (("start",), "cannot freeze web: it is activating"),
+    ],
+)
+def test_what_does_not_run_is_not_frozen(act: tuple[str, ...], refusal: str) -> None:
+    theatre = Theatre([unit("web", type="notify", stop=STOP)], lambda *_: FOREVER)
+    for verb in act:
+        theatre.ask(verb, "web")
+        theatre.run(until=0)
+    step = theatre.ask("freeze", "web")
+    assert step.refusals["web"].words == refusal
+
+
+def test_once_more_is_done_already() -> None:
+    theatre = frozen()
+    refusal = theatre.ask("freeze", "web").refusals["web"]
+    assert (refusal.done, refusal.words) == (True, "web is frozen already")
+    theatre.ask("thaw", "web")
+    refusal = theatre.ask("thaw", "web").refusals["web"]
+    assert (refusal.done, refusal.words) == (True, "web is not frozen: nothing to thaw")
+
+
+def test_a_target_has_nothing_to_freeze() -> None:
+    theatre = Theatre([unit("all.target")])
+    theatre.ask("start", "all.target")
+    assert "it has no processes" in theatre.ask("freeze", "all.target").refusals["all.target"].words
+
+
+def test_a_frozen_one_is_not_asked_to_reload() -> None:
+    theatre = frozen(reload_signal="HUP")
+    refusal = theatre.ask("reload", "web").refusals["web"]
+    assert (refusal.words, refusal.hint) == ("cannot reload web: it is frozen", "maestroctl thaw web")
