@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -77,12 +78,16 @@ def test_what_forks_all_the_time_is_caught(daemon: Daemon, folder: Path) -> None
     daemon.start()
     daemon.call("start", units=["busy"])
     until(count.exists)
+    main = daemon.status("busy")["pid"]
     for _ in range(10):
         daemon.call("freeze", units=["busy"])
-        main = daemon.status("busy")["pid"]
-        until(lambda main=main: state(main) == "T")
+        until(lambda: state(main) == "T")
         before = count.read_bytes()
         pause(0.05)
         assert count.read_bytes() == before
         daemon.call("thaw", units=["busy"])
-        until(lambda before=before: count.read_bytes() not in (b"", before))
+        until(partial(has_changed, count, before))
+
+
+def has_changed(path: Path, before: bytes) -> bool:
+    return path.read_bytes() not in (b"", before)
