@@ -36,6 +36,14 @@ def test_it_hears_the_signals_that_the_first_thread_does_not() -> None:
     assert signal.SIGTERM in signal.pthread_sigmask(signal.SIG_BLOCK, ())
 
 
+def test_without_a_second_thread_it_lives_in_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr("_thread.start_new_thread", refuse)
+    assert live_apart(threading.get_ident) == threading.get_ident()
+
+
 @pytest.mark.system
 def test_what_is_left_behind_is_a_child_of_the_first_thread_alone() -> None:
     script = """

@@ -27,7 +27,7 @@ def all_going(found: list[int]) -> bool:
 
 
 def frozen(daemon: Daemon, folder: Path) -> list[int]:
-    daemon.unit("tree", agent={"exec": tree(folder, *WAYS), "stop": {"sequence": ["TERM 5s", "KILL"]}})
+    daemon.unit("tree", agent={"exec": tree(folder, *WAYS), "stop": {"sequence": ["TERM 500ms", "KILL"]}})
     daemon.start()
     daemon.call("start", units=["tree"])
     found = flat(pids(folder, *WAYS))

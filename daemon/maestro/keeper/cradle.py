@@ -36,7 +36,10 @@ def live_apart(live: Callable[[], int]) -> int:
         over.release()
 
     signals.block_all()
-    _thread.start_new_thread(run, ())
+    try:
+        _thread.start_new_thread(run, ())
+    except RuntimeError:  # there may be no more threads: then as after a renewal
+        run()
     over.acquire()
     [result] = outcome
     if isinstance(result, BaseException):
