@@ -107,6 +107,7 @@ class Life(Struct, frozen=True, kw_only=True, omit_defaults=True):
     )
     unordered: bool = False  # started or stopped without regard to others
     halted: bool = False  # the running stop was asked for, and did not follow from a fault
+    stopped: str = ""  # what it is, or was last, stopped for, in words; empty where it came down by itself
     since: float = 0.0
     cause: str = ""  # why it is in this state, in words
     blocked_by: tuple[str, ...] = ()  # units that hold its start back; of many, some

@@ -273,6 +273,8 @@ def _cancel(world: World, name: str) -> None:
     if job.verb == Kind.RELOAD:
         return  # the unit runs on, and so does what was asked of it
     undone = job.verb == Kind.STOP or (job.verb == Kind.RESTART and life.must_be_halted)
+    if not undone:
+        _note_why(world, name, f"its {job.verb} was canceled")
     world.set_goal(name, Goal.UP if undone else Goal.DOWN)
 
 
