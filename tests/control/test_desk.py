@@ -5,65 +5,11 @@ from __future__ import annotations
 import pytest
 
 from maestro.control import protocol as p
-from maestro.control.clerk import Office
-from maestro.control.desk import Desk
 from maestro.control.roles import Caller, Role
 from maestro.control.service import Refused
-from maestro.engine.world import World
 from maestro.manager import tasks
-from maestro.manager.carrier import Carrier
-from maestro.manager.catalogue import Catalogue
-from maestro.manager.happened import Hub
-from maestro.manager.loop import Manager
-from maestro.manager.plugins import Plugins
-from maestro.testing.fakes import FakeFiles, FakeKeeper, FakeLogs, FakeStore
-from maestro.testing.loop import LoopClock, play
-from tests.manager.rig import HOUSE, SETTINGS
-
-GOOD = "agent: {exec: /bin/true}\n"
-
-
-class Behind:
-    """A desk on fake ports."""
-
-    def __init__(self, **texts: str) -> None:
-        self.files = FakeFiles(
-            **{f"{name.replace('_', '@')}.agent.yaml": text for name, text in texts.items()}
-        )
-        self.store, keeper, logs = FakeStore(), FakeKeeper(), FakeLogs()
-        catalogue = Catalogue(self.files, SETTINGS)
-        self.manager = manager = Manager(
-            World(catalogue.resolve, catalogue.masked_by),
-            self.store,
-            LoopClock(),
-            lambda: 0.0,
-            Hub(self.store),
-        )
-        carrier = Carrier(manager, keeper, logs, HOUSE, catalogue)
-        manager.employ(carrier.carry, lambda unit: None)
-        catalogue.load(manager.world, {})
-        self.desk = Desk(
-            Office(
-                manager=manager,
-                catalogue=catalogue,
-                carrier=carrier,
-                logs=logs,
-                store=self.store,
-                files=self.files,
-                plugins=Plugins("/nowhere"),
-                processes=lambda pid: [],
-                hints={},
-                root="/",
-                keeper_pid=1,
-                started=0.0,
-                is_ending=lambda: False,
-                end=lambda how, by: None,
-                notices=list,
-            )
-        )
-
-
-ROOT = Caller(uid=0, gid=0, pid=7, role=Role.ADMIN)
+from maestro.testing.loop import play
+from tests.control.office import GOOD, ROOT, Behind
 
 
 async def unit(behind: Behind, name: str) -> p.UnitView:

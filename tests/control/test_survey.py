@@ -10,7 +10,7 @@ from maestro.control import protocol as p
 from maestro.engine.events import Asked, CannotSpawn
 from maestro.manager import tasks
 from maestro.testing.loop import play
-from tests.control.test_desk import GOOD, ROOT, Behind
+from tests.control.office import GOOD, ROOT, Behind
 
 
 @asynccontextmanager
