@@ -2,14 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
 import pytest
 
 from maestro.control import protocol as p
 from maestro.control.roles import Caller, Role
 from maestro.control.service import Refused
+from maestro.drivers.unit_files import links
+from maestro.engine.events import CannotSpawn
 from maestro.manager import tasks
 from maestro.testing.loop import play
 from tests.control.office import GOOD, ROOT, Behind
+
+
+@asynccontextmanager
+async def manned(behind: Behind) -> AsyncIterator[Behind]:
+    """Its manager commits what happens."""
+    committing = tasks.spawn(behind.manager.run(), "committer")
+    try:
+        yield behind
+    finally:
+        committing.cancel()
 
 
 async def unit(behind: Behind, name: str) -> p.UnitView:
@@ -136,3 +152,66 @@ def test_checking_the_audit_log_is_for_administrators() -> None:
         assert caught.value.error.code == "not-allowed"
 
     play(go())
+
+
+async def asked(behind: Behind, request: p.Verb) -> p.VerbView:
+    return [view async for view in behind.desk.verb(ROOT, request)][-1]
+
+
+def test_a_stop_of_what_cannot_run_is_done() -> None:
+    async def go() -> None:
+        async with manned(Behind(bad="agent: {exce: x}\n", off=GOOD)) as behind:
+            behind.files.mask("off")
+            await behind.desk.daemon_reload(ROOT, p.DaemonReload())
+            for dry in (False, True):
+                view = await asked(behind, p.Stop(units=("bad", "off", "none"), dry_run=dry))
+                assert view.changes == ("bad is not running", "off is not running")
+                assert {name: error.code for name, error in view.errors.items()} == {"none": "no-such-unit"}
+            refused = await asked(behind, p.Start(units=("bad", "off")))
+            assert {name: error.code for name, error in refused.errors.items()} == {
+                "bad": "bad-unit",
+                "off": "masked",
+            }
+
+    play(go())
+
+
+def test_reset_failed_without_a_name_is_for_all_that_have_failed() -> None:
+    async def go() -> None:
+        texts = dict.fromkeys(("web", "db", "idle"), "agent: {exec: x, restart: {policy: 'no'}}\n")
+        async with manned(Behind(**texts)) as behind:
+            await asked(behind, p.Start(units=("web", "db"), wait=False))
+            for name in ("web", "db"):
+                behind.manager.feed(CannotSpawn(f"{name}#1", "no such file"))
+            assert (behind.state("web"), behind.state("db")) == ("failed", "failed")
+            await behind.desk.at_once(ROOT, p.ResetFailed())
+            assert (behind.state("web"), behind.state("db")) == ("dead", "dead")
+            [row] = [one for one in await behind.desk.audit(ROOT, p.Audit()) if one.action[:5] == "reset"]
+            assert row.action == "reset-failed db web"
+
+    play(go())
+
+
+def test_what_does_not_load_has_no_result() -> None:
+    async def go() -> None:
+        behind = Behind(bad="agent: {exce: x}\n", idle=GOOD)
+        bad, idle = await unit(behind, "bad"), await unit(behind, "idle")
+        assert (bad.load, bad.result) == ("bad", "")
+        assert (idle.load, idle.result) == ("loaded", "success")
+
+    play(go())
+
+
+def test_a_link_that_cannot_be_made_is_told_in_a_sentence(tmp_path: Path) -> None:
+    async def go(path: Path, said: str) -> None:
+        async with manned(Behind(web=GOOD)) as behind:
+            behind.files.mask = lambda *_, **__: links.make("x", str(path), may_replace=False)  # type: ignore
+            with pytest.raises(Refused) as caught:
+                _ = [view async for view in behind.desk.link(ROOT, p.Mask(units=("web",)))]
+            assert caught.value.error.message == f"cannot change links: {said}"
+
+    (file := tmp_path / "file").write_text("")
+    (link := tmp_path / "link").symlink_to("/elsewhere")
+    play(go(file, f"{file} is in the way: it is no link"))
+    play(go(link, f"{link} is in the way: it is a link to /elsewhere"))
+    play(go(file / "a/b", f"{file}/a: not a directory"))

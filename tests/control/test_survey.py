@@ -145,6 +145,22 @@ def test_the_newest_request_counts_and_enabling_is_none() -> None:
     play(go())
 
 
+def test_a_request_that_was_refused_is_not_who_asked_last() -> None:
+    async def go() -> None:
+        async with behind(web=GOOD, db=GOOD) as made:
+            both = ("web", "db")
+            for request in (p.Start(units=both, wait=False), p.Reload(units=both, wait=False)):
+                [_] = [view async for view in made.desk.verb(ROOT, request)]
+            await made.desk.kill(
+                ROOT, p.Kill(units=("db",))
+            )  # its process is ordered, and is there for all we know
+            await made.manager.settle()
+            web, db = (await made.desk.why(ROOT, p.Why(units=both))).reasons
+            assert (web.asked, db.asked) == ("start", "kill")
+
+    play(go())
+
+
 def test_the_views_are_plain_json() -> None:
     async def go() -> None:
         import msgspec

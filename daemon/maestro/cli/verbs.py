@@ -52,16 +52,16 @@ def verb(name: str, help: str) -> Command:
     return Command(name, help, run, argument=Argument(), options=(NO_WAIT, JOB_MODE, DRY_RUN))
 
 
-def at_once(name: str, help: str, done: str, metavar: str = "NAME") -> Command:
-    """A command that makes no jobs."""
+def at_once(name: str, help: str, done: str, metavar: str = "NAME", without: str = "") -> Command:
+    """A command that makes no jobs. `without`: whom it means where no unit is named; empty: one must be."""
 
     def run(context: Context, given: dict[str, Any]) -> int:
         code = ask(context, name, {"units": given["names"]}, wait=True)
         if code == 0 and not (context.json or context.quiet):
-            context.say(f"{' '.join(given['names'])}: {done}")
+            context.say(f"{' '.join(given['names']) or without}: {done}")
         return code
 
-    return Command(name, help, run, argument=Argument(metavar))
+    return Command(name, help, run, argument=Argument(metavar, required=not without))
 
 
 def linking(name: str, help: str, *options: Option, do: str = "") -> Command:

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from maestro.control import looks, views
 from maestro.control import protocol as p
+from maestro.control.clerk import refused_in
 from maestro.control.finder import Finder, Found
 from maestro.control.roles import Caller
 from maestro.engine.graph import Edge, Link
@@ -42,7 +43,7 @@ class Survey:
         changes: dict[str, Any] = {
             "enabled": self._o.catalogue.is_enabled(name),
             "cause": self._cause(unit, life),
-            "hint": self._o.hints.get(name, "") if view.result != "success" else "",
+            "hint": self._o.hints.get(name, "") if view.result not in ("", "success") else "",
         }
         if detailed and view.kind == "agent":
             mark = self._o.logs.mark(name)
@@ -179,13 +180,14 @@ class Survey:
         )
 
     async def _who_asked(self, names: set[str]) -> dict[str, tuple[str, str, float]]:
-        """The newest request for each of these units, as far back as is looked: what, by whom, when."""
+        """The newest request that was accepted for each of these units, as far back as is looked: what, by whom, when."""
         found: dict[str, tuple[str, str, float]] = {}
         for row in await self._o.store.audit(_REMEMBERED):  # oldest first
             entry = json.loads(row.body)
             verb, *others = str(entry["action"]).split()
             if verb in _ASKED:
-                found |= {name: (verb, str(entry["who"]), row.time) for name in names.intersection(others)}
+                accepted = names.intersection(others) - refused_in(str(entry["result"]))
+                found |= {name: (verb, str(entry["who"]), row.time) for name in accepted}
         return found
 
 

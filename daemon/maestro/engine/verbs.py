@@ -104,6 +104,9 @@ def _needed_by(world: World, names: Iterable[str]) -> set[str]:
 
 def _wish(world: World, name: str, verb: str) -> Kind | None:
     """What a verb asks of one unit; None where that is nothing, or it was refused."""
+    if verb == "stop" and world.know(name) is None:  # masked, or it does not load; what runs of such is known
+        world.refuse(name, Refusal("not-running", f"{name} is not running", done=True))
+        return None
     return _WISHES[verb](world, name) if _is_known(world, name) else None
 
 

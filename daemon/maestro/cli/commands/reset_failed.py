@@ -5,5 +5,8 @@ from __future__ import annotations
 from maestro.cli.verbs import at_once
 
 COMMAND = at_once(
-    "reset-failed", "Forget that units have failed, and how often.", "its failures are forgotten"
+    "reset-failed",
+    "Forget that units have failed, and how often; of all units if none is named.",
+    "its failures are forgotten",
+    without="each unit that had failed",
 )

@@ -21,6 +21,7 @@ LOOKS = {
     "inactive": ("○", "dim"),
     "failed": ("×", "red"),
 }
+NOT_LOADED = "does not load"
 
 
 def look(unit: View) -> tuple[str, str]:
@@ -34,7 +35,7 @@ def look(unit: View) -> tuple[str, str]:
 def state(unit: View) -> str:
     """`active (running)`; `does not load` where that is why it is not."""
     if unit["load"] == "bad" and unit["state"] == "inactive":
-        return "does not load"
+        return NOT_LOADED
     if unit["load"] == "masked" and unit["state"] == "inactive":
         return "masked"
     coarse, fine = unit["state"], unit["fine"]
