@@ -215,3 +215,18 @@ def test_a_link_that_cannot_be_made_is_told_in_a_sentence(tmp_path: Path) -> Non
     play(go(file, f"{file} is in the way: it is no link"))
     play(go(link, f"{link} is in the way: it is a link to /elsewhere"))
     play(go(file / "a/b", f"{file}/a: not a directory"))
+
+
+def test_status_names_the_options_that_what_runs_does_not_have_yet() -> None:
+    async def go() -> None:
+        async with manned(Behind(web=GOOD)) as behind:
+            await asked(behind, p.Start(units=("web",), wait=False))
+            behind.spawned("web#1")
+            assert (await unit(behind, "web")).outdated == {}
+            behind.files.texts["web.agent.yaml"] = "agent: {exec: /bin/false, umask: '077'}\n"
+            for _ in range(2):
+                view = await behind.desk.daemon_reload(ROOT, p.DaemonReload())
+                assert view.asked == {"web": {"agent.exec": "restart", "agent.umask": "restart"}}
+                assert (await unit(behind, "web")).outdated == view.asked["web"]
+
+    play(go())

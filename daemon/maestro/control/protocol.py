@@ -308,6 +308,9 @@ class UnitView(Struct, frozen=True, kw_only=True):
     requires: tuple[str, ...] = ()
     wants: tuple[str, ...] = ()
     changed: bool = False  # the file changed after it was loaded
+    outdated: dict[
+        str, str
+    ] = {}  # option that what runs has not yet as it was loaded -> what brings it: restart
     dropped_lines: int = 0
     log_trouble: str = ""
     log_size: int = 0

@@ -42,6 +42,10 @@ class Survey:
         view = views.unit_view(name, unit, life, loaded, manager.clock.now(), manager.clock.wall())
         changes: dict[str, Any] = {
             "enabled": self._o.catalogue.is_enabled(name),
+            "outdated": {
+                option: change.value
+                for option, change in self._o.catalogue.outdated(name, self._world).items()
+            },
             "cause": self._cause(unit, life),
             "hint": self._o.hints.get(name, "") if view.result not in ("", "success") else "",
         }

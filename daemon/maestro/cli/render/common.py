@@ -42,6 +42,11 @@ def state(unit: View) -> str:
     return coarse if fine in (coarse, "") else f"{coarse} ({fine})"
 
 
+def needs(unit: View) -> str:
+    """What would bring the options that what runs does not have yet; a daemon not yet renewed does not tell."""
+    return "restart needed" if unit.get("outdated") else ""
+
+
 def coming(unit: View) -> str:
     """What comes by itself: `restart in 3.2 s`."""
     if not unit["next"]:
