@@ -11,6 +11,7 @@ from maestro.engine.events import Asked, CannotSpawn
 from maestro.manager import tasks
 from maestro.testing.loop import play
 from tests.control.office import GOOD, ROOT, Behind
+from tests.manager.rig import rest
 
 
 @asynccontextmanager
@@ -84,6 +85,24 @@ def test_starts_tell_what_was_waited_for() -> None:
             web, db = sorted(view.starts, key=lambda one: one.name, reverse=True)
             assert (web.asked, web.began, web.ready, web.after) == (db.asked, None, None, ("db",))
             assert (db.began, db.ready, db.state) == (db.asked, None, "activating")
+
+    play(go())
+
+
+def test_the_commands_before_a_start_are_part_of_it() -> None:
+    """As systemd counts it: from activating to active."""
+
+    async def go() -> None:
+        async with behind(web="agent: {exec: x, exec_start_pre: [prepare]}\n") as made:
+            made.manager.feed(Asked("start", ("web",)))
+            await made.manager.settle()
+            made.spawned("web#1/pre1", pid=90)
+            await rest(3)
+            made.ended("web#1/pre1")
+            await made.manager.settle()
+            made.spawned("web#1")
+            [web] = (await made.desk.starts(ROOT, p.Starts(units=("web",)))).starts
+            assert (web.began, web.ready) == (web.asked, web.asked + 3)
 
     play(go())
 

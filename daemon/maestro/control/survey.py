@@ -126,11 +126,12 @@ class Survey:
 
     def _start(self, name: str, life: Life) -> looks.StartView:
         unit, graph = self._world.units.get(name), self._world.graph
-        asked = life.began if life.asked is None else life.asked  # it was not noted at first
+        opened = life.began if life.opened is None else life.opened  # neither was noted at first
+        asked = opened if life.asked is None else life.asked
         ready = life.ready_at
         if life.completed and ready is None and life.ended is not None:
             ready = life.ended.at
-        began = life.began if life.agent else ready  # what has no process is there at once
+        began = opened if life.agent else ready  # what has no process is there at once
         return looks.StartView(
             name=name,
             kind=unit.kind if unit is not None else "agent",

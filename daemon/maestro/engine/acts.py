@@ -91,6 +91,7 @@ def fresh(scene: Scene) -> Life:
         since=past.since,
         agent=f"{scene.name}#{past.spawns + 1}",
         spawns=past.spawns + 1,
+        opened=scene.now,
         began=scene.now,
         tries=past.tries,
         delay=past.delay,

@@ -117,6 +117,9 @@ class Life(Struct, frozen=True, kw_only=True, omit_defaults=True):
     start: int = 0  # start time of pid in clock ticks: together they name a process
     spawns: int = 0  # agent ids given so far
     asked: float | None = None  # when the current or last start was asked for, or was due after a pause
+    opened: float | None = (
+        None  # when the current or last activation began: with a command before its start, or its agent
+    )
     began: float = 0.0  # when the current or last agent was ordered
     awaits: tuple[
         str, ...
