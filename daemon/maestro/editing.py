@@ -30,7 +30,11 @@ class Draft(Struct, frozen=True, kw_only=True):
 
 
 class NoUnit(Exception):
-    """There is nothing to edit; says why."""
+    """There is nothing to edit; says why, and what to do."""
+
+    def __init__(self, words: str, code: str = "no-such-unit", hint: str = "maestroctl list shows the units"):
+        super().__init__(words)
+        self.code, self.hint = code, hint
 
 
 def draft(name: str, paths: Paths, *, full: bool = False, runtime: bool = False) -> Draft:
@@ -42,7 +46,7 @@ def draft(name: str, paths: Paths, *, full: bool = False, runtime: bool = False)
         raise NoUnit(f"no unit {name}")
     base = given[0]
     if base.masked:
-        raise NoUnit(f"{name} is masked by {base.path}")
+        raise NoUnit(f"{name} is masked by {base.path}", "masked", f"first: maestroctl unmask {name}")
     directory = paths.units[1 if runtime else 0]
     if full:
         path = os.path.join(directory, os.path.basename(base.path))
@@ -95,6 +99,13 @@ def put(draft: Draft, text: str) -> None:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(new)
         raise
+
+
+def remove(draft: Draft) -> None:
+    """Take a drop-in away, and its directory with the last one."""
+    os.unlink(draft.path)
+    with contextlib.suppress(OSError):  # others are there
+        os.rmdir(os.path.dirname(draft.path))
 
 
 def _unit(name: str, here: Installed) -> names.UnitName:

@@ -113,6 +113,46 @@ def test_the_editor_sees_what_there_is_and_its_comments_are_left_out(
     assert path.read_text() == "unit: {description: mine}\n"
 
 
+@pytest.mark.parametrize("empty", ["", "\n", "  \n\n"])
+def test_an_empty_text_makes_no_drop_in_and_takes_one_away(
+    files: Files, ctl: Ctl, monkeypatch: pytest.MonkeyPatch, empty: str
+) -> None:
+    files.write(files.lib / "web.agent.yaml", AGENT)
+    path = files.etc / "web.agent.yaml.d/override.yaml"
+    for option in ((), ("--full",)):
+        from_stdin(monkeypatch, empty)
+        said = ctl("edit", "--stdin", *option, "web")
+        assert (said.code, said.err) == (0, "nothing was changed\n")
+        assert not path.parent.exists()
+        assert not (files.etc / "web.agent.yaml").exists()
+    files.write(path, "unit: {description: mine}\n")
+    from_stdin(monkeypatch, empty)
+    said = ctl("edit", "--stdin", "web")
+    assert (said.code, path.parent.exists()) == (0, False)
+    assert said.out.startswith(f"removed {path}\n")
+
+
+def test_a_drop_in_that_its_unit_needs_is_not_taken_away(
+    files: Files, ctl: Ctl, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files.write(files.lib / "web.agent.yaml", "unit: {description: no command}\n")
+    path = files.write(files.etc / "web.agent.yaml.d/override.yaml", AGENT)
+    from_stdin(monkeypatch, "")
+    said = ctl("edit", "--stdin", "web")
+    assert (said.code, path.read_text()) == (1, AGENT)
+    assert f"{path} is left as it was" in said.err
+
+
+def test_what_is_masked_is_unmasked_first(files: Files, ctl: Ctl) -> None:
+    files.write(files.lib / "web.agent.yaml", AGENT)
+    (files.etc / "web.agent.yaml").symlink_to("/dev/null")
+    said = ctl("edit", "web")
+    assert said.code == 6
+    assert said.err == (
+        f"maestroctl: web is masked by {files.etc}/web.agent.yaml\n  first: maestroctl unmask web\n"
+    )
+
+
 def test_there_must_be_one_unit_to_edit(ctl: Ctl) -> None:
     assert ctl("edit", "none").code == 4
     assert ctl("edit", "a/b").code == 4

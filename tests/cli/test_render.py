@@ -103,6 +103,7 @@ def test_a_block_has_all_that_is_known() -> None:
         documentation=("https://example.org/researcher", "/usr/share/doc/researcher"),
         enabled=True,
         changed=True,
+        outdated={"agent.exec": "restart", "agent.umask": "restart"},
         cause="ready as pid 4711",
         agent="researcher#17",
         restarts=3,
@@ -115,6 +116,7 @@ def test_a_block_has_all_that_is_known() -> None:
 ● researcher - Reads papers
     Loaded: /etc/maestro/units/researcher.agent.yaml (enabled)
    Warning: the file has changed; maestroctl daemon-reload reads it
+   Warning: it was started without the newest agent.exec, agent.umask; maestroctl restart researcher
     Active: active (running) since 2026-11-21 10:00:01; 5 min ago
      Cause: ready as pid 4711
       Docs: https://example.org/researcher
@@ -125,6 +127,12 @@ def test_a_block_has_all_that_is_known() -> None:
     Status: "Reading arXiv"
 """
     )
+
+
+def test_what_needs_a_restart_is_seen_among_all() -> None:
+    web = unit("web", cause="ready as pid 4711", outdated={"agent.exec": "restart"})
+    assert "ready as pid 4711; restart needed" in tree(view(web), None, PLAIN)
+    assert "active (running), restart needed" in table(view(web), None, PLAIN)
 
 
 def test_a_block_ends_with_processes_and_the_last_lines() -> None:

@@ -126,11 +126,28 @@ def test_times_count_from_the_start_of_the_unit_that_is_asked_about(ctl: Ctl, se
 
 def test_a_chain_that_still_waits(ctl: Ctl, served: Served) -> None:
     waiting = start("web", None, None, state="waiting", after=("db", "log"))
-    db = start("db", 1.0, None, state="activating")
+    db = start("db", 0.0, None, state="activating")
     assert chain(ctl, served, waiting, db, HOUSE[3], name="web") == [
         "web (still waits)",
-        "└─db @1.000s +59.000s (still starting)",
+        "└─db @0ms +1min 0.000s (still starting)",
     ]
+
+
+OTHERWISE = "waited {} for what no order names: a conflict, an end under way, a thing that one unit at a time may hold"
+
+
+def test_a_wait_that_no_order_explains_is_told(ctl: Ctl, served: Served) -> None:
+    web, db = start("web", 8.0, 9.0, after=("db",)), start("db", 2.5, 4.0)
+    assert chain(ctl, served, web, db, name="web") == [
+        "web @8.000s +1.000s",
+        "└─db @2.500s +1.500s",
+        f"web {OTHERWISE.format('4.000s')}",
+        f"db {OTHERWISE.format('2.500s')}",
+    ]
+    assert json.loads(ctl("critical-chain", "web", "-o", "json").out)["chains"][0]["otherwise"] == {
+        "web": 4.0,
+        "db": 2.5,
+    }
 
 
 def test_one_that_failed_holds_up_until_it_has(ctl: Ctl, served: Served) -> None:

@@ -81,6 +81,11 @@ def test_what_an_agent_wrote_does_not_steer_the_terminal(ctl: Ctl, served: Serve
     assert ctl("why", "a").out.splitlines()[0] == "× a is failed since 2 min: gone"
 
 
+def test_one_that_does_not_load(ctl: Ctl, served: Served) -> None:
+    served.service.reasons = answered(reason("brk", "inactive", "", since=0.0, load="bad"), named=("brk",))
+    assert ctl("why", "brk").out.splitlines()[0] == "× brk does not load"
+
+
 def test_json_and_a_unit_that_there_is_not(ctl: Ctl, served: Served) -> None:
     missing = p.ErrorView(code="no-such-unit", message="no unit nope")
     served.service.reasons = answered(DB, named=("db",), nope=missing)

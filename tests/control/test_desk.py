@@ -2,68 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
 import pytest
 
 from maestro.control import protocol as p
-from maestro.control.clerk import Office
-from maestro.control.desk import Desk
 from maestro.control.roles import Caller, Role
 from maestro.control.service import Refused
-from maestro.engine.world import World
+from maestro.drivers.unit_files import links
+from maestro.engine.events import CannotSpawn
 from maestro.manager import tasks
-from maestro.manager.carrier import Carrier
-from maestro.manager.catalogue import Catalogue
-from maestro.manager.happened import Hub
-from maestro.manager.loop import Manager
-from maestro.manager.plugins import Plugins
-from maestro.testing.fakes import FakeFiles, FakeKeeper, FakeLogs, FakeStore
-from maestro.testing.loop import LoopClock, play
-from tests.manager.rig import HOUSE, SETTINGS
-
-GOOD = "agent: {exec: /bin/true}\n"
+from maestro.testing.loop import play
+from tests.control.office import GOOD, ROOT, Behind
 
 
-class Behind:
-    """A desk on fake ports."""
-
-    def __init__(self, **texts: str) -> None:
-        self.files = FakeFiles(
-            **{f"{name.replace('_', '@')}.agent.yaml": text for name, text in texts.items()}
-        )
-        self.store, keeper, logs = FakeStore(), FakeKeeper(), FakeLogs()
-        catalogue = Catalogue(self.files, SETTINGS)
-        self.manager = manager = Manager(
-            World(catalogue.resolve, catalogue.masked_by),
-            self.store,
-            LoopClock(),
-            lambda: 0.0,
-            Hub(self.store),
-        )
-        carrier = Carrier(manager, keeper, logs, HOUSE, catalogue)
-        manager.employ(carrier.carry, lambda unit: None)
-        catalogue.load(manager.world, {})
-        self.desk = Desk(
-            Office(
-                manager=manager,
-                catalogue=catalogue,
-                carrier=carrier,
-                logs=logs,
-                store=self.store,
-                files=self.files,
-                plugins=Plugins("/nowhere"),
-                processes=lambda pid: [],
-                hints={},
-                root="/",
-                keeper_pid=1,
-                started=0.0,
-                is_ending=lambda: False,
-                end=lambda how, by: None,
-                notices=list,
-            )
-        )
-
-
-ROOT = Caller(uid=0, gid=0, pid=7, role=Role.ADMIN)
+@asynccontextmanager
+async def manned(behind: Behind) -> AsyncIterator[Behind]:
+    """Its manager commits what happens."""
+    committing = tasks.spawn(behind.manager.run(), "committer")
+    try:
+        yield behind
+    finally:
+        committing.cancel()
 
 
 async def unit(behind: Behind, name: str) -> p.UnitView:
@@ -188,5 +150,83 @@ def test_checking_the_audit_log_is_for_administrators() -> None:
         with pytest.raises(Refused) as caught:
             await Behind().desk.audit(reader, p.Audit(check=True))
         assert caught.value.error.code == "not-allowed"
+
+    play(go())
+
+
+async def asked(behind: Behind, request: p.Verb) -> p.VerbView:
+    return [view async for view in behind.desk.verb(ROOT, request)][-1]
+
+
+def test_a_stop_of_what_cannot_run_is_done() -> None:
+    async def go() -> None:
+        async with manned(Behind(bad="agent: {exce: x}\n", off=GOOD)) as behind:
+            behind.files.mask("off")
+            await behind.desk.daemon_reload(ROOT, p.DaemonReload())
+            for dry in (False, True):
+                view = await asked(behind, p.Stop(units=("bad", "off", "none"), dry_run=dry))
+                assert view.changes == ("bad is not running", "off is not running")
+                assert {name: error.code for name, error in view.errors.items()} == {"none": "no-such-unit"}
+            refused = await asked(behind, p.Start(units=("bad", "off")))
+            assert {name: error.code for name, error in refused.errors.items()} == {
+                "bad": "bad-unit",
+                "off": "masked",
+            }
+
+    play(go())
+
+
+def test_reset_failed_without_a_name_is_for_all_that_have_failed() -> None:
+    async def go() -> None:
+        texts = dict.fromkeys(("web", "db", "idle"), "agent: {exec: x, restart: {policy: 'no'}}\n")
+        async with manned(Behind(**texts)) as behind:
+            await asked(behind, p.Start(units=("web", "db"), wait=False))
+            for name in ("web", "db"):
+                behind.manager.feed(CannotSpawn(f"{name}#1", "no such file"))
+            assert (behind.state("web"), behind.state("db")) == ("failed", "failed")
+            await behind.desk.at_once(ROOT, p.ResetFailed())
+            assert (behind.state("web"), behind.state("db")) == ("dead", "dead")
+            [row] = [one for one in await behind.desk.audit(ROOT, p.Audit()) if one.action[:5] == "reset"]
+            assert row.action == "reset-failed db web"
+
+    play(go())
+
+
+def test_what_does_not_load_has_no_result() -> None:
+    async def go() -> None:
+        behind = Behind(bad="agent: {exce: x}\n", idle=GOOD)
+        bad, idle = await unit(behind, "bad"), await unit(behind, "idle")
+        assert (bad.load, bad.result) == ("bad", "")
+        assert (idle.load, idle.result) == ("loaded", "success")
+
+    play(go())
+
+
+def test_a_link_that_cannot_be_made_is_told_in_a_sentence(tmp_path: Path) -> None:
+    async def go(path: Path, said: str) -> None:
+        async with manned(Behind(web=GOOD)) as behind:
+            behind.files.mask = lambda *_, **__: links.make("x", str(path), may_replace=False)  # type: ignore
+            with pytest.raises(Refused) as caught:
+                _ = [view async for view in behind.desk.link(ROOT, p.Mask(units=("web",)))]
+            assert caught.value.error.message == f"cannot change links: {said}"
+
+    (file := tmp_path / "file").write_text("")
+    (link := tmp_path / "link").symlink_to("/elsewhere")
+    play(go(file, f"{file} is in the way: it is no link"))
+    play(go(link, f"{link} is in the way: it is a link to /elsewhere"))
+    play(go(file / "a/b", f"{file}/a: not a directory"))
+
+
+def test_status_names_the_options_that_what_runs_does_not_have_yet() -> None:
+    async def go() -> None:
+        async with manned(Behind(web=GOOD)) as behind:
+            await asked(behind, p.Start(units=("web",), wait=False))
+            behind.spawned("web#1")
+            assert (await unit(behind, "web")).outdated == {}
+            behind.files.texts["web.agent.yaml"] = "agent: {exec: /bin/false, umask: '077'}\n"
+            for _ in range(2):
+                view = await behind.desk.daemon_reload(ROOT, p.DaemonReload())
+                assert view.asked == {"web": {"agent.exec": "restart", "agent.umask": "restart"}}
+                assert (await unit(behind, "web")).outdated == view.asked["web"]
 
     play(go())

@@ -13,7 +13,7 @@ from maestro.engine.state import Life, State
 from maestro.manager import tasks
 from maestro.ports import Piece
 from maestro.testing.loop import play
-from tests.control.test_desk import GOOD, ROOT, Behind
+from tests.control.office import GOOD, ROOT, Behind
 
 INSTALL = "install: {wanted_by: [default.target]}\n"
 T = TypeVar("T")

@@ -7,40 +7,18 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from maestro.control import protocol as p
-from maestro.control.clerk import Office
 from maestro.control.desk import Desk
 from maestro.control.roles import Caller, Role
 from maestro.engine.events import Asked
-from maestro.manager.plugins import Plugins
 from maestro.model.unit import Unit
 from maestro.model.values import SignalName
 from maestro.testing.fakes import FakeFiles
 from maestro.testing.loop import play
 from maestro.testing.theatre import unit
+from tests.control.office import desk_of
 from tests.manager.rig import Rig, rig
 
 FILES = FakeFiles(**{"kept.agent.yaml": "agent: {exec: [kept]}\ninstall: {wanted_by: [default.target]}"})
-
-
-def desk_of(one: Rig) -> Desk:
-    office = Office(
-        manager=one.manager,
-        catalogue=one.catalogue,
-        carrier=one.carrier,
-        logs=one.logs,
-        store=one.store,
-        files=FakeFiles(),
-        plugins=Plugins("/nowhere"),
-        processes=lambda pid: [],
-        hints={},
-        root="/",
-        keeper_pid=1,
-        started=0.0,
-        is_ending=lambda: False,
-        end=lambda how, by: None,
-        notices=list,
-    )
-    return Desk(office)
 
 
 @asynccontextmanager
@@ -52,7 +30,7 @@ async def manned(*units: Unit) -> AsyncIterator[tuple[Rig, Desk]]:
             await one.manager.settle()
             one.spawned(f"{each.name}#1")
         await one.manager.settle()
-        yield one, desk_of(one)
+        yield one, desk_of(one, FILES)
 
 
 def caller(request: str, uid: int = 0) -> Caller:

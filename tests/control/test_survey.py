@@ -10,7 +10,8 @@ from maestro.control import protocol as p
 from maestro.engine.events import Asked, CannotSpawn
 from maestro.manager import tasks
 from maestro.testing.loop import play
-from tests.control.test_desk import GOOD, ROOT, Behind
+from tests.control.office import GOOD, ROOT, Behind
+from tests.manager.rig import rest
 
 
 @asynccontextmanager
@@ -88,6 +89,24 @@ def test_starts_tell_what_was_waited_for() -> None:
     play(go())
 
 
+def test_the_commands_before_a_start_are_part_of_it() -> None:
+    """As systemd counts it: from activating to active."""
+
+    async def go() -> None:
+        async with behind(web="agent: {exec: x, exec_start_pre: [prepare]}\n") as made:
+            made.manager.feed(Asked("start", ("web",)))
+            await made.manager.settle()
+            made.spawned("web#1/pre1", pid=90)
+            await rest(3)
+            made.ended("web#1/pre1")
+            await made.manager.settle()
+            made.spawned("web#1")
+            [web] = (await made.desk.starts(ROOT, p.Starts(units=("web",)))).starts
+            assert (web.began, web.ready) == (web.asked, web.asked + 3)
+
+    play(go())
+
+
 def test_a_start_that_waits_again_shows_no_times_of_the_one_before() -> None:
     async def go() -> None:
         async with behind(web=GOOD) as made:
@@ -141,6 +160,22 @@ def test_the_newest_request_counts_and_enabling_is_none() -> None:
             await made.manager.settle()
             [reason] = (await made.desk.why(ROOT, p.Why(units=("web",)))).reasons
             assert (reason.asked, reason.asked_by) == ("stop", "uid 0")
+
+    play(go())
+
+
+def test_a_request_that_was_refused_is_not_who_asked_last() -> None:
+    async def go() -> None:
+        async with behind(web=GOOD, db=GOOD) as made:
+            both = ("web", "db")
+            for request in (p.Start(units=both, wait=False), p.Reload(units=both, wait=False)):
+                [_] = [view async for view in made.desk.verb(ROOT, request)]
+            await made.desk.kill(
+                ROOT, p.Kill(units=("db",))
+            )  # its process is ordered, and is there for all we know
+            await made.manager.settle()
+            web, db = (await made.desk.why(ROOT, p.Why(units=both))).reasons
+            assert (web.asked, db.asked) == ("start", "kill")
 
     play(go())
 

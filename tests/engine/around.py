@@ -1,4 +1,4 @@
-"""Units with commands around their main process, and plays of them, for tests."""
+"""Units with commands around their main process, plays of them, and what befalls managers, for tests."""
 
 from __future__ import annotations
 
@@ -35,3 +35,19 @@ def play(one: Unit, main: Play = FOREVER, **plays: Play) -> Theatre:
 
 def ran(theatre: Theatre) -> list[str]:
     return [f"{errand.option}[{errand.place}]" for errand in theatre.ran]
+
+
+def befall(theatre: Theatre, acts: list[tuple[str, object]]) -> Theatre:
+    """Let time pass, managers die and verbs be asked; one that ends with `!` just before its manager dies."""
+    for verb, what in acts:
+        if verb == "run":
+            theatre.run(until=theatre.now + float(what))  # type: ignore[arg-type]
+        elif verb == "kill":
+            theatre.kill_manager(keeper=bool(what))
+        elif verb == "away":
+            theatre.kill_manager(away=float(what))  # type: ignore[arg-type]
+        elif verb.endswith("!"):
+            theatre.ask_in_vain(verb.removesuffix("!"), str(what))
+        else:
+            theatre.ask(verb, str(what))
+    return theatre

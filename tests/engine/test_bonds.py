@@ -15,6 +15,7 @@ from maestro.engine.step import Step
 from maestro.model.unit import RestartSection
 from maestro.model.values import Seconds
 from maestro.testing.theatre import Play, Theatre, unit
+from tests.engine.around import befall
 from tests.engine.test_interleavings import ENDS, MANY, QUICK, STOP, casts
 
 pytestmark = pytest.mark.timeout(1800)
@@ -67,16 +68,7 @@ class Watched(Theatre):
 
 def perform(cast: list[Play], acts: list[tuple[str, object]]) -> Theatre:
     theatre = Watched(UNITS, lambda name, number: cast[(number + len(name)) % len(cast)], chance=0.5)
-    for verb, what in acts:
-        if verb == "run":
-            theatre.run(until=theatre.now + float(what))  # type: ignore[arg-type]
-        elif verb == "kill":
-            theatre.kill_manager(keeper=bool(what))
-        elif verb == "away":
-            theatre.kill_manager(away=float(what))  # type: ignore[arg-type]
-        else:
-            theatre.ask(verb, str(what))
-    return theatre
+    return befall(theatre, acts)
 
 
 @search

@@ -16,6 +16,7 @@ from maestro.engine.state import ALIVE, Goal, State
 from maestro.model.unit import ReadinessSection, RestartSection, StopSection, Unit
 from maestro.model.values import Command, Pattern, Seconds, StartLimit, StopStep
 from maestro.testing.theatre import Play, Theatre, unit
+from tests.engine.around import befall
 
 pytestmark = pytest.mark.timeout(1800)  # a long search, on a busy machine
 MANY = int(os.environ.get("MAESTRO_INTERLEAVINGS", "5200"))
@@ -141,18 +142,7 @@ def perform(cast: list[Play], acts: list[tuple[str, object]]) -> Theatre:
         chance=0.5,
         commands=lambda name, command: _brief(cast[len(name + command) % len(cast)]),
     )
-    for verb, what in acts:
-        if verb == "run":
-            theatre.run(until=theatre.now + float(what))  # type: ignore[arg-type]
-        elif verb == "kill":
-            theatre.kill_manager(keeper=bool(what))
-        elif verb == "away":
-            theatre.kill_manager(away=float(what))  # type: ignore[arg-type]
-        elif verb.endswith("!"):
-            theatre.ask_in_vain(verb.removesuffix("!"), str(what))
-        else:
-            theatre.ask(verb, str(what))
-    return theatre
+    return befall(theatre, acts)
 
 
 @search

@@ -237,6 +237,53 @@ def test_what_is_upheld_and_fails_is_started_again_with_a_growing_pause() -> Non
 # ------------------------------------------------------------------------------------------- taken along
 
 
+def stops(theatre: Theatre, name: str) -> list[str]:
+    return [one.words for one in theatre.news if (one.unit, one.kind) == (name, "stopped")]
+
+
+def test_what_is_bound_says_what_it_was_stopped_for_and_not_what_it_was_started_for() -> None:
+    units = [
+        unit("default.target", wants=["web"]),
+        unit("db", restart=FEW),
+        unit("web", binds_to=["db"], after=["db"]),
+    ]
+    theatre = Theatre(
+        units, lambda name, number: Play(ends=2, code=1) if (name, number) == ("db", 1) else FOREVER
+    )
+    theatre.ask("start", "default.target")
+    theatre.run(until=30)
+    assert became(theatre, "web") == "again"
+    assert stops(theatre, "web") == [
+        "stopped: bound to db, which is activating: ended with exit status 1, to be started again"
+    ]
+
+
+def test_a_start_during_a_stop_is_not_told_as_the_reason_of_the_stop() -> None:
+    units = [unit("front", requires=["web"]), unit("web")]
+    theatre = Theatre(units, lambda *_: Play(slow=2))
+    theatre.ask("start", "web")
+    theatre.run(until=1)
+    theatre.ask("stop", "web")
+    theatre.run(until=2)
+    theatre.ask("start", "front")
+    theatre.run(until=5)
+    assert became(theatre, "web") == "again"
+    assert stops(theatre, "web") == ["stopped on request, to be started again"]
+
+
+def test_a_start_during_an_end_by_a_fault_leaves_the_fault_as_the_reason() -> None:
+    units = [unit("front", requires=["web"]), unit("web", restart=RestartSection(policy="no"))]
+    theatre = Theatre(
+        units, lambda _, number: Play(ends=1, code=3, leaves=1, lingers=2) if number == 1 else FOREVER
+    )
+    theatre.ask("start", "web")
+    theatre.run(until=2)
+    theatre.ask("start", "front")
+    theatre.run(until=60)
+    assert became(theatre, "web") == "again"
+    assert stops(theatre, "web") == ["ended with exit status 3, to be started again"]
+
+
 def test_an_end_by_itself_takes_down_what_the_stop_is_propagated_to() -> None:
     units = [unit("me", propagates_stop_to=["other"], restart=ONCE), unit("other")]
     theatre = Theatre(units, lambda name, _: Play(ends=5, code=1) if name == "me" else FOREVER)

@@ -6,7 +6,7 @@ from maestro.engine.events import Asked
 from maestro.engine.graph import Graph
 from maestro.engine.relations import RELATIONS
 from maestro.engine.state import State
-from maestro.testing.theatre import Play, Theatre, unit
+from maestro.testing.theatre import FOREVER, Play, Theatre, unit
 from tests.engine.test_relations import FEW, became
 
 
@@ -108,6 +108,58 @@ def test_a_canceled_start_is_taken_back() -> None:
     ]
     assert (theatre.life("web").state, theatre.life("db").state) == (State.DEAD, State.STARTING)
     assert theatre.ask("cancel", "web").refusals["web"].code == "no-job"
+
+
+def test_what_was_canceled_says_so() -> None:
+    units = [unit("db", type="notify"), unit("web", requires=["db"], after=["db"])]
+    theatre = Theatre(units)
+    theatre.ask("start", "web", "db")
+    theatre.run(until=1)
+    theatre.ask("cancel", "web")
+    assert theatre.life("web").cause == "stopped, for its start was canceled"
+    theatre.ask("cancel", "db")
+    assert theatre.life("db").cause == "its start was canceled"
+    theatre.run(until=2)
+    assert theatre.life("db").cause == "stopped, for its start was canceled"
+
+
+def test_a_start_that_is_stopped_before_it_ran_is_stopped_on_request() -> None:
+    theatre = Theatre([unit("db", type="notify"), unit("web", requires=["db"], after=["db"])])
+    theatre.ask("start", "web")
+    theatre.run(until=1)
+    theatre.ask("stop", "web")
+    assert theatre.life("web").cause == "stopped on request"
+
+
+def test_a_restart_that_ends_in_a_propagated_stop_is_not_done() -> None:
+    """That its unit had been ready before says nothing of the restart."""
+    units = [unit("lead", propagates_stop_to=["web"]), unit("web")]
+    theatre = Theatre(units, lambda name, _: Play(ends=2) if name == "lead" else Play(slow=3))
+    theatre.ask("start", "lead", "web")
+    theatre.run(until=1)
+    [job] = theatre.ask("restart", "web").jobs
+    theatre.run(until=3)
+    assert theatre.life("web").goal == "down"
+    theatre.run(until=6)
+    assert theatre.life("web").state is State.DEAD
+    [ended] = [one.words for one in theatre.news if one.job == job.id]
+    assert ended == "restart: canceled: stopped, for lead propagates stop to web"
+
+
+def test_a_start_of_what_ran_before_that_ends_in_a_propagated_stop_is_not_done() -> None:
+    units = [unit("lead", propagates_stop_to=["web"]), unit("db", type="notify"), unit("web", after=["db"])]
+    theatre = Theatre(units, lambda name, _: Play(ends=2) if name == "lead" else FOREVER)
+    theatre.ask("start", "web")
+    theatre.run(until=1)
+    theatre.ask("stop", "web")
+    theatre.run(until=2)
+    theatre.ask("start", "db", "lead")
+    [job] = theatre.ask("start", "web").jobs
+    theatre.run(until=6)
+    assert theatre.life("web").state is State.DEAD
+    assert [one.words for one in theatre.news if one.job == job.id] == [
+        "start: canceled: stopped, for lead propagates stop to web"
+    ]
 
 
 def test_a_stop_is_taken_back_until_it_has_begun() -> None:

@@ -37,7 +37,8 @@ class Rig:
         self.store, self.keeper, self.logs = FakeStore(), FakeKeeper(), FakeLogs()
         self.hub = Hub(self.store)
         self.catalogue = Catalogue(files or FakeFiles(), SETTINGS)
-        self.manager = Manager(World(self.declared.get), self.store, LoopClock(), lambda: 0.0, self.hub)
+        world = World(self._resolve, self.catalogue.masked_by)
+        self.manager = Manager(world, self.store, LoopClock(), lambda: 0.0, self.hub)
         self.carrier = Carrier(self.manager, self.keeper, self.logs, HOUSE, self.catalogue)
         self.doomed: list[str] = []
         self.manager.employ(self.carrier.carry, self.doomed.append)
@@ -45,6 +46,9 @@ class Rig:
         self.hub.listen(lambda told: self.told.append(told.what.kind))
         for unit in units:
             self.manager.world.put(unit)
+
+    def _resolve(self, name: str) -> Unit | None:
+        return self.declared.get(name) or self.catalogue.resolve(name)
 
     def state(self, name: str) -> str:
         return self.manager.world.life(name).state.value

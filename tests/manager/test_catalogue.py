@@ -8,7 +8,8 @@ from maestro.engine.world import World
 from maestro.manager.catalogue import Catalogue
 from maestro.model.option import Change
 from maestro.testing.fakes import FakeFiles
-from tests.manager.rig import SETTINGS
+from maestro.testing.loop import play
+from tests.manager.rig import SETTINGS, rig
 
 GOOD = "agent: {exec: /bin/true}\n"
 OTHER = "agent: {exec: /bin/false}\n"
@@ -129,7 +130,80 @@ def test_what_a_change_asks_of_what_runs() -> None:
     one.write(web=OTHER + "unit: {description: new}", idle=OTHER)
     assert one.catalogue.reload(one.world).asked == {"web": {"agent.exec": Change.RESTART}}
     one.write(web=OTHER)
-    assert one.catalogue.reload(one.world).asked == {}
+    assert one.catalogue.reload(one.world).asked == {"web": {"agent.exec": Change.RESTART}}, (
+        "as long as it runs"
+    )
+    one.write(web=GOOD)
+    assert one.catalogue.reload(one.world).asked == {}, "what runs has it"
+
+
+def needs(one: House) -> dict[str, Change]:
+    return dict(one.catalogue.outdated("web", one.world))
+
+
+def test_what_runs_lacks_what_has_changed_since_it_was_started() -> None:
+    one = house(web=GOOD)
+    one.catalogue.definition("web")
+    one.run("web")
+    assert needs(one) == {}
+    one.write(web=OTHER + "unit: {description: new}")
+    for _ in range(2):
+        one.catalogue.reload(one.world)
+        assert needs(one) == {"agent.exec": Change.RESTART}
+    one.write(web=BAD)
+    one.catalogue.reload(one.world)
+    assert needs(one) == {"agent.exec": Change.RESTART}, "the good one is still in force"
+    one.world.restore({"web": Life(state=State.DEAD, agent="web#1")}, [])
+    assert needs(one) == {}, "nothing runs"
+    one.write(web=OTHER)
+    one.catalogue.reload(one.world)
+    one.catalogue.definition("web")
+    one.run("web")
+    assert needs(one) == {}
+
+
+def test_a_new_manager_knows_what_runs_without_the_newest_options() -> None:
+    one = house(web=GOOD)
+    body = one.catalogue.definition("web")
+    assert body is not None
+    for text, lacks in ((GOOD, {}), (OTHER, {"agent.exec": Change.RESTART})):
+        next_one = House()
+        next_one.write(web=text)
+        next_one.run("web")
+        next_one.catalogue.load(next_one.world, {"web": body})
+        assert needs(next_one) == lacks
+        assert next_one.catalogue.reload(next_one.world).asked == ({"web": lacks} if lacks else {})
+
+
+def test_what_runs_is_told_from_what_its_commands_are_made_of() -> None:
+    """A command of a reload runs by the unit as it is now; the process it is for was started before."""
+    text = "agent: {exec: /bin/true, exec_reload: [/bin/reload]}\n"
+
+    async def go() -> None:
+        files = FakeFiles(**{"web.agent.yaml": text})
+        async with rig(files=files) as one:
+            one.catalogue.load(one.manager.world, {})
+            one.manager.feed(Asked("start", ("web",)))
+            await one.manager.settle()
+            one.spawned("web#1")
+            files.texts["web.agent.yaml"] = text.replace("true", "false")
+            one.carrier.reread()
+            one.manager.feed(Asked("reload", ("web",)))
+            await one.manager.settle()
+            assert one.keeper.asked("spawn")[-1] == ("web#1/reload1",)
+            assert list(one.catalogue.outdated("web", one.manager.world)) == ["agent.exec"]
+            bodies = [batch.definitions["web"] for batch in one.store.batches if "web" in batch.definitions]
+            assert len(bodies) == 1
+
+    play(go())
+
+
+def test_what_does_not_load_is_no_definition() -> None:
+    """It is what was read before that its agent is started from."""
+    one = house(web=GOOD)
+    one.write(web=BAD)
+    one.catalogue.reload(one.world)
+    assert one.catalogue.definition("web") is None
 
 
 def test_a_drop_in_is_part_of_what_is_in_force() -> None:

@@ -47,7 +47,7 @@ ENVIRON = {"PATH": "/usr/bin:/bin", "EMPTY": "", "WORD": "a b", "CREDENTIALS_DIR
            "SYSTEMD_PROC_CMDLINE": Path("/proc/cmdline").read_text(encoding="utf-8")}  # fmt: skip
 
 
-def compare(name: str, texts: list[str]) -> None:
+def assert_as_systemd(name: str, texts: list[str]) -> None:
     types = {option.name: item_type(option.type) for option in describe(CheckSection)}
     checks = [types[name](mark + text) for text in texts for mark in ("", "!")]
     ours = {str(check): conditions.holds(name, check, ENVIRON) for check in checks}
@@ -93,13 +93,13 @@ HOST = ["/", "/proc", "/sys", "/dev", "/dev/null", "/proc/sys", "/etc", "/sys/ke
 def test_paths(name: str, tree: Path) -> None:
     # To systemd a path below a file is on a file system that may be written; to us it is nowhere.
     places = [place for place in PLACES if (name, place) != ("path_is_read_write", "full/file/below")]
-    compare(name, [*(str(tree / place) if place else str(tree) for place in places), *HOST])
+    assert_as_systemd(name, [*(str(tree / place) if place else str(tree) for place in places), *HOST])
 
 
 def test_globs(tree: Path) -> None:
     patterns = ["*", "f*", "m*", "full/*", "hidden/*", "hidden/.*", "empty/*", "[ef]*", "d?ngling", "{missing,full}",
                 "{missing,nowhere}", "*/{x,file}", "program", "missing", "to-*/file", "[!a-z]*"]  # fmt: skip
-    compare("path_exists_glob", [f"{tree}/{pattern}" for pattern in patterns])
+    assert_as_systemd("path_exists_glob", [f"{tree}/{pattern}" for pattern in patterns])
 
 
 def around(number: int) -> list[int]:
@@ -119,14 +119,14 @@ def compared(values: list[str]) -> list[str]:
 def test_memory() -> None:
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     whole = [str(memory + step) for step in (-4096, 0, 4096)]
-    compare("memory", [f"{_CHANCE.choice(('', '<', '<=', '=', '!=', '>=', '>'))}{one}" for one in
+    assert_as_systemd("memory", [f"{_CHANCE.choice(('', '<', '<=', '=', '!=', '>=', '>'))}{one}" for one in
                        (*whole, *whole, "1K", "512M", "1G", "1.5G", "4T", "1G 512M", "16G", "64G")])  # fmt: skip
 
 
 def test_cpus() -> None:
     orders = ("", "<", "<=", "=", "!=", ">=", ">")
     numbers = around(len(os.sched_getaffinity(0)))
-    compare("cpus", [f"{order}{number}" for number in numbers for order in orders])
+    assert_as_systemd("cpus", [f"{order}{number}" for number in numbers for order in orders])
 
 
 def test_versions() -> None:
@@ -151,39 +151,39 @@ def test_versions() -> None:
         "<3 >1",
         f"={_RELEASE}",
     ]
-    compare("kernel_version", texts)
+    assert_as_systemd("kernel_version", texts)
 
 
 def test_words_of_the_kernel() -> None:
     words = Path("/proc/cmdline").read_text(encoding="utf-8").split()
     texts = [part for word in words[:8] for part in (word, word.partition("=")[0], word[:-1]) if part]
-    compare("kernel_command_line", [*dict.fromkeys(texts), "no-such-word", "root=nothing"])
+    assert_as_systemd("kernel_command_line", [*dict.fromkeys(texts), "no-such-word", "root=nothing"])
 
 
 def test_the_machine() -> None:
-    compare("architecture", [*sorted(set(ARCHITECTURES.values())), "native"])
-    compare("capability", [f"CAP_{name.upper()}" for name in CAPABILITIES])
-    compare("first_boot", ["true", "false"])
-    compare("ac_power", ["true", "false"])
+    assert_as_systemd("architecture", [*sorted(set(ARCHITECTURES.values())), "native"])
+    assert_as_systemd("capability", [f"CAP_{name.upper()}" for name in CAPABILITIES])
+    assert_as_systemd("first_boot", ["true", "false"])
+    assert_as_systemd("ac_power", ["true", "false"])
     name = os.uname().nodename
-    compare("host", [name, name.upper(), f"{name[:1]}*", "*", "?", "no-such-host", "0" * 32])
+    assert_as_systemd("host", [name, name.upper(), f"{name[:1]}*", "*", "?", "no-such-host", "0" * 32])
 
 
 def test_who_we_are() -> None:
     names = ["root", "nobody", "daemon", "0", "1", "65534", "@system", "no-such-user"]
-    compare("user", names)
-    compare("group", ["root", "nogroup", "daemon", "0", "1", "65534", "@system", "no-such-group"])
+    assert_as_systemd("user", names)
+    assert_as_systemd("group", ["root", "nogroup", "daemon", "0", "1", "65534", "@system", "no-such-group"])
 
 
 def test_variables_and_credentials() -> None:
-    compare(
+    assert_as_systemd(
         "environment",
         ["PATH", "PATH=/usr/bin:/bin", "PATH=/bin", "EMPTY", "EMPTY=", "WORD=a b", "MISSING", "PAT"],
     )
-    compare("credential", ["passwd", "no-such-credential"])
+    assert_as_systemd("credential", ["passwd", "no-such-credential"])
 
 
 def test_the_release_of_the_system() -> None:
     texts = ["ID=debian", "ID=ubuntu", "ID!=debian", "VERSION_ID>=11", "VERSION_ID<11", "VERSION_ID>=11 ID=debian",
              "VERSION_ID=12", "NO_SUCH=", "NO_SUCH=x", "NO_SUCH!=x", "NO_SUCH<1", "VERSION_ID<=12.0"]  # fmt: skip
-    compare("os_release", [text for text in texts if text != "NO_SUCH="])
+    assert_as_systemd("os_release", [text for text in texts if text != "NO_SUCH="])

@@ -60,6 +60,7 @@ class Chain:
         self.links = [starts[root]]
         self._seen = {root}
         self.lost: dict[str, None] = {}  # started again since, so that nobody knows how long they held it up
+        self.otherwise: dict[str, float] = {}  # seconds that one waited for other reasons than the order
         while (following := self._next(starts, now)) is not None:
             self.links.append(following)
             self._seen.add(following["name"])
@@ -81,6 +82,8 @@ class Chain:
             if over is not None and when < over <= began + _SAME:
                 latest, when = other, over
         self.lost |= lost
+        if here["began"] is not None and not lost and began - when > _CLOSE:
+            self.otherwise[here["name"]] = round(began - when, 3)
         return None if lost and began - when > _CLOSE else latest  # it was held up longer, by one of the lost
 
 

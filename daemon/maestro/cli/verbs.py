@@ -52,13 +52,13 @@ def verb(name: str, help: str) -> Command:
     return Command(name, help, run, argument=Argument(), options=(NO_WAIT, JOB_MODE, DRY_RUN))
 
 
-def at_once(name: str, help: str, metavar: str = "NAME") -> Command:
+def at_once(name: str, help: str, metavar: str = "NAME", *, needs_names: bool = True) -> Command:
     """A command that makes no jobs."""
 
     def run(context: Context, given: dict[str, Any]) -> int:
         return ask(context, name, {"units": given["names"]}, wait=True)
 
-    return Command(name, help, run, argument=Argument(metavar))
+    return Command(name, help, run, argument=Argument(metavar, required=needs_names))
 
 
 def linking(name: str, help: str, *options: Option, do: str = "") -> Command:

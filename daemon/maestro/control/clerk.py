@@ -19,6 +19,7 @@ from maestro.control.roles import Caller
 from maestro.control.service import refused
 from maestro.engine.events import Asked, Happening, Send
 from maestro.engine.jobs import Job, JobState
+from maestro.engine.state import Coarse
 from maestro.manager.carrier import Carrier
 from maestro.manager.catalogue import Catalogue
 from maestro.manager.loop import Manager
@@ -62,7 +63,8 @@ class Clerk:
         verb = str(request.__struct_config__.tag)
         if verb != "stop" and self._o.is_ending():
             raise refused("ending", f"cannot {verb} anything now: maestrod is ending", "start it again first")
-        names, errors = self._find.in_force(request.units)
+        find = self._find.match if verb == "stop" else self._find.in_force
+        names, errors = find(request.units)
         mode = "isolate" if verb == "isolate" else request.mode
         asked = Asked(verb, tuple(names), _id(caller), mode)
         if request.dry_run:
@@ -95,6 +97,10 @@ class Clerk:
     ) -> p.VerbView:
         verb = str(request.__struct_config__.tag)
         names, errors = self._find.match(self._units_of_jobs(request.units))
+        if not request.units:  # a `Cancel` names some
+            names = [
+                name for name in self._find.everything() if self._world.life(name).coarse is Coarse.FAILED
+            ]
         before = self._recall(caller)
         changes: list[str] = []
         if before is None:
@@ -232,8 +238,9 @@ def _told() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        where = f": {error.filename}" if error.filename else ""
-        raise refused("cannot-write", f"cannot change links: {error.strerror or error}{where}") from error
+        where = f"{error.filename}: " if error.filename else ""
+        said = (error.strerror or str(error)).lower() if where else error.strerror or error
+        raise refused("cannot-write", f"cannot change links: {where}{said}") from error
     except ValueError as mistake:
         raise refused("bad-request", str(mistake)) from mistake
 
@@ -250,3 +257,9 @@ def _id(caller: Caller) -> str:
 def _result(jobs: list[Job], errors: dict[str, p.ErrorView]) -> str:
     parts = [f"{job.unit}: job {job.id}" for job in jobs]
     return ", ".join(parts + [f"{name}: {error.code}" for name, error in errors.items()]) or "done"
+
+
+def refused_in(result: str) -> set[str]:
+    """The units for which a request of this result was refused."""
+    parts = (part.partition(": ") for part in result.split(", "))
+    return {name for name, _, what in parts if what and not what.startswith("job ")}

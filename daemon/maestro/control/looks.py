@@ -94,7 +94,7 @@ class ReasonView(Struct, frozen=True, kw_only=True):
     next_in: float | None = None
     hint: str = ""  # what a plugin found out about the last end
     pulled_by: tuple[str, ...] = ()  # units that are to be up, and want this one up
-    asked: str = ""  # the newest request that named it: `start`
+    asked: str = ""  # the newest request for it that was not refused: `start`
     asked_by: str = ""
     asked_at: float = 0.0
 

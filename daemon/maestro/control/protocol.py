@@ -104,7 +104,7 @@ class Isolate(Verb, frozen=True, tag_field="do", tag="isolate"):
 class ResetFailed(Request, frozen=True, tag_field="do", tag="reset-failed"):
     """Forget past failures, and what was counted of them."""
 
-    units: OneOrMore
+    units: Names = ()  # none: all that have failed
 
 
 class Freeze(Request, frozen=True, tag_field="do", tag="freeze"):
@@ -310,7 +310,7 @@ class UnitView(Struct, frozen=True, kw_only=True):
     goal: str = "down"
     since: float = 0.0
     cause: str = ""
-    result: str = "success"
+    result: str = "success"  # how its last activation went; empty where it makes no unit, and nothing runs
     pid: int = 0
     agent: str = ""  # agent id
     restarts: int = 0
@@ -322,6 +322,9 @@ class UnitView(Struct, frozen=True, kw_only=True):
     requires: tuple[str, ...] = ()
     wants: tuple[str, ...] = ()
     changed: bool = False  # the file changed after it was loaded
+    outdated: dict[
+        str, str
+    ] = {}  # option that what runs has not yet as it was loaded -> what brings it: restart
     dropped_lines: int = 0
     log_trouble: str = ""
     log_size: int = 0

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from maestro.control import looks, views
 from maestro.control import protocol as p
+from maestro.control.clerk import refused_in
 from maestro.control.finder import Finder, Found
 from maestro.control.roles import Caller
 from maestro.engine.graph import Edge, Link
@@ -41,8 +42,12 @@ class Survey:
         view = views.unit_view(name, unit, life, loaded, manager.clock.now(), manager.clock.wall())
         changes: dict[str, Any] = {
             "enabled": self._o.catalogue.is_enabled(name),
+            "outdated": {
+                option: change.value
+                for option, change in self._o.catalogue.outdated(name, self._world).items()
+            },
             "cause": self._cause(unit, life),
-            "hint": self._o.hints.get(name, "") if view.result != "success" else "",
+            "hint": self._o.hints.get(name, "") if view.result not in ("", "success") else "",
         }
         if detailed and view.kind == "agent":
             mark = self._o.logs.mark(name)
@@ -121,11 +126,12 @@ class Survey:
 
     def _start(self, name: str, life: Life) -> looks.StartView:
         unit, graph = self._world.units.get(name), self._world.graph
-        asked = life.began if life.asked is None else life.asked  # it was not noted at first
+        opened = life.began if life.opened is None else life.opened  # neither was noted at first
+        asked = opened if life.asked is None else life.asked
         ready = life.ready_at
         if life.completed and ready is None and life.ended is not None:
             ready = life.ended.at
-        began = life.began if life.agent else ready  # what has no process is there at once
+        began = opened if life.agent else ready  # what has no process is there at once
         return looks.StartView(
             name=name,
             kind=unit.kind if unit is not None else "agent",
@@ -179,13 +185,14 @@ class Survey:
         )
 
     async def _who_asked(self, names: set[str]) -> dict[str, tuple[str, str, float]]:
-        """The newest request for each of these units, as far back as is looked: what, by whom, when."""
+        """The newest request that was accepted for each of these units, as far back as is looked: what, by whom, when."""
         found: dict[str, tuple[str, str, float]] = {}
         for row in await self._o.store.audit(_REMEMBERED):  # oldest first
             entry = json.loads(row.body)
             verb, *others = str(entry["action"]).split()
             if verb in _ASKED:
-                found |= {name: (verb, str(entry["who"]), row.time) for name in names.intersection(others)}
+                accepted = names.intersection(others) - refused_in(str(entry["result"]))
+                found |= {name: (verb, str(entry["who"]), row.time) for name in accepted}
         return found
 
 

@@ -57,7 +57,7 @@ def unit_view(
         goal=life.goal.value,
         since=wall - (now - life.since) if life.since else 0.0,
         cause=life.cause,
-        result=life.result.value,
+        result=life.result.value if unit else "",
         pid=life.pid if life.alive and not life.bare and life.ended is None else 0,
         agent=life.agent,
         restarts=life.restarts,

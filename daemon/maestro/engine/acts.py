@@ -38,6 +38,7 @@ def begin_afresh(scene: Scene) -> Outcome:
         delay=0.0,
         bounce=False,
         halted=False,
+        stopped="",
         blocked_by=(),
         hopeless=False,
         trigger=None,
@@ -90,6 +91,7 @@ def fresh(scene: Scene) -> Life:
         since=past.since,
         agent=f"{scene.name}#{past.spawns + 1}",
         spawns=past.spawns + 1,
+        opened=scene.now,
         began=scene.now,
         tries=past.tries,
         delay=past.delay,
@@ -235,12 +237,10 @@ def _how(scene: Scene) -> str:
 
 
 def turn_round(scene: Scene) -> Outcome:
-    outcome = _over(
-        scene,
-        scene.life,
-        "stopped",
-        words.because(scene.life, "stopped on request", "stopped, for ") + ", to be started again",
-    )
+    life = scene.life
+    faulty = not life.stopped and life.result is not Result.SUCCESS
+    why = _how(scene) if faulty else life.stopped or words.stopped(scene)
+    outcome = _over(scene, life, "stopped", f"{why}, to be started again")
     fresh = begin_afresh(Scene(scene.unit, outcome.life, scene.now, scene.chance, "restart asked"))
     return replace(outcome, life=fresh.life)
 
@@ -251,7 +251,8 @@ def rest(scene: Scene) -> Outcome:
     text = words.because(scene.life, "stopped on request", "stopped, for ")
     text += ", had to be killed" if killed else ""
     text += f"; {scene.life.fault}" if scene.life.fault else ""
-    return _for_good(scene, _over(scene, replace(scene.life, blocked_by=(), hopeless=False), "stopped", text))
+    life = replace(scene.life, stopped=text, blocked_by=(), hopeless=False)
+    return _for_good(scene, _over(scene, life, "stopped", text))
 
 
 def restart_later(scene: Scene) -> Outcome:

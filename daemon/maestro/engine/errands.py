@@ -34,8 +34,8 @@ def run_reload(scene: Scene, life: Life) -> Outcome:
 
 def ask_to_stop(scene: Scene) -> Outcome:
     """A stop was asked for, and there are commands that ask the process."""
-    life = replace(scene.life, halted=True)
-    return _come_down(scene, life, scene.words or "stop asked")
+    life = replace(scene.life, halted=True, stopped=words.stopped(scene))
+    return _come_down(scene, life, scene.words or words.because(scene.life, "stop asked"))
 
 
 def run_stop(scene: Scene) -> Outcome:

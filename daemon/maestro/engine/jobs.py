@@ -67,7 +67,8 @@ def verdict(job: Job, life: Life) -> tuple[JobState, str] | None:
     if job.verb == "reload":
         return _verdict_of_reload(life)
     if life.goal is Goal.DOWN and life.state is State.DEAD:
-        return (JobState.DONE, life.cause) if life.completed else (JobState.CANCELED, life.cause)
+        done = life.completed and not life.stopped  # it may have completed before this was asked
+        return JobState.DONE if done else JobState.CANCELED, life.cause
     if life.bounce or life.halted:
         return None
     if life.state in UP:

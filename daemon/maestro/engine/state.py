@@ -109,6 +109,7 @@ class Life(Struct, frozen=True, kw_only=True, omit_defaults=True):
     )
     unordered: bool = False  # started or stopped without regard to others
     halted: bool = False  # the running stop was asked for, and did not follow from a fault
+    stopped: str = ""  # what it is, or was last, stopped for, in words; empty where it came down by itself
     since: float = 0.0
     cause: str = ""  # why it is in this state, in words
     blocked_by: tuple[str, ...] = ()  # units that hold its start back; of many, some
@@ -118,6 +119,9 @@ class Life(Struct, frozen=True, kw_only=True, omit_defaults=True):
     start: int = 0  # start time of pid in clock ticks: together they name a process
     spawns: int = 0  # agent ids given so far
     asked: float | None = None  # when the current or last start was asked for, or was due after a pause
+    opened: float | None = (
+        None  # when the current or last activation began: with a command before its start, or its agent
+    )
     began: float = 0.0  # when the current or last agent was ordered
     awaits: tuple[
         str, ...

@@ -10,20 +10,23 @@ from maestro.engine import acts, policy, words
 from maestro.engine.events import Deed, Send
 from maestro.engine.guards import kills_the_rest
 from maestro.engine.scene import Outcome, Scene
-from maestro.engine.state import GOING_DOWN, Life, Result, State
+from maestro.engine.state import GOING_DOWN, Goal, Life, Result, State
 
 INSIST_EVERY = 30.0  # seconds between two SIGKILLs to what a SIGKILL did not end
 _tell = words.tell
 
 
 def terminate(scene: Scene) -> Outcome:
-    life = replace(scene.life, halted=True, aborting=False)
+    life = replace(scene.life, halted=True, stopped=words.stopped(scene), aborting=False)
     return _stop_step(scene, life, 0, "stopping", scene.words or words.because(scene.life, "stop asked"))
 
 
 def own_the_stop(scene: Scene) -> Outcome:
     """It was going down by a fault; now that is what was asked for."""
-    return Outcome(life=replace(scene.life, halted=True))
+    stopped = (
+        words.stopped(scene) if scene.life.goal is Goal.DOWN else ""
+    )  # otherwise it is only to come again
+    return Outcome(life=replace(scene.life, halted=True, stopped=stopped))
 
 
 def go_on(scene: Scene) -> Outcome:

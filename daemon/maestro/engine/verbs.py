@@ -104,6 +104,9 @@ def _needed_by(world: World, names: Iterable[str]) -> set[str]:
 
 def _wish(world: World, name: str, verb: str) -> Kind | None:
     """What a verb asks of one unit; None where that is nothing, or it was refused."""
+    if verb == "stop" and world.know(name) is None:  # masked, or it does not load; what runs of such is known
+        world.refuse(name, Refusal("not-running", f"{name} is not running", done=True))
+        return None
     return _WISHES[verb](world, name) if _is_known(world, name) else None
 
 
@@ -278,6 +281,8 @@ def _cancel(world: World, name: str) -> None:
     if job.verb == Kind.RELOAD:
         return  # the unit runs on, and so does what was asked of it
     undone = job.verb == Kind.STOP or (job.verb == Kind.RESTART and life.must_be_halted)
+    if not undone:
+        _note_why(world, name, f"its {job.verb} was canceled")
     world.set_goal(name, Goal.UP if undone else Goal.DOWN)
 
 

@@ -84,6 +84,15 @@ def tell(scene: Scene, kind: str, text: str, life: Life) -> Happening:
     return Happening(unit=scene.name, kind=kind, words=text, agent=life.agent)
 
 
+def stopped(scene: Scene) -> str:
+    """What a stop that begins now is for: the goal may be another, for another's sake, when it is over."""
+    return (
+        f"stopped: {scene.words}"
+        if scene.words
+        else because(scene.life, "stopped on request", "stopped, for ")
+    )
+
+
 def because(life: Life, asked: str, pulled: str = "") -> str:
     """Why its goal is what it is: it was asked for, or another unit's was."""
     return f"{pulled}{life.pulled}" if life.pulled else asked

@@ -96,9 +96,11 @@ class Carrier:
         return self._world.life(unit).state in (State.DEAD, State.FAILED)
 
     def _spawn(self, deed: events.Spawn) -> None:
-        definition = self._catalogue.definition(deed.unit)
-        if definition is not None:
-            self._manager.note_definition(deed.unit, definition)
+        begins = errands.begins(deed, self._world.units[deed.unit])
+        if begins or deed.errand is None:  # other commands are beside a process that may be of an older one
+            definition = self._catalogue.definition(deed.unit)
+            if definition is not None:
+                self._manager.note_definition(deed.unit, definition)
         if self._leaves_out(deed):
             return
         unit = self._world.units[deed.unit]

@@ -40,7 +40,7 @@ class Changes(Struct, frozen=True, kw_only=True):
     added: tuple[str, ...] = ()
     changed: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
-    asked: Mapping[str, Mapping[str, Change]] = {}  # of what runs: options that do not hold at once
+    asked: Mapping[str, Mapping[str, Change]] = {}  # of what runs: options that it does not have yet
 
 
 class Catalogue:
@@ -54,6 +54,7 @@ class Catalogue:
         self._linked: frozenset[str] = frozenset()  # units that .wants and .requires directories name
         self._noted: dict[str, bytes] = {}  # digests of the definitions that the store has
         self._seen: dict[str, tuple[Piece, ...]] = {}  # what was found noted, the last time
+        self._started: dict[str, Unit] = {}  # what the agents that were started last were started from
 
     def load(self, world: World, definitions: Mapping[str, bytes]) -> None:
         """Read the files, and put their units into the world beside the restored lives."""
@@ -66,6 +67,10 @@ class Catalogue:
                 kept = self._from_definition(name, definitions)
                 if kept is not None:
                     world.put(_at_its_end(kept) if self.masked_by(name) else kept)
+            if life.alive and name in definitions:
+                same = self._noted[name] == _digest(self._body(name))
+                started = world.units.get(name) if same else self._from_definition(name, definitions)
+                self._started |= {name: started} if started is not None else {}
 
     def reload(self, world: World) -> Changes:
         """Read the files again. What became bad or went away stays in force for as long as something runs of it.
@@ -83,13 +88,32 @@ class Catalogue:
             if name not in removed and self.masked_by(name):
                 world.put(_at_its_end(before[name]))
         changed = sorted(name for name in now if name in before and before[name] != now[name])
-        running = [name for name in changed if world.life(name).alive]
+        for name in removed:
+            self._started.pop(name, None)
         return Changes(
             added=tuple(sorted(set(now) - set(before))),
             changed=tuple(changed),
             removed=tuple(sorted(removed)),
-            asked={name: asked for name in running if (asked := _later(before[name], now[name]))},
+            asked={name: asked for name in now if (asked := self._asked(name, world, before.get(name)))},
         )
+
+    def _asked(self, name: str, world: World, before: Unit | None) -> dict[str, Change]:
+        """What the unit in force asks of what runs of it, news or not."""
+        if before is None or not world.life(name).alive:
+            return {}
+        self._started.setdefault(name, before)
+        now = world.units[name]
+        fresh = {} if before == now else compare(before, now)
+        reloads = {option: change for option, change in fresh.items() if change is Change.RELOAD}
+        return {**self.outdated(name, world), **reloads}
+
+    def outdated(self, name: str, world: World) -> dict[str, Change]:
+        """The options that what runs does not have as they are now: only a restart brings them."""
+        started, unit = self._started.get(name), world.units.get(name)
+        if started is None or unit is None or started == unit or not world.life(name).alive:
+            return {}
+        changes = compare(started, unit).items()
+        return {option: change for option, change in changes if change is Change.RESTART}
 
     def _read(self, wanted: Iterable[str]) -> None:
         self._sources = self._files.read()
@@ -162,18 +186,25 @@ class Catalogue:
 
     def definition(self, name: str) -> bytes | None:
         """What the store must learn before an agent of this unit starts; None when it knows."""
-        found = self.pieces(name)
+        unit, found = self.resolve(name), self.pieces(name)
+        if unit is None:
+            return None  # it is started from what was read before
+        self._started[name] = unit
         if not found or self._seen.get(name) == found:
             return None
         self._seen[name] = found
-        base, *over = found
-        texts = tuple((piece.path, piece.text) for piece in over)
-        body = msgspec.msgpack.encode(Definition(names.split(name).file, base.path, base.text, texts))
+        body = self._body(name)
         digest = _digest(body)
         if self._noted.get(name) == digest:
             return None
         self._noted[name] = digest
         return body
+
+    def _body(self, name: str) -> bytes:
+        """A `Definition` of the files as they were read; of none, nothing."""
+        base, *over = self.pieces(name) or (Piece(path=""),)
+        texts = tuple((piece.path, piece.text) for piece in over)
+        return msgspec.msgpack.encode(Definition(names.split(name).file, base.path, base.text, texts))
 
     def _from_definition(self, name: str, definitions: Mapping[str, bytes]) -> Unit | None:
         body = definitions.get(name)
@@ -186,11 +217,6 @@ class Catalogue:
 
 def _digest(body: bytes) -> bytes:
     return hashlib.blake2b(body, digest_size=16).digest()
-
-
-def _later(old: Unit, new: Unit) -> dict[str, Change]:
-    """What has changed and does not hold at once."""
-    return {name: change for name, change in compare(old, new).items() if change is not Change.LIVE}
 
 
 def _at_its_end(unit: Unit) -> Unit:

@@ -35,7 +35,7 @@ def _run(context: Context, given: dict[str, Any]) -> int:
 def _view(found: starting.Chain) -> dict[str, Any]:
     first = found.links[0]
     units = [starting.moved(start, first["asked"]) for start in found.links]
-    return {"name": first["name"], "units": units, "lost": [*found.lost]}
+    return {"name": first["name"], "units": units, "lost": [*found.lost], "otherwise": found.otherwise}
 
 
 COMMAND = Command(

@@ -31,12 +31,13 @@ def _run(context: Context, given: dict[str, Any]) -> int:
     try:
         draft = editing.draft(given["names"][0], context.paths, full=given["full"], runtime=given["runtime"])
     except editing.NoUnit as why:
-        context.say_error(CallError("no-such-unit", str(why), "maestroctl list shows the units"))
-        return exits.NO_SUCH_UNIT
+        context.say_error(CallError(why.code, str(why), why.hint))
+        return exits.of_error(why.code)
     text = (
         sys.stdin.read() if given["stdin"] else editing.kept(draft, _edited(context, editing.initial(draft)))
     )
-    if text == draft.text or not text:
+    empty = not text.strip()
+    if text == draft.text or (empty and (given["full"] or not draft.text)):
         return _told(context, draft, "nothing was changed", done=False)
     found = editing.problems(draft, text, context.paths)
     if found:
@@ -45,8 +46,12 @@ def _run(context: Context, given: dict[str, Any]) -> int:
         words = f"{draft.unit} would not load: {draft.path} is left as it was"
         _told(context, draft, words, done=False, problems=[str(problem) for problem in found])
         return exits.FAILED
-    editing.put(draft, text)
-    return _told(context, draft, f"wrote {draft.path}", done=True) or _reload(context)
+    if empty:
+        editing.remove(draft)
+    else:
+        editing.put(draft, text)
+    words = f"{'removed' if empty else 'wrote'} {draft.path}"
+    return _told(context, draft, words, done=True) or _reload(context)
 
 
 def _told(context: Context, draft: Draft, words: str, *, done: bool, problems: Sequence[str] = ()) -> int:

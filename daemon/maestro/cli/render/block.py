@@ -39,6 +39,9 @@ def _facts(unit: View, now: float, paint: Paint) -> Iterator[tuple[str, str]]:
         yield "", paint.red(problem(one))
     if unit["changed"]:
         yield "Warning", paint("yellow", "the file has changed; maestroctl daemon-reload reads it")
+    if outdated := unit.get("outdated"):
+        words = f"it was started without the newest {', '.join(outdated)}; maestroctl restart {unit['name']}"
+        yield "Warning", paint("yellow", words)
     yield "Active", _active(unit, now, paint)
     yield from _why(unit, paint)
     for place, text in enumerate(unit["documentation"]):

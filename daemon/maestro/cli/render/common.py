@@ -21,6 +21,7 @@ LOOKS = {
     "inactive": ("○", "dim"),
     "failed": ("×", "red"),
 }
+NOT_LOADED = "does not load"
 
 
 def look(unit: View) -> tuple[str, str]:
@@ -34,11 +35,16 @@ def look(unit: View) -> tuple[str, str]:
 def state(unit: View) -> str:
     """`active (running)`; `does not load` where that is why it is not."""
     if unit["load"] == "bad" and unit["state"] == "inactive":
-        return "does not load"
+        return NOT_LOADED
     if unit["load"] == "masked" and unit["state"] == "inactive":
         return "masked"
     coarse, fine = unit["state"], unit["fine"]
     return coarse if fine in (coarse, "") else f"{coarse} ({fine})"
+
+
+def needs(unit: View) -> str:
+    """What would bring the options that what runs does not have yet; a daemon not yet renewed does not tell."""
+    return "restart needed" if unit.get("outdated") else ""
 
 
 def coming(unit: View) -> str:

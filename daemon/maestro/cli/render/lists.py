@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from maestro.cli.render.common import look, problem, state
+from maestro.cli.render.common import look, needs, problem, state
 from maestro.cli.text import Paint, ago, clean, columns, count, stamp
 
 TYPE_CHECKING = False
@@ -33,7 +33,7 @@ def _row(unit: View, now: float) -> tuple[str, ...]:
     return (
         unit["name"],
         unit["kind"],
-        state(unit),
+        ", ".join(filter(None, (state(unit), needs(unit)))),
         "yes" if unit["enabled"] else "no",
         str(unit["pid"] or "-"),
         str(unit["restarts"]),

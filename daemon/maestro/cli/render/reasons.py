@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from maestro.cli.render.common import coming, look, state
+from maestro.cli.render.common import NOT_LOADED, coming, look, state
 from maestro.cli.text import Paint, ago, clean
 
 TYPE_CHECKING = False
@@ -45,7 +45,8 @@ def _headline(reason: View, now: float, paint: Paint) -> str:
     since = ago(reason["since"], now)
     for_how_long = f" since {since.removesuffix(' ago')}" if since and since != "now" else ""
     cause = f": {clean(reason['cause'])}" if reason["cause"] else ""
-    return f"{_name(reason, paint)} is {state(reason)}{for_how_long}{cause}"
+    words = state(reason)
+    return f"{_name(reason, paint)} {'' if words == NOT_LOADED else 'is '}{words}{for_how_long}{cause}"
 
 
 def _name(reason: View, paint: Paint) -> str:

@@ -14,6 +14,8 @@ LEGEND = (
     "+ is how long it took until it was ready."
 )
 
+_OTHERWISE = "for what no order names: a conflict, an end under way, a thing that one unit at a time may hold"
+
 
 def exactly(seconds: float) -> str:
     """As systemd-analyze writes spans: `12ms`, `2.247s`, `1min 2.247s`."""
@@ -53,4 +55,5 @@ def chain(found: starting.Chain, now: float, paint: Paint) -> str:
         f"{name} was started again since: how long it held this up is not known any more"
         for name in found.lost
     ]
+    lines += [f"{name} waited {exactly(seconds)} {_OTHERWISE}" for name, seconds in found.otherwise.items()]
     return "\n".join(lines) + "\n"

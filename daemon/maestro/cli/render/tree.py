@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from maestro.cli.render.common import coming, error, look, notice, problem, state
+from maestro.cli.render.common import coming, error, look, needs, notice, problem, state
 from maestro.cli.text import Paint, ago, clean, columns, count
 
 TYPE_CHECKING = False
@@ -31,7 +31,7 @@ def tree(view: View, width: int | None, paint: Paint) -> str:
 
 
 def _cells(unit: View, now: float) -> tuple[str, str, str]:
-    words = [clean(unit["cause"]), coming(unit)]
+    words = [clean(unit["cause"]), coming(unit), needs(unit)]
     return state(unit), ago(unit["since"], now), "; ".join(filter(None, words))
 
 

@@ -12,9 +12,9 @@ def make(source: str, path: str, *, may_replace: bool) -> bool:
     if os.path.islink(path) and os.readlink(path) == source:
         return False
     if os.path.lexists(path) and not os.path.islink(path):
-        raise FileExistsError(errno.EEXIST, "is in the way: it is no link", path)
+        raise FileExistsError(errno.EEXIST, f"{path} is in the way: it is no link")
     if os.path.islink(path) and not may_replace:
-        raise FileExistsError(errno.EEXIST, f"is in the way: it is a link to {os.readlink(path)}", path)
+        raise FileExistsError(errno.EEXIST, f"{path} is in the way: it is a link to {os.readlink(path)}")
     directory = os.path.dirname(path)
     if not os.path.isdir(directory):
         os.makedirs(directory, exist_ok=True)

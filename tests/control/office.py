@@ -1,0 +1,46 @@
+"""A desk on fake ports, and those who come to it."""
+
+from __future__ import annotations
+
+from maestro.control.clerk import Office
+from maestro.control.desk import Desk
+from maestro.control.roles import Caller, Role
+from maestro.manager.plugins import Plugins
+from maestro.testing.fakes import FakeFiles
+from tests.manager.rig import Rig
+
+GOOD = "agent: {exec: /bin/true}\n"
+ROOT = Caller(uid=0, gid=0, pid=7, role=Role.ADMIN)
+
+
+def desk_of(one: Rig, files: FakeFiles) -> Desk:
+    return Desk(
+        Office(
+            manager=one.manager,
+            catalogue=one.catalogue,
+            carrier=one.carrier,
+            logs=one.logs,
+            store=one.store,
+            files=files,
+            plugins=Plugins("/nowhere"),
+            processes=lambda pid: [],
+            hints={},
+            root="/",
+            keeper_pid=1,
+            started=0.0,
+            is_ending=lambda: False,
+            end=lambda how, by: None,
+            notices=list,
+        )
+    )
+
+
+class Behind(Rig):
+    """A desk, and all that is behind it."""
+
+    def __init__(self, **texts: str) -> None:
+        named = {f"{name.replace('_', '@')}.agent.yaml": text for name, text in texts.items()}
+        self.files = FakeFiles(**named)
+        super().__init__(files=self.files)
+        self.catalogue.load(self.manager.world, {})
+        self.desk = desk_of(self, self.files)
