@@ -106,7 +106,8 @@ class Carrier:
                 prepared = recipe.make_errand(unit, deed.errand, self._house)
             else:
                 trigger = self._world.life(deed.unit).trigger
-                prepared = recipe.make(unit, deed.agent, self._house, trigger)
+                note = partial(self._logs.note, deed.unit)
+                prepared = recipe.make(unit, deed.agent, self._house, trigger, note)
         except CannotPrepare as why:
             self._manager.feed(events.CannotSpawn(deed.agent, str(why)))
             return

@@ -155,7 +155,9 @@ class AgentSection(Struct, frozen=True, kw_only=True):
     environment: EnvironmentMap = option(EnvironmentMap({}), "Variables set for the process.")
     environment_file: tuple[str, ...] = option(
         (),
-        "Files of NAME=VALUE lines, which override `environment`; with `-` in front a missing one is no error.",
+        "Files of NAME=VALUE lines, or patterns of such, which override `environment`; with `-` in front one that "
+        "cannot be read is no error. Quotes, comments and backslashes are systemd's. A line that sets nothing is "
+        "left out, and the log says which.",
     )
     pass_environment: tuple[VariableName, ...] = option(
         (), "Variables of Maestro's own environment that are passed on."
