@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import socket
 from pathlib import Path
 from typing import Any
@@ -95,6 +96,18 @@ def test_a_stream_that_cannot_be_opened_is_named(rig: Rig, streams: Any, says: s
     manager.hello()
     shell(manager, "a#1", "true", stdio=streams)
     assert manager.news("cannot_spawn", "a#1")[2:] == (says, errno.ENOENT)
+
+
+def test_one_that_waits_for_the_other_end_of_a_fifo_can_be_ended(rig: Rig, tmp_path: Path) -> None:
+    manager = rig.start()
+    manager.hello()
+    os.mkfifo(tmp_path / "fifo")
+    shell(manager, "a#1", "true", stdio=stdio(("log", ""), into=("file", f"{tmp_path}/fifo")))
+    manager.order("send", "a#1", signal.SIGTERM, False)
+    assert manager.news("ended", "a#1")[2:4] == (None, signal.SIGTERM)
+    shell(manager, "b#1", "true")
+    kinds = [manager.next()[0] for _ in range(2)]
+    assert kinds == ["spawned", "ended"]  # and nobody took the signal for the keeper's
 
 
 @as_root

@@ -32,6 +32,7 @@ STAGES = {
     "session": "start a session of its own",
     "guard": "tie its life to the keeper's",
     "oom": "set its OOM score",
+    "signals": "reset its signals",
     "umask": "set its umask",
     "stdin": "open its input {stdin}",
     "stdout": "open its output {stdout}",
@@ -43,7 +44,6 @@ STAGES = {
     "uid": "become user {uid}",
     "root": "change its root to {root}",
     "cwd": "change directory to {cwd}",
-    "signals": "reset its signals",
     "release": "untie its life from the keeper's",
     "alarm": "set its alarm",
     "exec": "execute {program}",
@@ -231,6 +231,7 @@ def _cwd(birth: Birth) -> None:
 
 
 def _signals(birth: Birth) -> None:
+    """Let go of the keeper's handlers first: what was held back then comes to the agent and not into the keeper's pipe."""
     for number in birth.nest.not_default:
         signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
@@ -274,6 +275,7 @@ AGENT: tuple[Step, ...] = (
     ("session", _session),
     ("guard", _guard),
     ("oom", _oom),
+    ("signals", _signals),  # before what may take long: a fifo, a file system of the network
     ("umask", _umask),
     ("stdin", _stdin),
     ("stdout", _stdout),
@@ -288,7 +290,6 @@ AGENT: tuple[Step, ...] = (
     ("root", _root),
     ("uid", _uid),
     ("cwd", _cwd),  # as the agent's user: what it may not enter, it is not put into
-    ("signals", _signals),
     ("release", _release),
     ("exec", _exec),
 )
