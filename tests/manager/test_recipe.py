@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from maestro.engine.events import Ended
+from maestro.engine.events import Ended, Errand
 from maestro.engine.state import Result, Trigger
 from maestro.manager import recipe
 from maestro.manager.recipe import CannotPrepare, House
@@ -281,6 +281,29 @@ def test_variables_are_passed_and_taken_away(tmp_path: Path) -> None:
     assert {"A", "B", "FILE", "LANG", "MISSING"} & set(env) == set()
     assert env["C"] == "3"
     assert env["INVOCATION_ID"]
+
+
+def test_what_a_command_before_the_process_leaves_is_for_the_process() -> None:
+    web = unit(
+        "web",
+        file_descriptor_store_max=1,
+        stdin=StandardInput("socket"),
+        stdout=StandardOutput("inherit"),
+        watchdog=Seconds(1),
+    )
+    assert recipe.make(web, "web#3", HOUSE).stdio == (("socket", ""), ("socket", ""), ("inherit", ""))
+    assert recipe.make(web, "web#3", HOUSE).stream is None
+
+    def command(option: str) -> Recipe:
+        return recipe.make_errand(
+            web, Errand(agent="web#3/x1", option=option, place=0, line=("/bin/x",)), HOUSE
+        )
+
+    before, after = command("exec_start_pre"), command("exec_start_post")
+    assert (before.stdio, before.stream) == ((("null", ""), ("log", ""), ("inherit", "")), "web")
+    assert (before.env["NOTIFY_SOCKET"], before.env["FDSTORE"]) == (HOUSE.notify, "1")
+    assert "WATCHDOG_USEC" not in before.env
+    assert "NOTIFY_SOCKET" not in after.env
 
 
 def test_a_probe_has_streams_and_descriptors_of_its_own() -> None:

@@ -65,13 +65,14 @@ class Nest:
 class Birth:
     """One child: what it is to become, and how it tells that it cannot."""
 
-    __slots__ = ("limit", "listening", "nest", "output", "passed", "recipe", "report")
+    __slots__ = ("given", "limit", "listening", "nest", "output", "passed", "recipe", "report")
 
     def __init__(self, recipe: dict[str, Any], nest: Nest, output: int = -1, report: int = -1) -> None:
         self.recipe = recipe
         self.nest = nest
         self.output = output  # the stream's descriptor; -1: /dev/null
         self.report = report  # where a failed step is reported; -1: on stderr
+        self.given: dict[tuple[str, str], int] = {}  # (kind, name) of a standard stream -> our descriptor
         self.passed: dict[int, int] = {}  # number that the child is to have it at -> our descriptor
         self.listening: tuple[str, ...] = ()  # the names of those from 3 on, of earlier processes of the unit
         self.limit = (0, 0, 0)  # the one that is being set: (RLIMIT_x, soft, hard)

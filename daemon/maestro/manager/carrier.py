@@ -231,7 +231,8 @@ class Carrier:
         if agent.startswith(_PROBE):
             self._command_ended(agent, good=False)
         else:
-            self._manager.feed(events.CannotSpawn(agent, f"cannot {stage}: {os.strerror(errno).lower()}"))
+            why = f": {os.strerror(errno).lower()}" if errno else ""  # else the words say it
+            self._manager.feed(events.CannotSpawn(agent, f"cannot {stage}{why}"))
 
     def _hear(self) -> None:
         """Take all that agents have said by now: before a time-out is held against one."""

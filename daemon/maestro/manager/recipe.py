@@ -18,11 +18,14 @@ from maestro.manager import environment_file
 from maestro.model.checks import NOTIFIES
 from maestro.model.command import Command, expand
 from maestro.model.status import signal_name
+from maestro.model.streams import openings, without_stored
 from maestro.model.unit import AgentSection, Unit
 from maestro.ports import Recipe
 
-_USUAL_STREAMS = ("null", "log", "inherit")
+_USUAL_STREAMS = (("null", ""), ("log", ""), ("inherit", ""))
+_LOG = ("log", "")
 _OF_THE_MAIN = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "FDSTORE")  # variables for the main process alone
+_NOT_BEFORE = ("WATCHDOG_USEC",)  # of those, what a command before it does not get that may leave descriptors
 _PASSED_ON = ("LANG", "LC_ALL", "LC_CTYPE", "TZ")
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -72,21 +75,21 @@ def make(
     if agent.watchdog:
         env["WATCHDOG_USEC"] = str(int(agent.watchdog * 1e6))
     cwd = agent.working_directory.removeprefix("-")
-    streams = (agent.stdin, agent.stdout, agent.stderr)
+    streams = openings(agent.stdin, agent.stdout, agent.stderr)
     return Recipe(
         argv=expand(agent.exec, env),
         env=env,
         cwd=home or "/" if cwd == "~" else cwd,
         cwd_may_fail=agent.working_directory.startswith("-"),
         root=agent.root_directory,
-        stdio=() if streams == _USUAL_STREAMS else tuple((one.kind, one.path) for one in streams),
+        stdio=() if streams == _USUAL_STREAMS else streams,
         notify_fd=agent.notify_fd,
         uid=uid,
         gid=gid,
         groups=groups,
         umask=int(agent.umask, 8),
         store=unit.name if agent.file_descriptor_store_max else "",
-        stream=unit.name if "log" in streams else None,
+        stream=unit.name if _LOG in streams else None,
         title=unit.name,
     )
 
@@ -95,16 +98,28 @@ def make_errand(unit: Unit, errand: Errand, house: House) -> Recipe:
     """A recipe for a command around the main process: as that, and its output goes to the same stream."""
     command = Command(errand.line)
     recipe = make(unit, errand.agent, house)
-    env = {name: value for name, value in recipe.env.items() if name not in _OF_THE_MAIN} | errand.variables
+    hidden = _NOT_BEFORE if _may_leave_descriptors(unit, errand) else _OF_THE_MAIN
+    env = {name: value for name, value in recipe.env.items() if name not in hidden} | errand.variables
+    stdio = without_stored(recipe.stdio)
     recipe = replace(
         recipe,
         argv=command.words if command.is_verbatim else expand(command.words, env),
         env=env,
+        stdio=stdio,
+        stream=unit.name if not stdio or _LOG in stdio else None,
         notify_fd=0,
         store="",
         title=f"{errand.option} of {unit.name}",
     )
     return replace(recipe, uid=None, gid=None, groups=()) if command.is_privileged else recipe
+
+
+def _may_leave_descriptors(unit: Unit, errand: Errand) -> bool:
+    """What a command before the process leaves, the process gets: a socket, say, as its standard input."""
+    agent = unit.agent
+    assert agent is not None
+    wanted = errand.option == "exec_start_pre" and agent.file_descriptor_store_max > 0
+    return wanted and agent.notify_access in ("exec", "all")
 
 
 def make_probe(unit: Unit, agent_id: str, command: tuple[str, ...], house: House) -> Recipe:
