@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import socket
 from pathlib import Path
 from typing import Any
@@ -95,6 +96,18 @@ def test_a_stream_that_cannot_be_opened_is_named(rig: Rig, streams: Any, says: s
     manager.hello()
     shell(manager, "a#1", "true", stdio=streams)
     assert manager.news("cannot_spawn", "a#1")[2:] == (says, errno.ENOENT)
+
+
+def test_one_that_waits_for_the_other_end_of_a_fifo_can_be_ended(rig: Rig, tmp_path: Path) -> None:
+    manager = rig.start()
+    manager.hello()
+    os.mkfifo(tmp_path / "fifo")
+    shell(manager, "a#1", "true", stdio=stdio(("log", ""), into=("file", f"{tmp_path}/fifo")))
+    manager.order("send", "a#1", signal.SIGTERM, False)
+    assert manager.news("ended", "a#1")[2:4] == (None, signal.SIGTERM)
+    shell(manager, "b#1", "true")
+    kinds = [manager.next()[0] for _ in range(2)]
+    assert kinds == ["spawned", "ended"]  # and nobody took the signal for the keeper's
 
 
 @as_root
@@ -199,6 +212,48 @@ def test_kept_descriptors_are_given_to_the_next_process(rig: Rig) -> None:
     second.order("drop_store", "a")
     assert listening(second, "a#5") == ["wrong", " "]
     assert listening(second, "a#6", "b") == ["1 other", "/memfd:one (deleted)"]
+
+
+def test_a_kept_socket_is_input_and_output(rig: Rig) -> None:
+    manager = rig.start()
+    manager.hello()
+    ours, theirs = socket.socketpair()
+    theirs.setblocking(False)
+    keep(manager, "a", "state", memory("state"))
+    keep(manager, "a", "talk", theirs.fileno())
+    for number, kind in enumerate([("socket", ""), ("fd", "talk")]):
+        streams = stdio(kind, into=kind)
+        shell(manager, f"a#{number}", "read x; echo answer to $x >&2", stdio=streams, store="a")
+        ours.sendall(b"question\n")
+        assert ours.recv(100) == b"answer to question\n"
+        assert ended(manager, f"a#{number}") == 0
+    ours.close()
+    theirs.close()
+
+
+def test_a_stream_that_nobody_has_left_is_named(rig: Rig) -> None:
+    manager = rig.start()
+    manager.hello()
+    keep(manager, "a", "state", memory("state"))
+
+    def refused(agent: str, *of: Any, **streams: Any) -> str:
+        shell(manager, agent, "true", stdio=stdio(*of, **streams), store="a")
+        stage, number = manager.news("cannot_spawn", agent)[2:]
+        assert number == 0  # the words say all
+        return str(stage)
+
+    log = ("log", "")
+    assert refused("a#1", log, into=("fd", "talk")) == (
+        "open its input fd:talk: no stored descriptor has this name"
+    )
+    assert refused("a#2", ("socket", "")) == "open its output socket: none is stored"
+    pair = socket.socketpair()
+    for one in pair:
+        keep(manager, "a", "talk", one.fileno())
+        one.close()
+    assert refused("a#3", log, ("socket", "")) == (
+        "open its error output socket: 2 stored descriptors are sockets: name one"
+    )
 
 
 def test_what_has_lost_its_other_end_is_dropped_unless_it_is_to_be_kept(rig: Rig) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from maestro.engine.events import Ended
+from maestro.engine.events import Ended, Errand
 from maestro.engine.state import Result, Trigger
 from maestro.manager import recipe
 from maestro.manager.recipe import CannotPrepare, House
@@ -104,7 +104,7 @@ def test_the_command_sees_the_environment() -> None:
 
 def test_environment_files_are_read_in_order(tmp_path: Path) -> None:
     (tmp_path / "a").write_text(
-        "# a comment\n; another\n\n  A=1\nexport B = 2\nB=two words\nC='quoted # \"'\nD=\"x\"\nE=\nF=a=b\n_G1='\n".replace(
+        "# a comment\n; another\n\n  A=1\nexport B = 2\nB=two words\nC='quoted # \"'\nD=\"x\"\nE=\nF=a=b\n_G1=''\n".replace(
             "export B = 2", "export B=2"
         )
     )
@@ -121,7 +121,7 @@ def test_environment_files_are_read_in_order(tmp_path: Path) -> None:
         "D": "x",
         "E": "",
         "F": "a=b",
-        "_G1": "'",
+        "_G1": "",
     }
 
 
@@ -144,9 +144,50 @@ def test_what_is_no_file_is_refused_at_once(tmp_path: Path, make_it: Callable[[P
     assert "cannot read environment file" in refused(environment_file=(str(tmp_path / "odd"),))
 
 
-def test_a_bad_line_is_named(tmp_path: Path) -> None:
-    (tmp_path / "a").write_text("A=1\nwhat is this\n")
-    assert refused(environment_file=(str(tmp_path / "a"),)) == f"{tmp_path}/a:2: expected NAME=VALUE"
+def test_a_line_that_sets_nothing_is_left_out_and_told(tmp_path: Path) -> None:
+    """As systemd does; and what the line says is not repeated, for it may be a secret."""
+    file = tmp_path / "a"
+    file.write_text("A=1\nwhat is this\n\nmy-key=secret\nB=2\n")
+    notes: list[str] = []
+    made = recipe.make(unit("web", environment_file=(str(file),)), "web#3", HOUSE, note=notes.append)
+    assert (made.env["A"], made.env["B"]) == ("1", "2")
+    assert notes == [
+        f"{file}:2: left out: expected NAME=VALUE",
+        f"{file}:4: left out: no variable can have this name",
+    ]
+
+
+def test_of_many_such_lines_some_are_told(tmp_path: Path) -> None:
+    file = tmp_path / "a"
+    file.write_text("junk\n" * 50_000)
+    notes: list[str] = []
+    recipe.make(unit("web", environment_file=(str(file),)), "web#3", HOUSE, note=notes.append)
+    assert notes[-2:] == [f"{file}:5: left out: expected NAME=VALUE", f"{file}: and 49995 more"]
+
+
+def test_a_file_may_be_a_pattern(tmp_path: Path) -> None:
+    for name in ("10-a", "20-b", "other"):
+        (tmp_path / f"{name}.env").write_text(f"LAST={name}\nN_{name[0]}=1\n")
+    env = make(environment_file=(f"{tmp_path}/[0-9]*.env",)).env
+    assert (env["LAST"], "N_1" in env, "N_2" in env, "N_o" in env) == ("20-b", True, True, False)
+    assert refused(environment_file=(f"{tmp_path}/*.none",)) == (
+        f"cannot read environment file {tmp_path}/*.none: no such file or directory"
+    )
+    assert make(environment_file=(f"-{tmp_path}/*.none",)).env["PATH"]
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (b"A=1\n" + b"#" * (1 << 20), "it is larger than 1 MiB"),
+        (b"A=1\nB=\0\n", "it has a NUL byte, so it is no text"),
+    ],
+)
+def test_what_is_no_such_file_is_refused(tmp_path: Path, content: bytes, why: str) -> None:
+    file = tmp_path / "a"
+    file.write_bytes(content)
+    assert refused(environment_file=(str(file),)) == f"cannot read environment file {file}: {why}"
+    assert "A" not in make(environment_file=(f"-{file}",)).env
 
 
 # ------------------------------------------------------------------------------------------- who
@@ -240,6 +281,29 @@ def test_variables_are_passed_and_taken_away(tmp_path: Path) -> None:
     assert {"A", "B", "FILE", "LANG", "MISSING"} & set(env) == set()
     assert env["C"] == "3"
     assert env["INVOCATION_ID"]
+
+
+def test_what_a_command_before_the_process_leaves_is_for_the_process() -> None:
+    web = unit(
+        "web",
+        file_descriptor_store_max=1,
+        stdin=StandardInput("socket"),
+        stdout=StandardOutput("inherit"),
+        watchdog=Seconds(1),
+    )
+    assert recipe.make(web, "web#3", HOUSE).stdio == (("socket", ""), ("socket", ""), ("inherit", ""))
+    assert recipe.make(web, "web#3", HOUSE).stream is None
+
+    def command(option: str) -> Recipe:
+        return recipe.make_errand(
+            web, Errand(agent="web#3/x1", option=option, place=0, line=("/bin/x",)), HOUSE
+        )
+
+    before, after = command("exec_start_pre"), command("exec_start_post")
+    assert (before.stdio, before.stream) == ((("null", ""), ("log", ""), ("inherit", "")), "web")
+    assert (before.env["NOTIFY_SOCKET"], before.env["FDSTORE"]) == (HOUSE.notify, "1")
+    assert "WATCHDOG_USEC" not in before.env
+    assert "NOTIFY_SOCKET" not in after.env
 
 
 def test_a_probe_has_streams_and_descriptors_of_its_own() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from maestro.model.load import load_text
+from maestro.model.streams import StandardError, StandardInput, StandardOutput, openings
 
 
 def problems(agent: str, more: str = "") -> list[str]:
@@ -18,6 +19,9 @@ def problems(agent: str, more: str = "") -> list[str]:
         "stdin: 'null', stdout: log, stderr: inherit",
         "stdin: file:/in, stdout: append:/out, stderr: truncate:/err",
         "stdout: 'file:/var/log/%n'",
+        "stdin: socket, stdout: inherit, stderr: log, file_descriptor_store_max: 1",
+        "stdin: fd:in, stdout: fd, stderr: socket, file_descriptor_store_max: 1",
+        "stdout: inherit",
         "type: notify, notify_fd: 3",
         "working_directory: -/srv, root_directory: /jail",
         "pass_environment: [HTTP_PROXY], unset_environment: [LANG, A=b]",
@@ -32,11 +36,18 @@ def test_good(good: str) -> None:
     [
         (
             "stdin: socket",
-            "(a socket as a standard stream is not supported yet by this version)",
+            "agent.stdin: socket is a descriptor that was stored, and this agent may store none (write file_descriptor_store_max)",
         ),
-        ("stdin: tty", "agent.stdin: 'tty' is not null or file:/PATH (an agent has no terminal)"),
+        ("stderr: fd:log", "agent.stderr: fd:log is a descriptor that was stored"),
+        ("stdin: 'fd:a:b'", "agent.stdin: 'a:b' cannot be the name of a descriptor (write fd:NAME)"),
+        ("stdin: 'fd:'", "agent.stdin: '' cannot be the name of a descriptor (write fd:NAME)"),
+        ("stdin: inherit", "(write one of null, socket, fd:NAME, file:/PATH)"),
+        ("stdin: data", "(write it to a file, and name that)"),
+        (
+            "stdin: tty",
+            "agent.stdin: 'tty' is not null, socket, fd:NAME or file:/PATH (an agent has no terminal)",
+        ),
         ("stdout: journal", "(Maestro keeps the log: write log)"),
-        ("stdout: inherit", "(write one of log, null, file:/PATH, append:/PATH, truncate:/PATH)"),
         ("stderr: append:out", "agent.stderr: 'out' is not absolute (write append:/PATH)"),
         (
             "notify_fd: 3",
@@ -56,6 +67,24 @@ def test_bad(bad: str, says: str) -> None:
     assert says in problem
 
 
-def test_a_line_of_the_log_is_not_awaited_where_there_is_none() -> None:
-    (problem,) = problems("stdout: 'null'", "health: {readiness: {log: ready}}")
+@pytest.mark.parametrize("silent", ["stdout: 'null'", "stdin: file:/in, stdout: inherit"])
+def test_a_line_of_the_log_is_not_awaited_where_there_is_none(silent: str) -> None:
+    probe = "health: {readiness: {log: ready}}"
+    (problem,) = problems(silent, probe)
     assert problem == "health.readiness.log: nothing is written to the log (write stdout: log)"
+    assert problems("stdout: inherit", probe) == []
+
+
+def test_an_output_that_inherits_is_what_the_input_is() -> None:
+    inherit, error = StandardOutput("inherit"), StandardError("inherit")
+    assert openings(StandardInput("null"), inherit, error) == (("null", ""), ("log", ""), ("inherit", ""))
+    assert openings(StandardInput("fd"), inherit, error) == (
+        ("fd", "stdin"),
+        ("fd", "stdin"),
+        ("inherit", ""),
+    )
+    assert openings(StandardInput("file:/in"), inherit, StandardError("fd")) == (
+        ("file", "/in"),
+        ("file", "/in"),
+        ("fd", "stderr"),
+    )

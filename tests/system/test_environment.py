@@ -58,6 +58,14 @@ def test_variables_and_files(daemon: Daemon) -> None:
     assert lines == ["from file|quoted|from unit"]
 
 
+def test_the_log_says_which_lines_of_a_file_set_nothing(daemon: Daemon) -> None:
+    file = daemon.root / "env"
+    file.write_text("A=1\njunk\n")
+    note, line = output(daemon, 'echo "$A"', environment_file=[str(file)])
+    assert note == f"-- maestro: {file}:2: left out: expected NAME=VALUE --"
+    assert line == "1"
+
+
 def test_the_command_is_expanded_once(daemon: Daemon) -> None:
     daemon.unit(
         "one",

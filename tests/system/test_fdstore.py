@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import sys
 
 import pytest
@@ -113,3 +114,61 @@ def test_none_is_lost_and_none_comes_twice_though_managers_die(daemon: Daemon) -
     until(lambda: daemon.log("one").endswith(b"END\n"))
     given = daemon.log("one").decode().partition("SENT\n")[2].splitlines()[:-1]
     assert given == [f"n{number} {number}" for number in range(100)]
+
+
+BINDER = """
+import os, socket
+listener = socket.create_server(os.environ["DOOR"], family=socket.AF_UNIX)
+with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as mouth:
+    mouth.connect(os.environ["NOTIFY_SOCKET"])
+    socket.send_fds(mouth, [b"FDSTORE=1\\nFDNAME=door"], [listener.fileno()])
+"""
+ANSWERER = """
+import socket
+listener = socket.socket(fileno=0)
+while True:
+    client, _ = listener.accept()
+    client.sendall(b"here")
+    client.close()
+"""
+
+
+@pytest.mark.parametrize("stdin", ["socket", "fd:door"])
+def test_a_socket_that_a_command_has_left_is_the_input(daemon: Daemon, stdin: str) -> None:
+    door = str(daemon.root / "door")
+    agent = {
+        "exec": [sys.executable, "-c", ANSWERER],
+        "exec_start_pre": [
+            ["-" + sys.executable, "-c", BINDER.replace("%", "%%")]
+        ],  # the door is there already
+        "environment": {"DOOR": door},
+        "stdin": stdin,
+        "file_descriptor_store_max": 1,
+    }
+    daemon.unit("one", agent=agent)
+    daemon.start()
+
+    def visit() -> bytes:
+        with socket.socket(socket.AF_UNIX) as visitor:
+            visitor.settimeout(20)
+            visitor.connect(door)
+            return visitor.recv(10)
+
+    for verb in ("start", "restart"):
+        assert daemon.call(verb, units=["one"])["jobs"][0]["state"] == "done", daemon.log("one")
+        assert visit() == b"here"
+
+
+def test_an_input_that_nobody_has_left_is_said(daemon: Daemon) -> None:
+    daemon.unit(
+        "one",
+        agent={
+            "exec": "cat",
+            "stdin": "fd:talk",
+            "file_descriptor_store_max": 1,
+            "restart": {"policy": "no"},
+        },
+    )
+    daemon.start()
+    job = daemon.call("start", units=["one"])["jobs"][0]
+    assert job["words"] == "cannot open its input fd:talk: no stored descriptor has this name"

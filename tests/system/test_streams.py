@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,24 @@ def test_what_cannot_be_opened_is_said(daemon: Daemon) -> None:
         "failed",
         "cannot open its output /no/such/file: no such file or directory",
     )
+
+
+@pytest.mark.parametrize("stream", ["stdin", "stdout"])
+def test_one_that_waits_for_the_other_end_of_a_fifo_is_stopped_at_once(daemon: Daemon, stream: str) -> None:
+    os.mkfifo(daemon.root / "fifo")
+    agent = {
+        "exec": "sleep 1000",
+        stream: f"file:{daemon.root}/fifo",
+        "stop": {"sequence": ["TERM 30s", "KILL"]},
+    }
+    daemon.unit("one", agent=agent)
+    daemon.start()
+    with daemon.in_background(("start", {"units": ["one"]})):
+        daemon.wait_state("one", "activating")
+        began = time.monotonic()
+        answer = daemon.call("stop", units=["one"])
+        assert time.monotonic() - began < 5  # within milliseconds, on a machine that has nothing else to do
+    assert answer["jobs"][0]["words"] == "stopped on request"
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may change its root")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from maestro.keeper import child
+from maestro.keeper import child, streams
 from maestro.keeper.quick import Quick
 from maestro.keeper.table import Entry, open_again
 
@@ -41,6 +41,7 @@ class Births:
         try:
             output = self._output(recipe.get("stream"))
             kept = self._around.store.of(recipe.get("store", ""))
+            given = streams.choose(recipe, kept)
             if not kept and (quick := self._quick.spawn(recipe, output)):
                 self.tell_begun(self._born(agent, quick, recipe))
                 return
@@ -48,11 +49,15 @@ class Births:
             ready = _pipe() if recipe.get("notify_fd") else ()
             stage = "fork"
             birth = child.Birth(recipe, self._around.nest, output, report[1])
+            birth.given = given
             birth.passed = {_FIRST_PASSED + place: one.fd for place, one in enumerate(kept)}
             birth.listening = tuple(one.name for one in kept)
             if ready:
                 birth.passed[recipe["notify_fd"]] = ready[1]
             pid = child.fork(birth, child.AGENT)
+        except streams.NotStored as why:
+            self._tell("cannot_spawn", agent, str(why), 0)
+            return
         except OSError as error:
             _close(*report, *ready)
             self._tell("cannot_spawn", agent, stage, error.errno or 0)

@@ -32,6 +32,7 @@ STAGES = {
     "session": "start a session of its own",
     "guard": "tie its life to the keeper's",
     "oom": "set its OOM score",
+    "signals": "reset its signals",
     "umask": "set its umask",
     "stdin": "open its input {stdin}",
     "stdout": "open its output {stdout}",
@@ -43,7 +44,6 @@ STAGES = {
     "uid": "become user {uid}",
     "root": "change its root to {root}",
     "cwd": "change directory to {cwd}",
-    "signals": "reset its signals",
     "release": "untie its life from the keeper's",
     "alarm": "set its alarm",
     "exec": "execute {program}",
@@ -65,13 +65,14 @@ class Nest:
 class Birth:
     """One child: what it is to become, and how it tells that it cannot."""
 
-    __slots__ = ("limit", "listening", "nest", "output", "passed", "recipe", "report")
+    __slots__ = ("given", "limit", "listening", "nest", "output", "passed", "recipe", "report")
 
     def __init__(self, recipe: dict[str, Any], nest: Nest, output: int = -1, report: int = -1) -> None:
         self.recipe = recipe
         self.nest = nest
         self.output = output  # the stream's descriptor; -1: /dev/null
         self.report = report  # where a failed step is reported; -1: on stderr
+        self.given: dict[tuple[str, str], int] = {}  # (kind, name) of a standard stream -> our descriptor
         self.passed: dict[int, int] = {}  # number that the child is to have it at -> our descriptor
         self.listening: tuple[str, ...] = ()  # the names of those from 3 on, of earlier processes of the unit
         self.limit = (0, 0, 0)  # the one that is being set: (RLIMIT_x, soft, hard)
@@ -231,6 +232,7 @@ def _cwd(birth: Birth) -> None:
 
 
 def _signals(birth: Birth) -> None:
+    """Let go of the keeper's handlers first: what was held back then comes to the agent and not into the keeper's pipe."""
     for number in birth.nest.not_default:
         signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
@@ -274,6 +276,7 @@ AGENT: tuple[Step, ...] = (
     ("session", _session),
     ("guard", _guard),
     ("oom", _oom),
+    ("signals", _signals),  # before what may take long: a fifo, a file system of the network
     ("umask", _umask),
     ("stdin", _stdin),
     ("stdout", _stdout),
@@ -288,7 +291,6 @@ AGENT: tuple[Step, ...] = (
     ("root", _root),
     ("uid", _uid),
     ("cwd", _cwd),  # as the agent's user: what it may not enter, it is not put into
-    ("signals", _signals),
     ("release", _release),
     ("exec", _exec),
 )

@@ -49,8 +49,8 @@ class Ear:
 def block() -> None:
     """Hold back every signal that the keeper handles, in this thread and in what is born of it.
 
-    Until its exec, a child shares the pipe, and a SIGTERM for the agent would be taken for one to the keeper. Held
-    back, it is delivered to the child once the child is itself.
+    A child shares the pipe, and a SIGTERM for the agent would be taken for one to the keeper. Held back, it is
+    delivered once the child has let go of our handlers, which is one of its first steps.
     """
     signal.pthread_sigmask(signal.SIG_BLOCK, HEARD)
 

@@ -1,16 +1,22 @@
-"""In the child: what a new process has as its standard streams, and which further descriptors at which numbers."""
+"""What a new process has as its standard streams, and which further descriptors at which numbers."""
 
 from __future__ import annotations
 
 import os
+import stat
 from fcntl import F_DUPFD_CLOEXEC, fcntl
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from maestro.keeper.child import Birth
+    from maestro.keeper.store import Kept
 
 USUAL = (("null", ""), ("log", ""), ("inherit", ""))  # kind and path of stdin, stdout, stderr
 _ERROR = 2
+_STORED = ("fd", "socket")
+_WHICH = ("input", "output", "error output")
 _FLAGS = {
     "file": os.O_WRONLY | os.O_CREAT,
     "append": os.O_WRONLY | os.O_CREAT | os.O_APPEND,
@@ -29,6 +35,9 @@ def place(birth: Birth, number: int) -> None:
         os.dup2(same[0], number)
     elif kind == "log" and birth.output >= 0:
         os.dup2(_fresh(birth), number)
+    elif kind in _STORED:
+        os.dup2(birth.given[kind, path], number)
+        os.set_blocking(number, True)  # whatever it was to the process that left it
     elif kind in ("null", "log"):
         os.dup2(birth.nest.spare.see_to(lambda: os.open("/dev/null", os.O_RDWR)), number)
     else:
@@ -56,8 +65,37 @@ def describe(birth: Birth, number: int) -> str:
     """What a standard stream is to be, for a message."""
     kinds = birth.recipe.get("stdio") or USUAL
     kind, path = kinds[1] if kinds[number][0] == "inherit" else kinds[number]
+    if kind in _STORED:
+        return f"{kind}:{path}".rstrip(":")
     named = birth.recipe.get("stream") if kind == "log" else path
     return named or "/dev/null"
+
+
+class NotStored(Exception):
+    """Words that complete "cannot ..."."""
+
+
+def choose(recipe: dict[str, Any], kept: list[Kept]) -> dict[tuple[str, str], int]:
+    """The stored descriptors that are to be standard streams, by kind and name: of several of one name the first."""
+    given = {}
+    for which, (kind, name) in zip(_WHICH, recipe.get("stdio", ()), strict=False):
+        if kind == "fd":
+            fitting = [one.fd for one in kept if one.name == name]
+            if not fitting:
+                raise NotStored(f"open its {which} fd:{name}: no stored descriptor has this name")
+        elif kind == "socket":
+            fitting = [one.fd for one in kept if stat.S_ISSOCK(os.fstat(one.fd).st_mode)]
+            if len(fitting) != 1:
+                found = (
+                    f"{len(fitting)} stored descriptors are sockets: name one"
+                    if fitting
+                    else "none is stored"
+                )
+                raise NotStored(f"open its {which} socket: {found}")
+        else:
+            continue
+        given[kind, name] = fitting[0]
+    return given
 
 
 def pass_on(birth: Birth) -> None:

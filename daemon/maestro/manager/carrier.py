@@ -109,7 +109,8 @@ class Carrier:
                 prepared = recipe.make_errand(unit, deed.errand, self._house)
             else:
                 trigger = self._world.life(deed.unit).trigger
-                prepared = recipe.make(unit, deed.agent, self._house, trigger)
+                note = partial(self._logs.note, deed.unit)
+                prepared = recipe.make(unit, deed.agent, self._house, trigger, note)
         except CannotPrepare as why:
             self._manager.feed(events.CannotSpawn(deed.agent, str(why)))
             return
@@ -233,7 +234,8 @@ class Carrier:
         if agent.startswith(_PROBE):
             self._command_ended(agent, good=False)
         else:
-            self._manager.feed(events.CannotSpawn(agent, f"cannot {stage}: {os.strerror(errno).lower()}"))
+            why = f": {os.strerror(errno).lower()}" if errno else ""  # else the words say it
+            self._manager.feed(events.CannotSpawn(agent, f"cannot {stage}{why}"))
 
     def _hear(self) -> None:
         """Take all that agents have said by now: before a time-out is held against one."""

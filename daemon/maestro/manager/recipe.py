@@ -6,8 +6,7 @@ import grp
 import hashlib
 import os
 import pwd
-import re
-import stat
+from collections.abc import Callable
 from functools import cache
 
 from msgspec import Struct
@@ -15,16 +14,18 @@ from msgspec.structs import replace
 
 from maestro.engine.events import Errand
 from maestro.engine.state import Trigger
+from maestro.manager import environment_file
 from maestro.model.checks import NOTIFIES
 from maestro.model.command import Command, expand
 from maestro.model.status import signal_name
+from maestro.model.streams import openings, without_stored
 from maestro.model.unit import AgentSection, Unit
 from maestro.ports import Recipe
 
-_MAX_FILE = 1 << 20
-_ASSIGNMENT = re.compile(r"\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)=(.*)$")
-_USUAL_STREAMS = ("null", "log", "inherit")
+_USUAL_STREAMS = (("null", ""), ("log", ""), ("inherit", ""))
+_LOG = ("log", "")
 _OF_THE_MAIN = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "FDSTORE")  # variables for the main process alone
+_NOT_BEFORE = ("WATCHDOG_USEC",)  # of those, what a command before it does not get that may leave descriptors
 _PASSED_ON = ("LANG", "LC_ALL", "LC_CTYPE", "TZ")
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -48,12 +49,21 @@ def invocation(house: House, agent: str) -> str:
     return hashlib.sha256(f"{house.identity}\n{agent}".encode()).hexdigest()[:32]
 
 
-def make(unit: Unit, agent_id: str, house: House, trigger: Trigger | None = None) -> Recipe:
-    """The recipe for the next process of a unit, and what it is told of the one whose end started it. Raises `CannotPrepare`."""
+def make(
+    unit: Unit,
+    agent_id: str,
+    house: House,
+    trigger: Trigger | None = None,
+    note: Callable[[str], None] = lambda text: None,
+) -> Recipe:
+    """The recipe for the next process of a unit, and what it is told of the one whose end started it. Raises `CannotPrepare`.
+
+    What was left out of its environment is told to `note`.
+    """
     agent = unit.agent
     assert agent is not None
     uid, gid, groups, home = identity(agent, house.uid)
-    env = environment(unit, agent, house, home)
+    env = environment(unit, agent, house, home, note)
     env["INVOCATION_ID"] = invocation(house, agent_id)
     env |= _monitored(trigger, house) if trigger is not None else {}
     env["MAESTRO_UNIT"] = unit.name
@@ -65,21 +75,21 @@ def make(unit: Unit, agent_id: str, house: House, trigger: Trigger | None = None
     if agent.watchdog:
         env["WATCHDOG_USEC"] = str(int(agent.watchdog * 1e6))
     cwd = agent.working_directory.removeprefix("-")
-    streams = (agent.stdin, agent.stdout, agent.stderr)
+    streams = openings(agent.stdin, agent.stdout, agent.stderr)
     return Recipe(
         argv=expand(agent.exec, env),
         env=env,
         cwd=home or "/" if cwd == "~" else cwd,
         cwd_may_fail=agent.working_directory.startswith("-"),
         root=agent.root_directory,
-        stdio=() if streams == _USUAL_STREAMS else tuple((one.kind, one.path) for one in streams),
+        stdio=() if streams == _USUAL_STREAMS else streams,
         notify_fd=agent.notify_fd,
         uid=uid,
         gid=gid,
         groups=groups,
         umask=int(agent.umask, 8),
         store=unit.name if agent.file_descriptor_store_max else "",
-        stream=unit.name if "log" in streams else None,
+        stream=unit.name if _LOG in streams else None,
         title=unit.name,
     )
 
@@ -88,16 +98,28 @@ def make_errand(unit: Unit, errand: Errand, house: House) -> Recipe:
     """A recipe for a command around the main process: as that, and its output goes to the same stream."""
     command = Command(errand.line)
     recipe = make(unit, errand.agent, house)
-    env = {name: value for name, value in recipe.env.items() if name not in _OF_THE_MAIN} | errand.variables
+    hidden = _NOT_BEFORE if _may_leave_descriptors(unit, errand) else _OF_THE_MAIN
+    env = {name: value for name, value in recipe.env.items() if name not in hidden} | errand.variables
+    stdio = without_stored(recipe.stdio)
     recipe = replace(
         recipe,
         argv=command.words if command.is_verbatim else expand(command.words, env),
         env=env,
+        stdio=stdio,
+        stream=unit.name if not stdio or _LOG in stdio else None,
         notify_fd=0,
         store="",
         title=f"{errand.option} of {unit.name}",
     )
     return replace(recipe, uid=None, gid=None, groups=()) if command.is_privileged else recipe
+
+
+def _may_leave_descriptors(unit: Unit, errand: Errand) -> bool:
+    """What a command before the process leaves, the process gets: a socket, say, as its standard input."""
+    agent = unit.agent
+    assert agent is not None
+    wanted = errand.option == "exec_start_pre" and agent.file_descriptor_store_max > 0
+    return wanted and agent.notify_access in ("exec", "all")
 
 
 def make_probe(unit: Unit, agent_id: str, command: tuple[str, ...], house: House) -> Recipe:
@@ -168,7 +190,9 @@ def _home(uid: int) -> str:
 # ------------------------------------------------------------------------------------------- environment
 
 
-def environment(unit: Unit, agent: AgentSection, house: House, home: str) -> dict[str, str]:
+def environment(
+    unit: Unit, agent: AgentSection, house: House, home: str, note: Callable[[str], None]
+) -> dict[str, str]:
     """The agent's variables: little from the daemon's own, then the unit's lines, then its files: as in systemd, the last wins."""
     env = {name: house.environ[name] for name in _PASSED_ON if name in house.environ}
     env["PATH"] = house.environ.get("PATH") or DEFAULT_PATH
@@ -179,11 +203,24 @@ def environment(unit: Unit, agent: AgentSection, house: House, home: str) -> dic
     env |= {name: house.environ[name] for name in agent.pass_environment if name in house.environ}
     env |= dict(agent.environment)
     for path in agent.environment_file:
-        env |= _read_environment(path)
+        env |= _from_file(path, note)
     for unset in agent.unset_environment:
         if unset.value is None or env.get(unset.name) == unset.value:
             env.pop(unset.name, None)
     return env
+
+
+def _from_file(path: str, note: Callable[[str], None]) -> dict[str, str]:
+    try:
+        found, told = environment_file.load(path)
+    except OSError as error:
+        why = error.strerror or str(error)
+        raise CannotPrepare(
+            f"cannot read environment file {error.filename}: {why[0].lower()}{why[1:]}"
+        ) from None
+    for text in told:
+        note(text)
+    return found
 
 
 def _monitored(trigger: Trigger, house: House) -> dict[str, str]:
@@ -197,39 +234,3 @@ def _monitored(trigger: Trigger, house: House) -> dict[str, str]:
     elif ended is not None and ended.code is not None:
         found |= {"MONITOR_EXIT_CODE": "exited", "MONITOR_EXIT_STATUS": str(ended.code)}
     return found
-
-
-def _read_environment(path: str) -> dict[str, str]:
-    """NAME=VALUE lines; `#` and `;` begin comments, quotes around a value are taken off. `-` in front: it may be missing."""
-    optional, path = path.startswith("-"), path.removeprefix("-")
-    try:
-        text = _read_small(path)
-    except OSError as error:
-        if optional:
-            return {}
-        raise CannotPrepare(
-            f"cannot read environment file {path}: {(error.strerror or str(error)).lower()}"
-        ) from None
-    found = {}
-    for number, line in enumerate(text.splitlines(), start=1):
-        if not line.strip() or line.lstrip()[0] in "#;":
-            continue
-        match = _ASSIGNMENT.match(line)
-        if match is None:
-            raise CannotPrepare(f"{path}:{number}: expected NAME=VALUE")
-        found[match[1]] = _unquote(match[2].strip())
-    return found
-
-
-def _read_small(path: str) -> str:
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # a fifo must not hold the manager up
-    with os.fdopen(fd, "rb") as file:
-        if not stat.S_ISREG(os.fstat(fd).st_mode):
-            raise OSError(0, "not a regular file")
-        return file.read(_MAX_FILE).decode("utf-8", "surrogateescape")
-
-
-def _unquote(value: str) -> str:
-    if len(value) >= 2 and value[0] == value[-1] and value[0] in "'\"":
-        return value[1:-1]
-    return value

@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from maestro.model import names
 from maestro.model.plain import Mistake
+from maestro.model.streams import STORED, openings
 from maestro.model.unit import Unit
 
 COMMANDS = ("exec_start_pre", "exec_start_post", "exec_reload", "exec_stop", "exec_stop_post")
@@ -202,9 +203,21 @@ def log_is_written(unit: Unit) -> Iterator[Finding]:
     probe, agent = unit.health.readiness, unit.agent
     if probe is None or probe.log is None or agent is None:
         return
-    if agent.stdout != "log" and agent.stderr != "log":
+    if ("log", "") not in openings(agent.stdin, agent.stdout, agent.stderr):
         others = ("agent.stdout", "agent.stderr")
         yield Finding("health.readiness.log", "nothing is written to the log", "write stdout: log", others)
+
+
+def stored_streams_can_be_stored(unit: Unit) -> Iterator[Finding]:
+    agent = unit.agent
+    if agent is None or agent.file_descriptor_store_max:
+        return
+    for option in ("stdin", "stdout", "stderr"):
+        stream = getattr(agent, option)
+        if stream.kind in STORED:
+            message = f"{stream} is a descriptor that was stored, and this agent may store none"
+            others = ("agent.file_descriptor_store_max",)
+            yield Finding(f"agent.{option}", message, "write file_descriptor_store_max", others)
 
 
 def timeouts_leave_time(unit: Unit) -> Iterator[Finding]:
@@ -289,6 +302,7 @@ CHECKS: tuple[Check, ...] = (
     descriptor_is_free,
     somebody_may_speak,
     log_is_written,
+    stored_streams_can_be_stored,
     timeouts_leave_time,
     pauses_end,
     names_others,

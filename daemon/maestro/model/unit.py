@@ -140,11 +140,17 @@ class AgentSection(Struct, frozen=True, kw_only=True):
         "where that fails.",
     )
     root_directory: str = option("", "What / is to the process, by chroot(2); only root may.")
-    stdin: StandardInput = option(StandardInput("null"), "Standard input.")
+    stdin: StandardInput = option(
+        StandardInput("null"),
+        "Standard input: nothing, a file, or a descriptor that an earlier process of the unit or one of "
+        "`exec_start_pre` has left (`file_descriptor_store_max`): `socket` is the only socket among those, `fd:NAME` "
+        "the one of that name, `fd` alone one named stdin. Without it the start fails.",
+    )
     stdout: StandardOutput = option(
         StandardOutput("log"),
         "Standard output: the log, nothing, or a file, opened before the user changes; `file:` writes from its "
-        "beginning.",
+        "beginning. Or a descriptor that was left, as with `stdin`; or `inherit`: wherever `stdin` comes from, the log "
+        "where that is null.",
     )
     stderr: StandardError = option(
         StandardError("inherit"), "Standard error; `inherit`: wherever `stdout` goes."
@@ -155,7 +161,9 @@ class AgentSection(Struct, frozen=True, kw_only=True):
     environment: EnvironmentMap = option(EnvironmentMap({}), "Variables set for the process.")
     environment_file: tuple[str, ...] = option(
         (),
-        "Files of NAME=VALUE lines, which override `environment`; with `-` in front a missing one is no error.",
+        "Files of NAME=VALUE lines, or patterns of such, which override `environment`; with `-` in front one that "
+        "cannot be read is no error. Quotes, comments and backslashes are systemd's. A line that sets nothing is "
+        "left out, and the log says which.",
     )
     pass_environment: tuple[VariableName, ...] = option(
         (), "Variables of Maestro's own environment that are passed on."
@@ -173,8 +181,9 @@ class AgentSection(Struct, frozen=True, kw_only=True):
     )
     file_descriptor_store_max: int = option(
         0,
-        "How many descriptors it may leave (FDSTORE=1) for its next process, which gets them by LISTEN_FDS. They are "
-        "closed when the unit is stopped for good.",
+        "How many descriptors it may leave (FDSTORE=1) for its next process, which gets them by LISTEN_FDS. So may "
+        "the commands of `exec_start_pre` where `notify_access` is exec or all. They are closed when the unit is "
+        "stopped for good.",
         at_least=0,
         at_most=1000,
         change=Change.LIVE,
