@@ -20,7 +20,8 @@ def linked(*said: str, order: tuple[str, ...] = (), named: tuple[str, ...] = ())
     """`a requires b`, and `a before b`."""
     links = [p.LinkView(by=by, option=option, other=other) for by, option, other in map(str.split, said)]
     edges = [
-        p.OrderView(first=first, second=second, option="after") for first, _, second in map(str.split, order)
+        p.OrderView(first=first, second=second, option="after", phase=(*phase, "ready")[0])
+        for first, _, second, *phase in map(str.split, order)
     ]
     names = {name for link in links for name in (link.by, link.other)} | set(named)
     names |= {name for edge in edges for name in (edge.first, edge.second)}
@@ -147,7 +148,7 @@ def test_a_unit_that_there_is_not(ctl: Ctl, served: Served) -> None:
 
 
 def test_each_kind_of_dependency_has_its_own_colour() -> None:
-    assert set(graphs.COLORS) == {*RELATIONS, graphs.ORDER}
+    assert set(graphs.COLORS) == {*RELATIONS, *graphs.ORDER.values()}
     assert len(set(graphs.COLORS.values())) == len(graphs.COLORS)
 
 
@@ -163,6 +164,16 @@ def test_dot(ctl: Ctl, served: Served) -> None:
     )
     assert "requires" not in ctl("graph", "web", "--order").out
     assert "after" not in ctl("graph", "web", "--requirement").out
+
+
+def test_what_waits_for_a_start_only_is_shown_so(ctl: Ctl, served: Served) -> None:
+    order = ("db before web started", "log before web")
+    served.service.linked = linked(order=order, named=("web",))
+    assert '"web" -> "db" [color="limegreen", tooltip="after started"];' in ctl("graph").out
+    tree = ctl("list-dependencies", "--after", "web").out.splitlines()
+    assert [line[2:] for line in tree] == ["web", "├─db (once started)", "└─log"]
+    served.service.linked = linked(order=order, named=("db",))
+    assert ctl("list-dependencies", "--before", "db").out.splitlines()[1][2:] == "└─web (once started)"
 
 
 def test_mermaid(ctl: Ctl, served: Served) -> None:

@@ -29,13 +29,23 @@ def start(
     ended: float | None = None,
     state: str = "active",
     after: tuple[str, ...] = (),
+    after_started: tuple[str, ...] = (),
 ) -> p.StartView:
     def at(when: float | None) -> float | None:
         return None if when is None else BASE + when
 
     kind = "target" if name.endswith(".target") else "agent"
-    times = {"began": at(began), "ready": at(ready), "ended": at(ended)}
-    return p.StartView(name=name, kind=kind, state=state, asked=BASE + asked, after=after, **times)
+    return p.StartView(
+        name=name,
+        kind=kind,
+        state=state,
+        asked=BASE + asked,
+        began=at(began),
+        ready=at(ready),
+        ended=at(ended),
+        after=(*after, *after_started),
+        after_started=after_started,
+    )
 
 
 def started(*starts: p.StartView, named: tuple[str, ...] = (), now: float = 60.0) -> p.StartsView:
@@ -112,6 +122,16 @@ def test_a_chain_leads_to_what_came_first(ctl: Ctl, served: Served) -> None:
         "default.target @6.500s",
         "└─web @4.250s +2.250s",
         "  └─db @0ms +4.250s",
+    ]
+
+
+def test_what_only_had_to_be_started_held_up_until_then(ctl: Ctl, served: Served) -> None:
+    web = start("web", 2.0, 3.0, after_started=("db",))
+    db = start("db", 2.0, 9.0, after=("disk",))
+    assert chain(ctl, served, web, db, start("disk", 0.0, 2.0), name="web") == [
+        "web @2.000s +1.000s",
+        "└─db @2.000s +7.000s",
+        "  └─disk @0ms +2.000s",
     ]
 
 

@@ -51,7 +51,7 @@ UNITS: tuple[Unit, ...] = (
         readiness=PROBE,
         start_timeout=Seconds(10),
     ),
-    unit("job", type="oneshot", restart=QUICK, stop=STOP, after=("db",)),
+    unit("job", type="oneshot", restart=QUICK, stop=STOP, after=("db started", "full started")),
     unit(
         "full",
         type="notify-reload",
@@ -84,6 +84,14 @@ UNITS: tuple[Unit, ...] = (
         start_timeout=Seconds(10),
         exec_reload=(Command("/bin/reload"),),
         exec_stop_post=(Command("/bin/after"),),
+    ),
+    unit(
+        "early",
+        restart=QUICK,
+        stop=STOP,
+        requires=("full",),
+        binds_to=("db",),
+        after=("full started", "db started"),
     ),
     unit("all.target", wants=("web", "job"), requires=("log",)),
 )

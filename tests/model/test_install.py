@@ -53,6 +53,14 @@ def test_an_alias_means_its_unit(library: Library) -> None:
     assert library.problems == ()
 
 
+def test_an_alias_is_put_right_where_it_is_waited_for_and_the_last_word_counts() -> None:
+    files = {"db.agent.yaml": AGENT, "web.agent.yaml": f"{AGENT}unit: {{after: [db, pg started]}}\n"}
+    web = load_all(sources(files, aliases={"pg.agent.yaml": "db.agent.yaml"})).get("web")
+    assert web is not None
+    assert web.unit is not None
+    assert web.unit.unit.after == ("db started",)
+
+
 def test_an_instance_of_an_alias_is_one_of_its_template(library: Library) -> None:
     loaded = library.get("job@7")
     assert loaded is not None

@@ -59,7 +59,8 @@ def said(text: str, file: str = "x.agent.yaml") -> list[str]:
 def test_a_good_file() -> None:
     unit = unit_of(GOOD)
     assert unit.name == "researcher"
-    assert unit.unit.requires == unit.unit.after == ("vectordb",)
+    assert unit.unit.requires == ("vectordb",)
+    assert unit.unit.after == ("vectordb",)
     assert unit.agent is not None
     assert unit.agent.exec[-1] == "researcher"
     assert unit.agent.umask == "0027"

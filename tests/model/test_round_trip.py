@@ -16,6 +16,7 @@ from maestro.model import values as v
 from maestro.model.conditions import Check
 from maestro.model.load import FILES, Loaded, Settings, dump, homes, load, load_text, shown
 from maestro.model.option import Option, choices, describe, item_type, without_none
+from maestro.model.order import Predecessor
 from maestro.model.plain import Given, Mark
 from maestro.model.reading import reader, show
 from maestro.model.reference import options
@@ -77,6 +78,9 @@ BY_TYPE: dict[Any, st.SearchStrategy[Any]] = {
         lambda p: v.StartLimit(f"{p[0]}/{p[1]}ms")
     ),
     v.UnitRef: NAMES.map(v.UnitRef),
+    Predecessor: st.tuples(NAMES, st.sampled_from(["", " started", " ready"])).map(
+        lambda pair: Predecessor("".join(pair))
+    ),
     v.CommandLine: st.lists(WORD, max_size=4).map(lambda words: v.CommandLine(["/bin/x", *words])),
     v.Command: st.tuples(st.sampled_from(["", "-", "+", "-:", "!-"]), st.lists(WORD, max_size=4)).map(
         lambda pair: v.Command([f"{pair[0]}/bin/x", *pair[1]])
@@ -103,7 +107,7 @@ def _of(hint: Any) -> st.SearchStrategy[Any]:
     if bare is not hint:
         return st.none() | _of(bare)
     if (item := item_type(hint)) is not None:
-        return st.lists(_of(item), max_size=4, unique=True).map(tuple)
+        return st.lists(_of(item), max_size=4, unique_by=lambda one: getattr(one, "unit", one)).map(tuple)
     if words := choices(hint):
         return st.sampled_from(words)
     if issubclass(hint, Stream | VariableName | Assignment):

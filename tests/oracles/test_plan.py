@@ -19,6 +19,7 @@ from maestro.engine.graph import Graph
 from maestro.engine.plan import Activity, Kind, Planner, Scope, Unplannable
 from maestro.engine.relations import Atom
 from maestro.engine.step import Refusal
+from maestro.model.order import Predecessor
 from maestro.model.unit import AgentSection, Unit, UnitSection
 from maestro.model.values import CommandLine
 from tests.oracles import systemd
@@ -104,7 +105,7 @@ def scope(case: Case) -> Scope:
 
 
 def unit(name: str, said: dict[str, list[str]]) -> Unit:
-    options: dict[str, Any] = {option: tuple(names) for option, names in said.items()}
+    options: dict[str, Any] = {option: tuple(map(Predecessor, names)) for option, names in said.items()}
     agent = AgentSection(exec=CommandLine(["/bin/true"]))
     return Unit(name=name, kind="agent", unit=UnitSection(**options), agent=agent)
 

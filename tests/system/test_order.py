@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.system.harness import Daemon, children, is_alive, until
+from tests.system.speakers import speaker
 
 pytestmark = pytest.mark.system
 
@@ -253,3 +254,27 @@ def test_a_start_asked_while_it_stops_wins(daemon: Daemon) -> None:
     second = until(lambda: (one := daemon.status("slow"))["state"] == "active" and one["pid"])
     assert second != first
     assert not is_alive(first)
+
+
+def test_what_is_ordered_after_a_start_does_not_wait_until_that_is_ready(daemon: Daemon) -> None:
+    say, prepared = daemon.root / "say", daemon.root / "prepared"
+    code = f"import os\nwhile not os.path.exists({str(say)!r}): linger(0.01)\nsay('READY=1')\nforever()"
+    prepare = sh(f"until [ -e {prepared} ]; do sleep 0.01; done")
+    daemon.unit(
+        "db", agent={"exec": speaker(daemon, "db", code), "type": "notify", "exec_start_pre": [prepare]}
+    )
+    daemon.unit("early", unit={"requires": ["db"], "after": ["db started"]}, agent={"exec": SLEEP})
+    daemon.unit("late", unit={"requires": ["db"], "after": ["db"]}, agent={"exec": SLEEP})
+    daemon.start()
+    daemon.call("start", units=["early", "late"], wait=False)
+    daemon.wait_state("db", "start-pre")
+    assert daemon.status("early")["cause"] == "waits for db to be started"
+    prepared.touch()
+    daemon.wait_state("early", "active")
+    assert daemon.status("db")["fine"] == "start"
+    assert daemon.status("late")["cause"] == "waits for db, which is still starting"
+    daemon.kill_manager()
+    say.touch()
+    daemon.wait_state("late", "active")
+    assert daemon.call("stop", units=["db"], wait=True)["errors"] == {}
+    assert [daemon.status(name)["state"] for name in ("db", "early", "late")] == ["inactive"] * 3

@@ -49,6 +49,7 @@ class OrderView(Struct, frozen=True, kw_only=True):
     second: str
     option: str  # after, before; or the dependency of a target, which implies an order
     where: str = ""  # FILE:LINE of it
+    phase: str = "ready"  # how far `first` has to be: started, ready
 
 
 class LinksView(Struct, frozen=True, kw_only=True):
@@ -70,6 +71,7 @@ class StartView(Struct, frozen=True, kw_only=True):
     ready: float | None = None  # when it was ready, or had ended well where that is its purpose
     ended: float | None = None  # when its main process ended, or it began to stop
     after: tuple[str, ...] = ()  # what comes up before it
+    after_started: tuple[str, ...] = ()  # of these, what only has to be started
 
 
 class StartsView(Struct, frozen=True, kw_only=True):

@@ -18,6 +18,7 @@ from maestro.engine.relations import Atom
 from maestro.engine.state import Coarse, Goal, Life, State
 from maestro.engine.verbs import VERBS
 from maestro.engine.world import World
+from maestro.model.order import STARTED
 from maestro.model.unit import Unit
 
 if TYPE_CHECKING:
@@ -125,7 +126,7 @@ class Survey:
         )
 
     def _start(self, name: str, life: Life) -> looks.StartView:
-        unit, graph = self._world.units.get(name), self._world.graph
+        unit, awaited = self._world.units.get(name), self._world.graph.awaited(name)
         opened = life.began if life.opened is None else life.opened  # neither was noted at first
         asked = opened if life.asked is None else life.asked
         ready = life.ready_at
@@ -141,7 +142,8 @@ class Survey:
             began=_since(asked, began),
             ready=_since(asked, ready),
             ended=_since(asked, _ended(life)),
-            after=tuple(dict.fromkeys((*graph.predecessors.get(name, ()), *graph.of(name, Atom.BOUND)))),
+            after=tuple(awaited),
+            after_started=tuple(other for other, phase in awaited.items() if phase == STARTED),
         )
 
     # ------------------------------------------------------------------------------ why they are as they are
@@ -217,4 +219,6 @@ def _once(links: Iterable[Link]) -> Iterable[looks.LinkView]:
 
 
 def _order(edge: Edge) -> looks.OrderView:
-    return looks.OrderView(first=edge.first, second=edge.second, option=edge.option, where=edge.where)
+    return looks.OrderView(
+        first=edge.first, second=edge.second, option=edge.option, where=edge.where, phase=edge.phase
+    )

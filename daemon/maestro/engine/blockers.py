@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from itertools import chain, islice
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from maestro.engine.graph import Graph
 from maestro.engine.relations import Atom
 from maestro.engine.state import ALIVE, COMING_UP, GOING_DOWN, UP, Goal, Life, State
+from maestro.model.order import READY, STARTED, Phase
 
 NEVER_SEEN = Life()
 NAMED = 3  # of those that hold a start back, in words
@@ -22,6 +24,13 @@ class Blocker(Struct, frozen=True):
     unit: str
     why: str
     hopeless: bool = False  # it has failed, or nobody asked for it: waiting may take for ever
+    phase: Phase = READY  # how far it has to be
+
+    def __str__(self) -> str:
+        """`db, which is still starting`, `db to be started`."""
+        if self.phase == READY:
+            return f"{self.unit}, which {self.why}"
+        return f"{self.unit} to be {self.phase}" + (f", but it {self.why}" if self.why else "")
 
 
 class Hold:
@@ -34,7 +43,7 @@ class Hold:
     ) -> None:
         self._lives, self._known = lives, known
         self._required = frozenset(graph.of(name, Atom.NEED))
-        self._after = dict.fromkeys((*graph.predecessors.get(name, ()), *graph.of(name, Atom.BOUND)))
+        self._after = graph.awaited(name)
         self._bound = frozenset(graph.of(name, Atom.BOUND))
         self._apart = dict.fromkeys(graph.of(name, Atom.APART), "must not run beside it")
         self._apart |= {other: f"holds {what}" for other, what in graph.rivals(name).items()}
@@ -64,7 +73,8 @@ class Hold:
                 other, f"was left out: {life.cause}" if life.skipped else "is not running", hopeless=True
             )
         if other in self._after:
-            return _before(other, life, other in self._required) if other in self._known else None
+            required, phase = other in self._required, self._after[other]
+            return _before(other, life, required, phase) if other in self._known else None
         # A stop goes before a start, whichever way the order runs.
         return Blocker(other, "is still stopping") if life.must_come_down else None
 
@@ -73,34 +83,41 @@ class Hold:
         return list(islice(chain(self.hopeless.values(), self._waiting.values()), count))
 
 
-def _before(name: str, life: Life, required: bool) -> Blocker | None:
+# The states in which a unit has come as far as a phase.
+_THERE: dict[Phase, frozenset[State]] = {READY: UP, STARTED: UP | {State.STARTING, State.START_POST}}
+_COMING: dict[Phase, str] = {READY: "is still starting", STARTED: ""}
+
+
+def _before(name: str, life: Life, required: bool, phase: Phase) -> Blocker | None:
     if life.must_come_down:
-        return Blocker(name, "is still stopping")
-    if required:
-        return None if is_satisfied(life) else _unsatisfied(name, life)
-    return Blocker(name, "is still starting") if is_on_its_way(life) else None
+        found: Blocker | None = Blocker(name, "is still stopping")
+    elif required:
+        found = None if _is_satisfied(life, phase) else _unsatisfied(name, life, phase)
+    else:
+        found = Blocker(name, _COMING[phase]) if _is_on_its_way(life, phase) else None
+    return replace(found, phase=phase) if found is not None else None
 
 
-def is_satisfied(life: Life) -> bool:
+def _is_satisfied(life: Life, phase: Phase) -> bool:
     """Whether those that require this unit may start."""
-    return life.state in UP or (life.state is State.DEAD and life.completed)
+    return life.state in _THERE[phase] or (life.state is State.DEAD and life.completed)
 
 
-def is_up(life: Life) -> bool:
+def is_up(life: Life, phase: Phase = READY) -> bool:
     """Whether those that are bound to this unit may run: unlike who requires it, they do not without it."""
-    return life.state in UP and not life.must_come_down
+    return life.state in _THERE[phase] and not life.must_come_down
 
 
-def is_on_its_way(life: Life) -> bool:
+def _is_on_its_way(life: Life, phase: Phase) -> bool:
     """Whether the first outcome of a start is still open; after a failed attempt it no longer is."""
     if life.state is State.WAITING:
         return not life.hopeless
-    return life.goal is Goal.UP and life.state in COMING_UP
+    return life.goal is Goal.UP and life.state in COMING_UP - _THERE[phase]
 
 
-def _unsatisfied(name: str, life: Life) -> Blocker:
+def _unsatisfied(name: str, life: Life, phase: Phase) -> Blocker:
     if life.state in COMING_UP:
-        return Blocker(name, "is still starting")
+        return Blocker(name, _COMING[phase])
     if life.state in GOING_DOWN:
         return Blocker(name, f"is going down: {life.cause}")
     if life.state is State.WAITING:
@@ -131,7 +148,7 @@ _TELL_WHY = GOING_DOWN | {State.FAILED, State.COOLDOWN, State.BACKOFF}
 
 def tell(hold: Hold) -> str:
     """`waits for db, which has failed: ended with exit status 1`."""
-    said = [f"{blocker.unit}, which {blocker.why}" for blocker in hold.first(NAMED)]
+    said = [str(blocker) for blocker in hold.first(NAMED)]
     if len(hold) > NAMED:
         said.append(f"{len(hold) - NAMED} more")
     return "waits for " + "; and for ".join(said)

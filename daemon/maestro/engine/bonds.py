@@ -28,7 +28,7 @@ def lost(world: World, name: str, life: Life) -> str:
     """A unit that this one is bound to and that is not up, or an empty string."""
     if life.goal is Goal.UP and life.state in _UP and not life.bounce:
         for other in world.graph.of(name, Atom.BOUND):
-            if not is_up(world.life(other)):
+            if not is_up(world.life(other), world.graph.phase(other, name)):
                 return other
     return ""
 
@@ -38,7 +38,7 @@ def why_down(world: World, name: str, life: Life) -> str:
     if life.goal is Goal.UP and life.bounce:
         for other in world.graph.of(name, Atom.BOUND):
             past = world.life(other)
-            if not is_up(past):
+            if not is_up(past, world.graph.phase(other, name)):
                 return f"bound to {other}, which is {past.coarse}" + (f": {past.cause}" if past.cause else "")
     return ""
 

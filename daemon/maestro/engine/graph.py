@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from msgspec import Struct
 
 from maestro.engine.relations import RELATIONS, Atom
+from maestro.model.order import READY, Phase
 from maestro.model.unit import Unit
 
 
@@ -27,6 +28,7 @@ class Edge(Struct, frozen=True):
     second: str
     option: str  # "after", "before"; or a dependency of a target, which implies an order
     where: str  # FILE:LINE of the option, empty for a link
+    phase: Phase = READY  # how far the first has to be
 
 
 _Related = dict[str, dict[str, dict[Link, None]]]
@@ -60,8 +62,10 @@ class Graph:
         edges = tuple(_edges(unit))
         self._said[unit.name] = edges
         for edge in edges:
-            self.predecessors.setdefault(edge.second, {}).setdefault(edge.first, edge)
-            self.successors.setdefault(edge.first, {}).setdefault(edge.second, edge)
+            known = self.predecessors.setdefault(edge.second, {}).get(edge.first)
+            if known is None or (known.phase != READY and edge.phase == READY):  # both hold: so the later one
+                self.predecessors[edge.second][edge.first] = edge
+                self.successors.setdefault(edge.first, {})[edge.second] = edge
 
     def remove(self, name: str) -> None:
         for edge in self._said.pop(name, ()):
@@ -112,6 +116,16 @@ class Graph:
         things = self._exclusive.get(name, ())
         return {other: thing for thing in things for other in self._sharers[thing] if other != name}
 
+    def awaited(self, name: str) -> dict[str, Phase]:
+        """The units that its start waits for, and how far each has to be."""
+        found = (*self.predecessors.get(name, ()), *self.of(name, Atom.BOUND))
+        return {other: self.phase(other, name) for other in found}
+
+    def phase(self, first: str, second: str) -> Phase:
+        """How far the one has to be for the other, which waits for it."""
+        edge = self.predecessors.get(second, {}).get(first)
+        return READY if edge is None else edge.phase
+
     def neighbours(self, name: str) -> set[str]:
         """Units whose next step may depend on this one's state."""
         return {
@@ -154,12 +168,12 @@ class Graph:
 
 def _edges(unit: Unit) -> Iterable[Edge]:
     section = unit.unit
-    for option, names in (("after", section.after), ("before", section.before)):
-        for name in map(str, names):
-            first, second = (name, unit.name) if option == "after" else (unit.name, name)
-            yield Edge(first, second, option, _where(unit, option))
+    for one in section.after:
+        yield Edge(str(one.unit), unit.name, "after", _where(unit, "after"), one.phase)
+    for name in map(str, section.before):
+        yield Edge(unit.name, name, "before", _where(unit, "before"))
     if unit.kind == "target" and section.default_dependencies:
-        ordered = {*section.before, *section.after}
+        ordered = {*section.before, *(one.unit for one in section.after)}
         for option in _IMPLYING_ORDER:
             for name in map(str, getattr(section, option)):
                 if name not in ordered:

@@ -12,7 +12,7 @@ from maestro.model import names
 from maestro.model.names import UnitName
 from maestro.model.option import describe, item_type
 from maestro.model.plain import Mistake
-from maestro.model.values import UnitRef
+from maestro.model.reading import once
 
 Aliases = Mapping[str, UnitName]  # file of the alias -> what it means
 S = TypeVar("S", bound=Struct)
@@ -56,10 +56,7 @@ def real(name: UnitName, aliases: Aliases) -> UnitName:
 
 def resolved(section: S, real: Callable[[str], str]) -> S:
     """The section with names in place of aliases, wherever it refers to units."""
-    lists = [option.name for option in describe(type(section)) if item_type(option.type) is UnitRef]
+    lists = [option.name for option in describe(type(section)) if hasattr(item_type(option.type), "renamed")]
     return replace(
-        section,
-        **{
-            name: tuple(dict.fromkeys(UnitRef(real(one)) for one in getattr(section, name))) for name in lists
-        },
+        section, **{name: once(one.renamed(real) for one in getattr(section, name)) for name in lists}
     )

@@ -247,7 +247,7 @@ def _times(unit: Unit, *options: str) -> Iterator[tuple[str, float]]:
 def names_others(unit: Unit) -> Iterator[Finding]:
     for option in ("requires", "wants", "before", "after"):
         for reference in getattr(unit.unit, option):
-            if reference == unit.name:
+            if getattr(reference, "unit", reference) == unit.name:
                 yield Finding(f"unit.{option}", f"{unit.name} names itself", "leave it out")
 
 

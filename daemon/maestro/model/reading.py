@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from msgspec import Struct
 
@@ -17,6 +17,7 @@ from maestro.model.problem import Problem
 from maestro.model.unit import Origin
 from maestro.model.values import Value
 
+T = TypeVar("T")
 MOST_PROBLEMS = 100  # of one file; who has more does not read them
 
 
@@ -198,9 +199,14 @@ def _list_reader(inner: Callable[[Given], Any], *, repeats: bool) -> Callable[[G
                 faults.extend(Fault(f.message, f.hint, (place, *f.at), f.of_key) for f in mistake.faults)
         if faults:
             raise many(faults)
-        return tuple(made if repeats else dict.fromkeys(made))
+        return tuple(made) if repeats else once(made)
 
     return read
+
+
+def once(items: Iterable[T]) -> tuple[T, ...]:
+    """Each item once; of two that say something of the same unit, what was said last."""
+    return tuple({getattr(one, "unit", one): one for one in items}.values())
 
 
 def _choice(given: Given, words: tuple[str, ...]) -> str:

@@ -15,6 +15,7 @@ from maestro.model.conditions import CheckSection
 from maestro.model.ends import RestartSection as RestartSection
 from maestro.model.ends import StopSection as StopSection
 from maestro.model.option import Change, option
+from maestro.model.order import Predecessor
 from maestro.model.streams import StandardError, StandardInput, StandardOutput
 from maestro.model.values import (
     Command,
@@ -82,8 +83,12 @@ class UnitSection(Struct, frozen=True, kw_only=True):
     before: tuple[UnitRef, ...] = option(
         (), "Units that start only when this one is ready, and stop first.", change=Change.LIVE
     )
-    after: tuple[UnitRef, ...] = option(
-        (), "Units that this one waits for when both start, and that stop last.", change=Change.LIVE
+    after: tuple[Predecessor, ...] = option(
+        (),
+        "Units that this one waits for when both start, and that stop last. `db started` waits only until the main "
+        "process of db has been executed, plain `db` until it is ready. Of a unit that is named twice the last counts; "
+        "where its own `before` names this one, that has to be ready.",
+        change=Change.LIVE,
     )
     propagates_stop_to: tuple[UnitRef, ...] = option(
         (), "Units that are stopped when this one stops or ends.", change=Change.LIVE

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import ClassVar, Protocol, Self, runtime_checkable
 
 from maestro.model import names
@@ -226,6 +226,10 @@ class UnitRef(Word):
                 f"name an instance: {name.with_instance('1').full}",
             )
         return super().__new__(cls, name.full)
+
+    def renamed(self, real: Callable[[str], str]) -> UnitRef:
+        """What it means, where the name is an alias."""
+        return UnitRef(real(self))
 
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")

@@ -15,6 +15,7 @@ from maestro.engine.events import Deed, Ended, Event, Happening
 from maestro.engine.state import Life, State
 from maestro.engine.step import Step
 from maestro.engine.world import World
+from maestro.model.order import Predecessor
 from maestro.model.unit import AgentSection, HealthSection, Unit, UnitSection
 
 
@@ -337,6 +338,7 @@ def unit(name: str = "web", **options: Any) -> Unit:
     hung = {key: options.pop(key) for key in UnitSection.__struct_fields__ if key in options}
     for key, value in hung.items():
         hung[key] = tuple(value) if isinstance(value, list) else value
+    hung["after"] = tuple(map(Predecessor, hung.get("after", ())))
     section = UnitSection(**hung)
     if name.endswith(".target"):
         return Unit(name=name, kind="target", unit=section)

@@ -28,7 +28,10 @@ def _run(context: Context, given: dict[str, Any]) -> int:
     elif given["plain"]:
         context.say(dependencies.plain([row for rows in trees.values() for row in rows]))
     elif trees:
-        context.say("\n".join(dependencies.tree(rows, states, context.paint) for rows in trees.values()))
+        early = dependencies.early(view, which)
+        context.say(
+            "\n".join(dependencies.tree(rows, states, early, context.paint) for rows in trees.values())
+        )
     for one in view["errors"].values():
         context.complain_about(one)
     return exits.worst([exits.of_error(one["code"]) for one in view["errors"].values()])

@@ -46,6 +46,12 @@ def arcs(view: View, which: str) -> dict[str, list[str]]:
     return {name: sorted(others) for name, others in found.items()}
 
 
+def early(view: View, which: str) -> set[tuple[str, str]]:
+    """The pairs of which the first waits only until the other is started, as a tree of this kind has them."""
+    pairs = [(edge["second"], edge["first"]) for edge in view["order"] if edge["phase"] == "started"]
+    return {"after": set(pairs), "before": {pair[::-1] for pair in pairs}}.get(which, set())
+
+
 def _pairs(view: View, which: str) -> Iterator[tuple[str, str]]:
     if which in ("after", "before"):
         for edge in view["order"]:
@@ -83,18 +89,20 @@ def rows(root: str, beneath: dict[str, list[str]], whole: bool) -> Iterator[Row]
             todo.append((child, name, (*follows, place < len(below) - 1)))
 
 
-def tree(lines: Iterable[Row], states: dict[str, View], paint: Paint) -> str:
+def tree(lines: Iterable[Row], states: dict[str, View], early: set[tuple[str, str]], paint: Paint) -> str:
     """A dot in the colour of the state, then the branch."""
-    return "".join(f"{_line(row, states[row.name], paint)}\n" for row in lines)
+    return "".join(
+        f"{_line(row, states[row.name], (row.parent, row.name) in early, paint)}\n" for row in lines
+    )
 
 
-def _line(row: Row, node: View, paint: Paint) -> str:
+def _line(row: Row, node: View, early: bool, paint: Paint) -> str:
     sign, color = look(node)
     lead = ""
     if row.beneath:
         above = "".join("│ " if more else "  " for more in row.beneath[:-1])
         lead = above + ("├─" if row.beneath[-1] else "└─")
-    said = [row.mark, _LOADS.get(node["load"], "")]
+    said = ["once started" if early else "", row.mark, _LOADS.get(node["load"], "")]
     words = ", ".join(filter(None, said))
     return f"{paint(color, sign)} {lead}{row.name}{paint('dim', f' ({words})') if words else ''}"
 

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     Arrow = tuple[str, str, str]  # from, to, kind
 
-ORDER = "after"
+ORDER = {"ready": "after", "started": "after started"}  # by how far the first has to be
 # Kind of dependency -> colour, one that both a light and a dark page show. Where systemd-analyze has the kind, its colour.
 COLORS = {
     "requires": "black",
@@ -18,7 +18,8 @@ COLORS = {
     "binds_to": "gold",
     "wants": "grey66",
     "conflicts": "red",
-    ORDER: "green",
+    "after": "green",
+    "after started": "limegreen",
     "part_of": "purple",
     "upholds": "orange",
     "milestone": "brown",
@@ -36,7 +37,9 @@ def arrows(view: View, order: bool, requirement: bool) -> list[Arrow]:
     if requirement:
         found |= dict.fromkeys((link["by"], link["other"], link["option"]) for link in view["links"])
     if order:
-        found |= dict.fromkeys((edge["second"], edge["first"], ORDER) for edge in view["order"])
+        found |= dict.fromkeys(
+            (edge["second"], edge["first"], ORDER[edge["phase"]]) for edge in view["order"]
+        )
     named = set(view["named"])
     return sorted(one for one in found if not named or one[0] in named or one[1] in named)
 
