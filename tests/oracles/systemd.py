@@ -56,6 +56,8 @@ def start(units: Mapping[str, str | None], name: str) -> Verdict:
             "HOME": root,
             "SYSTEMD_UNIT_PATH": str(folder),
             "PATH": "/usr/bin:/bin",
+            "SYSTEMD_GENERATOR_PATH": root,  # the host's take two thirds of the time, and make units that no graph has
+            "SYSTEMD_ENVIRONMENT_GENERATOR_PATH": root,
         }
         said = subprocess.run(
             [
