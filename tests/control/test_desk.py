@@ -16,6 +16,7 @@ from maestro.manager.catalogue import Catalogue
 from maestro.manager.happened import Hub
 from maestro.manager.loop import Manager
 from maestro.manager.plugins import Plugins
+from maestro.manager.transients import Transients
 from maestro.testing.fakes import FakeFiles, FakeKeeper, FakeLogs, FakeStore
 from maestro.testing.loop import LoopClock, play
 from tests.manager.rig import HOUSE, SETTINGS
@@ -51,6 +52,7 @@ class Behind:
                 store=self.store,
                 files=self.files,
                 plugins=Plugins("/nowhere"),
+                transients=Transients(manager, catalogue),
                 processes=lambda pid: [],
                 hints={},
                 root="/",

@@ -12,6 +12,7 @@ from maestro.control.desk import Desk
 from maestro.control.roles import Caller, Role
 from maestro.engine.events import Asked
 from maestro.manager.plugins import Plugins
+from maestro.manager.transients import Transients
 from maestro.model.unit import Unit
 from maestro.model.values import SignalName
 from maestro.testing.fakes import FakeFiles
@@ -31,6 +32,7 @@ def desk_of(one: Rig) -> Desk:
         store=one.store,
         files=FakeFiles(),
         plugins=Plugins("/nowhere"),
+        transients=Transients(one.manager, one.catalogue),
         processes=lambda pid: [],
         hints={},
         root="/",
