@@ -142,11 +142,10 @@ class Catalogue:
         return self._files.transients()
 
     def _library_with(self, name: str, piece: Piece | None) -> tuple[UnitSources, Library]:
-        file = names.split(name).file
-        files = {key: value for key, value in self._sources.files.items() if key != file}
-        sources = replace(self._sources, files=files | ({file: piece} if piece is not None else {}))
-        wanted = (other for other in self.library.loaded if other != name)
-        return sources, load_all(sources, wanted, self._settings, previous=self.library)
+        unit = names.split(name)
+        files = {key: value for key, value in self._sources.files.items() if key != unit.file}
+        sources = replace(self._sources, files=files | ({unit.file: piece} if piece is not None else {}))
+        return sources, self.library.with_file(sources, unit)
 
     def _may_go(self, world: World, name: str) -> bool:
         """Nothing runs of it, and its file is gone or masked: a file that went bad keeps its unit in sight."""
