@@ -206,12 +206,13 @@ def test_a_new_manager_takes_away_what_an_earlier_one_left() -> None:
             "runs": Life(state=State.RUNNING, agent="runs#1", spawns=1, pid=9),
             "mine": Life(spawns=2, agent="mine#2"),
             "gone": Life(spawns=9, agent="gone#9"),
+            "failed-gone": Life(state=State.FAILED, agent="failed-gone#1", spawns=1),
         }
         desk.manager.restore(lives, [], {})
         transients = Transients(desk.manager, desk.desk._o.catalogue)
         over = transients.take_up()
         transients.forget(over)
-        assert set(over) == {"never", "ended", "collected", "gone"}
+        assert set(over) == {"never", "ended", "collected", "gone", "failed-gone"}
         assert set(desk.files.texts) == {"failed.agent.yaml", "runs.agent.yaml", "mine.agent.yaml"}
         assert set(desk.manager.world.lives) == {"failed", "runs", "mine"}
         assert desk.manager.world.life("ended").spawns == 9

@@ -144,6 +144,10 @@ def test_a_transient_unit_is_below_the_runtime_directory_and_told_from_others_th
     assert units.transients() == ("job",)
     assert units.read().files["job.agent.yaml"].path == str(path)
     assert units.look("job").files["job.agent.yaml"].text == b"agent: {exec: a}\n"
+    left = path.with_name(".job.agent.yaml.new123")
+    left.touch()  # by a manager that was killed as it wrote
+    assert units.transients() == ("job",)
+    assert not left.exists()
     units.take_away("job")
     units.take_away("job")
     assert units.transients() == ()

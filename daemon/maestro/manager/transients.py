@@ -68,4 +68,5 @@ class Transients:
 
     def _is_lost(self, name: str, life: Life) -> bool:
         """An earlier manager has taken its file away, and died before it could forget the unit."""
-        return life.state is State.DEAD and name not in self._names and self._catalogue.loaded(name) is None
+        at_rest = life.state in (State.DEAD, State.FAILED)
+        return at_rest and name not in self._names and self._catalogue.loaded(name) is None

@@ -92,7 +92,12 @@ class UnitDirectories:
         return os.path.join(self._transient, names.split(name).file)
 
     def transients(self) -> tuple[str, ...]:
+        """Asked by a new manager: what the one before has left half-written goes."""
         found = []
+        with contextlib.suppress(FileNotFoundError):
+            for name in os.listdir(self._transient) if self._transient else ():
+                if name.startswith("."):
+                    os.unlink(os.path.join(self._transient, name))
         for entry in entries(self._transient) if self._transient else ():
             with contextlib.suppress(Mistake):  # told with the file
                 found.append(names.split_file(entry.name).full)
