@@ -7,6 +7,7 @@ import os
 
 from msgspec import Struct
 
+from maestro.drivers import unit_files
 from maestro.model import names
 from maestro.model.library import load_all, pieces
 from maestro.model.load import Loaded
@@ -82,23 +83,7 @@ def problems(draft: Draft, text: str, paths: Paths) -> tuple[Problem, ...]:
 
 
 def put(draft: Draft, text: str) -> None:
-    """In one step: who reads meanwhile has the old text or the new one."""
-    directory, file = os.path.split(draft.path)
-    if not os.path.isdir(directory):
-        os.makedirs(directory)
-        os.chmod(directory, 0o755)  # whatever the umask: one that all may write is refused
-    new = os.path.join(directory, f".{file}.new{os.getpid()}")
-    try:
-        with open(new, "w", encoding="utf-8") as stream:
-            stream.write(text)
-            stream.flush()
-            os.fchmod(stream.fileno(), 0o644)
-            os.fsync(stream.fileno())
-        os.replace(new, draft.path)
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(new)
-        raise
+    unit_files.put(draft.path, text)
 
 
 def remove(draft: Draft) -> None:

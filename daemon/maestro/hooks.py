@@ -40,6 +40,7 @@ class EventNotice(Struct, frozen=True, kw_only=True):
     state: str
     agent: str
     job: int = 0  # number of the job that this is about, where it is about one
+    exit: int | None = None  # of an end for good: the exit status, or 128 and the signal
     section: Struct | None = None  # the unit's section that this plugin declared, if it has one
     log: tuple[str, ...] = ()  # the last lines of output, where the event is an end
 

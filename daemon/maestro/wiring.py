@@ -40,6 +40,7 @@ from maestro.manager.observer import Observer
 from maestro.manager.plugins import Plugins
 from maestro.manager.recipe import House
 from maestro.manager.session import Closing, Session
+from maestro.manager.transients import Transients
 from maestro.model.load import Settings
 from maestro.paths import Paths
 
@@ -104,6 +105,7 @@ class Parts(Struct, frozen=True, kw_only=True):
     manager: Manager
     logs: LogFiles
     carrier: Carrier
+    transients: Transients
     crashes: CrashFile
     trouble: str
 
@@ -168,6 +170,7 @@ async def _build(where: Paths, environ: Mapping[str, str], link: KeeperLink) -> 
         manager=manager,
         logs=logs,
         carrier=carrier,
+        transients=Transients(manager, catalogue),
         crashes=crashes,
         trouble=trouble or "",
     )
@@ -178,6 +181,7 @@ async def _begin(parts: Parts, where: Paths) -> Session:
     manager, carrier, link, boot = parts.manager, parts.carrier, parts.link, host.boot_id()
     saved = await parts.store.load()
     resume.restore(manager, parts.catalogue, saved, boot)
+    over = parts.transients.take_up()
     table = await link.hello(carrier)
     observer = Observer(manager, parts.logs, parts.plugins)
     session = Session(manager, carrier, link, Closing(parts.logs, parts.plugins, parts.store), EXIT_RESTART)
@@ -204,6 +208,7 @@ async def _begin(parts: Parts, where: Paths) -> Session:
     resume.set_aside(manager, parts.crashes.take_repeated())
     seen = resume.take_up(carrier, parts.logs, table)
     session.begin_with = resume.begin(manager, seen, table, saved, boot)
+    parts.transients.forget(over)
     if resume.was_ending(saved, table):
         session.end("shutdown", "a request that an earlier manager had taken")
     control = doors.open("control", where.control, socket.SOCK_STREAM)
@@ -224,6 +229,7 @@ def _office(parts: Parts, where: Paths, session: Session, observer: Observer) ->
         store=parts.store,
         files=parts.files,
         plugins=parts.plugins,
+        transients=parts.transients,
         processes=processes.tree,
         hints=observer.hints,
         root=where.root,

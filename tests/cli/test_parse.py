@@ -31,6 +31,10 @@ PLAIN = [
     ["daemon-reload", "--no-color"],
     ["shutdown", "--keep-agents"],
     ["version"],
+    ["run", "sleep", "5"],
+    ["run", "--unit", "a", "-p", "agent.umask=0022", "--property=unit.after=[b]", "sh", "-c", "exit", "-q"],
+    ["run", "-E", "A", "-q", "--", "--odd", "--", "-p"],
+    ["-o", "json", "run", "a", "--", "-o", "text"],
 ]
 NOT_PLAIN = [
     [],
@@ -47,6 +51,8 @@ NOT_PLAIN = [
     ["status", "--bogus"],
     ["logs", "-fn", "3", "a"],
     ["start", "--no-wait=1", "a"],
+    ["run", "-p", "agent.type=oneshot"],
+    ["run", "-fq", "a"],
 ]
 
 

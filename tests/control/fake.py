@@ -10,6 +10,8 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
+from msgspec.structs import replace
+
 from maestro.control import protocol as p
 from maestro.control.connection import Limits
 from maestro.control.roles import Account, Accounts, Caller, Group
@@ -35,6 +37,7 @@ class FakeService:
         self.events_to_send = 0
         self.text = "x"
         self.notices: tuple[str, ...] = ()
+        self.exit: int | None = None  # of what is waited for
         self.audited = "start researcher"
         self.linked = p.LinksView(named=(), units=(), links=(), order=())
         self.started = p.StartsView(named=(), starts=(), now=0.0)
@@ -74,6 +77,15 @@ class FakeService:
     async def link(self, caller: Caller, request: p.Linking) -> AsyncIterator[p.VerbView]:
         self._note(caller, request)
         yield p.VerbView(changes=(f"{type(request).__name__.lower()}: linked researcher",))
+
+    async def run(self, caller: Caller, request: p.Run) -> AsyncIterator[p.RunView]:
+        self._note(caller, request)
+        made = p.RunView(unit=request.unit, path=f"/run/{request.unit}.agent.yaml", text="agent: {}\n")
+        if request.dry_run:
+            yield made
+            return
+        job = self._job(request.unit, "start", "done" if request.wait else "running", "ready as pid 4711")
+        yield replace(made, jobs=(job,))
 
     async def is_enabled(self, caller: Caller, request: p.IsEnabled) -> tuple[p.EnablementView, ...]:
         self._note(caller, request)
@@ -134,6 +146,10 @@ class FakeService:
             yield p.EventView(seq=after, time=NOW, unit="", kind="mark", words="")
             for seq in range(after + 1, 101 + self.events_to_send):
                 yield p.EventView(seq=seq, time=NOW, unit="researcher", kind="ready", words=self.text)
+            if self.exit is not None and request.cursor is not None:
+                words = f"ended with exit status {self.exit}"
+                unit = request.units[0]
+                yield p.EventView(seq=102, time=NOW, unit=unit, kind="failed", words=words, exit=self.exit)
             if request.follow:
                 await self.hold.wait()
         finally:
@@ -169,6 +185,12 @@ class FakeService:
     async def shutdown(self, caller: Caller, request: p.Shutdown) -> dict[str, Any]:
         self._note(caller, request)
         return {"stopped": 1}
+
+
+def fields_of(request: type[p.Request], unit: str) -> dict[str, Any]:
+    """What must be given with a request, whichever it is."""
+    given = {"units": [unit], "unit": unit, "properties": ["agent.exec=a"]}
+    return {name: value for name, value in given.items() if name in request.__struct_fields__}
 
 
 def _missing(name: str) -> p.ErrorView:

@@ -6,6 +6,7 @@ from maestro.control.clerk import Office
 from maestro.control.desk import Desk
 from maestro.control.roles import Caller, Role
 from maestro.manager.plugins import Plugins
+from maestro.manager.transients import Transients
 from maestro.testing.fakes import FakeFiles
 from tests.manager.rig import Rig
 
@@ -23,6 +24,7 @@ def desk_of(one: Rig, files: FakeFiles) -> Desk:
             store=one.store,
             files=files,
             plugins=Plugins("/nowhere"),
+            transients=Transients(one.manager, one.catalogue),
             processes=lambda pid: [],
             hints={},
             root="/",

@@ -10,7 +10,7 @@ from maestro.control.protocol import ErrorView, Request
 from maestro.control.roles import Caller, Group, HostAccounts, Peer, Role, role_of
 from maestro.control.routes import BY_NAME, ROUTES, Route, permit
 from maestro.control.service import Refused
-from tests.control.fake import FakeAccounts
+from tests.control.fake import FakeAccounts, fields_of
 
 ACCOUNTS = FakeAccounts()
 ALICE, BOB, EVE = 1001, 1002, 1003
@@ -53,8 +53,7 @@ def test_host_accounts_know_root_and_nobody_else() -> None:
 
 
 def _request(route: Route, **given: Any) -> Request:
-    fields = {"units": ["a"]} if "units" in route.request.__struct_fields__ else {}
-    return msgspec.convert({**fields, **given}, route.request)
+    return msgspec.convert({**fields_of(route.request, "a"), **given}, route.request)
 
 
 def _refused(route: Route, caller: Caller, own_uid: int = 0, **given: Any) -> ErrorView | None:

@@ -20,7 +20,7 @@ from maestro.control.client import CallError, Client
 from maestro.control.connection import Limits
 from maestro.control.frames import encode, replies
 from maestro.control.routes import ROUTES
-from tests.control.fake import Served, unit
+from tests.control.fake import Served, fields_of, unit
 
 
 class Raw:
@@ -86,8 +86,7 @@ def _hello(served: Served) -> None:
 @pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.do)
 def test_every_route_answers(served: Served, raw: Raw, route: Any) -> None:
     served.hold(False)
-    fields: dict[str, Any] = {"units": ["researcher"]} if "units" in route.request.__struct_fields__ else {}
-    raw.ask(route.do, **fields)
+    raw.ask(route.do, **fields_of(route.request, "researcher"))
     while "more" in (frame := raw.hear()):
         assert frame["id"] == "1"
     assert frame["id"] == "1"

@@ -126,3 +126,29 @@ def test_nothing_to_enable(disk: Disk) -> None:
     with pytest.raises(FileNotFoundError, match=r"no file for w@1: w@1.agent.yaml or w@.agent.yaml"):
         disk.units.enable("w@1", ["default.target.wants/w@1.agent.yaml"])
     assert list(disk.etc.iterdir()) == []
+
+
+def test_a_transient_unit_is_below_the_runtime_directory_and_told_from_others_there(disk: Disk) -> None:
+    disk.write("run/mine.agent.yaml")
+    run = disk.etc.parent / "run"
+    units = UnitDirectories([str(disk.etc), str(run), str(disk.lib)], os.geteuid())
+    assert units.transients() == ()
+    umask = os.umask(0)
+    try:
+        units.put("job", "agent: {exec: a}\n")
+    finally:
+        os.umask(umask)
+    path = run / "transient/job.agent.yaml"
+    assert units.place_of("job") == str(path)
+    assert [entry.name for entry in path.parent.iterdir()] == ["job.agent.yaml"]
+    assert units.transients() == ("job",)
+    assert units.read().files["job.agent.yaml"].path == str(path)
+    assert units.look("job").files["job.agent.yaml"].text == b"agent: {exec: a}\n"
+    left = path.with_name(".job.agent.yaml.new123")
+    left.touch()  # by a manager that was killed as it wrote
+    assert units.transients() == ("job",)
+    assert not left.exists()
+    units.take_away("job")
+    units.take_away("job")
+    assert units.transients() == ()
+    assert set(units.read().files) == {"mine.agent.yaml"}

@@ -216,7 +216,7 @@ def test_a_new_manager_goes_on_with_the_jobs_it_finds() -> None:
                 Job(id=7, unit="web", verb="start", requests=("x",), state=JobState.DONE),
                 Job(id=8, unit="web", verb="start", requests=("y",)),
             ]
-            one.manager.restore({}, jobs, 5)
+            one.manager.restore({}, jobs, {"last_job": "5"})
             assert one.manager.world.book.last == 8
             assert one.manager.when_done(jobs[0]).done()
             assert not one.manager.when_done(jobs[1]).done()

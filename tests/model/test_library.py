@@ -7,6 +7,7 @@ import time
 import pytest
 
 from maestro.model import library as library_module
+from maestro.model import names
 from maestro.model.library import Library, load_all
 from maestro.model.yaml_events import Parsed, parse
 from maestro.ports import Piece, UnitSources
@@ -241,3 +242,17 @@ def test_a_masked_file_makes_no_unit_and_is_no_problem() -> None:
         assert loaded is not None
         assert (loaded.unit, loaded.masked, loaded.problems) == (None, True, ())
     assert library.problems == ()
+
+
+def test_one_file_more_or_less_leaves_all_others_as_they_are() -> None:
+    files = {"db.agent.yaml": AGENT, "w@.agent.yaml": AGENT}
+    before = load_all(sources(files), ["w@eu"])
+    name = names.split("job")
+    after = before.with_file(sources({**files, "job.agent.yaml": AGENT}), name)
+    assert set(after.units) == {"db", "w@eu", "job", "default.target"}
+    assert after.get("db") is before.get("db")
+    assert before.get("job") is None
+    bad = after.with_file(sources({**files, "job.agent.yaml": b"agent: {exce: a}"}), name)
+    assert {problem.path for problem in bad.problems} == {"/u/job.agent.yaml"}
+    gone = bad.with_file(sources(files), name)
+    assert (gone.problems, gone.get("job"), gone.declared) == ((), None, before.declared)

@@ -78,8 +78,14 @@ def _command(command: Command) -> click.Command:
                 given[option.name] = before.get(option.name, option.default)
         return command, given
 
+    whole = command.argument is not None and command.argument.rest
     return click.Command(
-        command.name, help=command.help, short_help=command.help, params=params, callback=taken
+        command.name,
+        help=command.help,
+        short_help=command.help,
+        params=params,
+        callback=taken,
+        context_settings={"allow_interspersed_args": not whole},
     )
 
 
@@ -92,7 +98,12 @@ def _option(option: Option) -> click.Option:
     elif option.choices:
         kind = click.Choice(option.choices)
     return click.Option(
-        [*option.flags], type=kind, default=option.default, metavar=option.metavar, help=option.help
+        [*option.flags],
+        type=kind,
+        default=option.default,
+        metavar=option.metavar,
+        help=option.help,
+        multiple=option.repeats,
     )
 
 

@@ -13,9 +13,9 @@ FLAG, TEXT, COUNT = "flag", "text", "count"  # kinds of options; a count is a wh
 
 
 class Option:
-    """`--lines N`. `name` is the key under which its value reaches the command."""
+    """`--lines N`. `name` is the key under which its value reaches the command; all values, of one that repeats."""
 
-    __slots__ = ("choices", "default", "flags", "help", "kind", "metavar", "name")
+    __slots__ = ("choices", "default", "flags", "help", "kind", "metavar", "name", "repeats")
 
     def __init__(
         self,
@@ -25,24 +25,27 @@ class Option:
         metavar: str = "",
         default: Any = None,
         choices: tuple[str, ...] = (),
+        repeats: bool = False,
     ) -> None:
         self.flags = flags
         self.help = help
         self.kind = kind
         self.metavar = metavar
         self.choices = choices
-        self.default = False if kind == FLAG and default is None else default
+        self.repeats = repeats
+        self.default = False if kind == FLAG and default is None else () if repeats else default
         self.name = max(flags, key=len).lstrip("-").replace("-", "_")
 
 
 class Argument:
-    """`NAME…`. Its values reach the command as the tuple `names`."""
+    """`NAME…`. Its values reach the command as the tuple `names`; with `rest`, that is all from the first on."""
 
-    __slots__ = ("metavar", "required")
+    __slots__ = ("metavar", "required", "rest")
 
-    def __init__(self, metavar: str = "NAME", *, required: bool = True) -> None:
+    def __init__(self, metavar: str = "NAME", *, required: bool = True, rest: bool = False) -> None:
         self.metavar = metavar
         self.required = required
+        self.rest = rest
 
 
 class Command:
@@ -92,6 +95,7 @@ NAMES = (
     "reload",
     "reload-or-restart",
     "isolate",
+    "run",
     "cancel",
     "jobs",
     "reset-failed",

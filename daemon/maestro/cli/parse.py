@@ -26,7 +26,8 @@ def read(argv: list[str]) -> tuple[Command, dict[str, Any]] | None:
         return None
     command = find(argv[place])
     given |= {option.name: option.default for option in command.options}
-    names = _rest(argv, place + 1, options | _by_flag(command.options), given)
+    whole = command.argument is not None and command.argument.rest
+    names = _rest(argv, place + 1, options | _by_flag(command.options), given, whole=whole)
     if names is None or (bool(names) and command.argument is None):
         return None
     if command.argument is not None and command.argument.required and not names:
@@ -39,12 +40,16 @@ def _by_flag(options: tuple[Option, ...]) -> dict[str, Option]:
     return {flag: option for option in options for flag in option.flags}
 
 
-def _rest(argv: list[str], place: int, options: dict[str, Option], given: dict[str, Any]) -> list[str] | None:
-    """The names behind the command; options among them are taken in."""
+def _rest(
+    argv: list[str], place: int, options: dict[str, Option], given: dict[str, Any], *, whole: bool
+) -> list[str] | None:
+    """The names behind the command; options among them are taken in, unless the names begin the `whole` rest."""
     names: list[str] = []
     while place < len(argv):
         if argv[place] == "--":
             return names + argv[place + 1 :]
+        if not argv[place].startswith("-") and whole:
+            return argv[place:]
         if not argv[place].startswith("-"):
             names.append(argv[place])
             place += 1
@@ -73,5 +78,6 @@ def _take(argv: list[str], place: int, options: dict[str, Option], given: dict[s
         return 0
     if option.choices and value not in option.choices:
         return 0
-    given[option.name] = int(value) if option.kind == COUNT else value
+    taken = int(value) if option.kind == COUNT else value
+    given[option.name] = (*given[option.name], taken) if option.repeats else taken
     return 1 if equals else 2

@@ -108,7 +108,7 @@ def _tell(context: Context, view: View, elapsed: float, *, wait: bool) -> None:
     failed = [job for job in view["jobs"] if job["state"] not in ("done", "running")]
     for job in failed:
         context.complain(context.err_paint.red(sentence(job, elapsed, wait=wait)))
-    _tell_more(context, [job["unit"] for job in failed if job["state"] == "failed"])
+    tell_more(context, [job["unit"] for job in failed if job["state"] == "failed"])
 
 
 def _tell_plan(context: Context, view: View) -> None:
@@ -138,7 +138,7 @@ def sentence(job: View, elapsed: float, *, wait: bool) -> str:
     return f"{unit}: job {job['id']}" if not wait else f"{unit}: {verb} goes on as job {job['id']}{because}"
 
 
-def _tell_more(context: Context, names: list[str]) -> None:
+def tell_more(context: Context, names: list[str]) -> None:
     """The last lines of those that failed, and what is known about why."""
     if not names:
         return

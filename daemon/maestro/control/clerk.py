@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shlex
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import contextmanager
 
@@ -16,6 +17,7 @@ from maestro.control import views
 from maestro.control.finder import Finder
 from maestro.control.linker import THEN, Linker
 from maestro.control.roles import Caller
+from maestro.control.runner import Draft, Runner
 from maestro.control.service import refused
 from maestro.engine.events import Asked, Happening, Send
 from maestro.engine.jobs import Job, JobState
@@ -24,6 +26,7 @@ from maestro.manager.carrier import Carrier
 from maestro.manager.catalogue import Catalogue
 from maestro.manager.loop import Manager
 from maestro.manager.plugins import Plugins
+from maestro.manager.transients import Transients
 from maestro.model.status import signal_name, signal_number
 from maestro.ports import Logs, Store, UnitFiles
 
@@ -40,6 +43,7 @@ class Office(Struct, frozen=True, kw_only=True):
     store: Store
     files: UnitFiles
     plugins: Plugins
+    transients: Transients
     processes: Callable[[int], list[tuple[int, int, str]]]
     hints: dict[str, str]  # unit -> what a plugin found out about its last end
     root: str
@@ -57,6 +61,7 @@ class Clerk:
         self._o = office
         self._world = office.manager.world
         self._find = Finder(self._world, office.catalogue)
+        self._runner = Runner(office.catalogue, self._world)
         self._linker = Linker(office.files, office.catalogue, self._world, self._find)
 
     async def verb(self, caller: Caller, request: p.Verb) -> AsyncIterator[p.VerbView]:
@@ -192,7 +197,7 @@ class Clerk:
         return p.VerbView(errors=errors)
 
     async def link(self, caller: Caller, request: p.Linking) -> AsyncIterator[p.VerbView]:
-        with _told():
+        with _told("change links"):
             linked = self._linker.carry_out(request)
         self._o.carrier.reread()
         verb, errors, jobs = str(request.__struct_config__.tag), linked.errors, list[Job]()
@@ -207,6 +212,39 @@ class Clerk:
             self._remember(caller, errors)
         async for view in self._await(jobs, errors, True, tuple(linked.changes)):
             yield view
+
+    async def run(self, caller: Caller, request: p.Run) -> AsyncIterator[p.RunView]:
+        if self._o.is_ending():
+            raise refused("ending", "cannot run anything now: maestrod is ending", "start it again first")
+        draft = self._runner.draft(request)
+        made = p.RunView(unit=draft.name, path=draft.path, text=draft.text)
+        if self._recall(caller) is not None:
+            jobs = self._o.manager.asked_before(_id(caller))
+        else:
+            self._runner.check(draft)
+            if request.dry_run:
+                yield made
+                return
+            jobs = self._make(caller, draft)
+            self._remember(caller, {})
+        async for view in self._await(jobs, {}, request.wait):
+            yield replace(made, jobs=view.jobs)
+
+    def _make(self, caller: Caller, draft: Draft) -> list[Job]:
+        """Make a transient unit and start it; one that cannot be started is not there afterwards."""
+        with _told("make a unit"):
+            loaded = self._o.transients.make(draft.name, draft.text)
+        errors: dict[str, p.ErrorView] = {}
+        jobs = self._ask(Asked("start", (draft.name,), _id(caller)), errors, [])
+        if loaded is not None and loaded.problems:  # its directory may be written by others, say
+            errors[draft.name] = p.ErrorView(code="bad-unit", message=f"cannot run it: {loaded.problems[0]}")
+        agent = loaded.unit.agent if loaded is not None and loaded.unit is not None else None
+        words = shlex.join(agent.exec) if agent is not None else ""  # not its variables, which may be secrets
+        self._audit(caller, f"run {draft.name}: {words}", _result(jobs, errors))
+        for error in errors.values():
+            self._o.transients.forget([draft.name])
+            raise refused(error.code, error.message, error.hint)
+        return jobs
 
     async def is_enabled(self, caller: Caller, request: p.IsEnabled) -> tuple[p.EnablementView, ...]:
         return tuple(self._linker.enablement(name) for name in request.units)
@@ -233,14 +271,14 @@ _DONE = {
 
 
 @contextmanager
-def _told() -> Iterator[None]:
-    """What keeps links from being changed, said to the caller."""
+def _told(what: str) -> Iterator[None]:
+    """What keeps us from it, said to the caller."""
     try:
         yield
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         said = (error.strerror or str(error)).lower() if where else error.strerror or error
-        raise refused("cannot-write", f"cannot change links: {where}{said}") from error
+        raise refused("cannot-write", f"cannot {what}: {where}{said}") from error
     except ValueError as mistake:
         raise refused("bad-request", str(mistake)) from mistake
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
 from collections.abc import AsyncIterator
 from contextlib import aclosing
@@ -12,9 +14,13 @@ from maestro import __version__
 from maestro.control import lines, views
 from maestro.control import protocol as p
 from maestro.control.clerk import Clerk, who
+from maestro.control.finder import is_name
 from maestro.control.roles import Caller, Role
 from maestro.control.service import refused
 from maestro.control.survey import Survey
+from maestro.engine.state import State
+
+_DRAINED = 1.0  # seconds that a log has to take what an ended unit wrote: a full disk does not take it at all
 
 
 class Desk(Clerk, Survey):
@@ -65,10 +71,33 @@ class Desk(Clerk, Survey):
         return tuple(found)
 
     async def logs(self, caller: Caller, request: p.Logs) -> AsyncIterator[p.LineView]:
-        names = [name for name in self._find.all(request.units) if not name.endswith(".target")]
-        async with aclosing(lines.read(self._o.logs, names, request)) as found:
+        names = [name for name in self._with_log(request) if not name.endswith(".target")]
+        async with aclosing(lines.read(self._o.logs, names, request, self._end_of)) as found:
             async for line in found:
                 yield line
+
+    def _with_log(self, request: p.Logs) -> list[str]:
+        """The units that are meant, and those that are gone and have left a log."""
+        names, errors = self._find.match(request.units)
+        for name, error in errors.items():
+            if not is_name(name) or not (request.to_end or self._o.logs.mark(name).size):
+                raise refused(error.code, error.message, error.hint)
+        return [*names, *errors]
+
+    async def _end_of(self, name: str) -> None:
+        """Wait until nothing of a unit runs, or will by itself, and all that it wrote is in its log."""
+        changed = asyncio.Event()
+        stop = self._o.manager.hub.listen(lambda told: changed.set())
+        try:
+            while self._world.life(name).state not in (State.DEAD, State.FAILED):
+                changed.clear()
+                await changed.wait()
+        finally:
+            stop()
+        drained = asyncio.Event()
+        self._o.logs.drained(name, drained.set)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(drained.wait(), _DRAINED)
 
     async def events(self, caller: Caller, request: p.Events) -> AsyncIterator[p.EventView]:
         hub = self._o.manager.hub

@@ -122,6 +122,14 @@ def is_glob(pattern: str) -> bool:
     return any(mark in pattern for mark in "*?[")
 
 
+def is_name(text: str) -> bool:
+    """Whether a unit could be called so."""
+    try:
+        return not unit_names.split(text).is_template
+    except Mistake:
+        return False
+
+
 def _bad(loaded: Loaded, hint: str) -> ErrorView:
     if loaded.masked:
         message = f"{loaded.name} is masked by {loaded.path}"

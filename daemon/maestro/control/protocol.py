@@ -52,6 +52,9 @@ from maestro.control.looks import WhyView as WhyView
 from maestro.control.request import ErrorView as ErrorView
 from maestro.control.request import Name, Names, OneOrMore
 from maestro.control.request import Request as Request
+from maestro.control.running import JobView as JobView
+from maestro.control.running import Run as Run
+from maestro.control.running import RunView as RunView
 
 Count = Annotated[int, Meta(ge=0, le=1_000_000)]
 Few = Annotated[int, Meta(ge=0, le=1000)]  # lines of log in one answer
@@ -158,6 +161,9 @@ class Logs(Request, frozen=True, tag_field="do", tag="logs"):
     until: float | None = None
     cursors: dict[Name, Place] = {}  # noqa: RUF012  # unit -> offset to go on from; msgspec copies it
     follow: bool = False
+    to_end: bool = (
+        False  # follow until nothing of the units runs or will by itself; one that is gone counts as ended
+    )
 
     def __post_init__(self) -> None:
         for field in ("since", "until"):
@@ -205,6 +211,7 @@ AnyRequest = (
     | Cancel
     | Jobs
     | Kill
+    | Run
     | Enable
     | Disable
     | Mask
@@ -238,15 +245,6 @@ class HelloView(Struct, frozen=True, kw_only=True):
     notices: tuple[
         str, ...
     ] = ()  # what an operator should know: store not writable, plugin set aside, units that do not load
-
-
-class JobView(Struct, frozen=True, kw_only=True):
-    id: int
-    unit: str
-    verb: str
-    state: str  # running, done, failed, dependency, canceled
-    words: str = ""
-    age: float = 0.0  # seconds since it was asked for
 
 
 class PlannedView(Struct, frozen=True, kw_only=True):
@@ -365,6 +363,9 @@ class EventView(Struct, frozen=True, kw_only=True):
     state: str = ""
     agent: str = ""
     job: int = 0
+    exit: int | None = (
+        None  # of an end for good: its exit status, or 128 and the signal; 1 for another failure
+    )
 
 
 class AuditView(Struct, frozen=True, kw_only=True):

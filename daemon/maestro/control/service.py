@@ -35,6 +35,8 @@ from maestro.control.protocol import (
     Logs,
     ReloadView,
     ResetFailed,
+    Run,
+    RunView,
     Show,
     ShowView,
     Shutdown,
@@ -78,6 +80,8 @@ class Service(Protocol):
         ...
 
     def link(self, caller: Caller, request: Linking) -> AsyncIterator[VerbView]: ...
+
+    def run(self, caller: Caller, request: Run) -> AsyncIterator[RunView]: ...
 
     async def is_enabled(self, caller: Caller, request: IsEnabled) -> tuple[EnablementView, ...]: ...
 

@@ -218,6 +218,7 @@ def _over(scene: Scene, life: Life, kind: str, text: str) -> Outcome:
 def _for_good(scene: Scene, outcome: Outcome) -> Outcome:
     """Nothing will start it again by itself, so nobody writes to its stream; but where others of it may run on, they do."""
     life = outcome.life
+    outcome = replace(outcome, news=tuple(replace(one, exit=words.exit_status(life)) for one in outcome.news))
     if not life.agent or scene.unit.agent is None or scene.agent.stop.kill_mode == "process":
         return outcome
     return replace(outcome, deeds=(*outcome.deeds, Release(scene.name)))

@@ -189,3 +189,4 @@ class Happening(Struct, frozen=True, kw_only=True):
     state: str = ""
     agent: str = ""
     job: int = 0
+    exit: int | None = None  # of an end for good: what a shell would say of it

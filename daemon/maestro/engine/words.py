@@ -8,7 +8,7 @@ from signal import Signals
 
 from maestro.engine.events import Ended, Happening
 from maestro.engine.scene import Scene
-from maestro.engine.state import Life
+from maestro.engine.state import Life, Result
 
 _AWAITED = {
     "notify": "READY=1",
@@ -28,6 +28,17 @@ def how_ended(ended: Ended | None) -> str:
     if ended.signal is not None:
         return f"was killed by {signal_name(ended.signal)}"
     return f"ended with exit status {ended.code}"
+
+
+def exit_status(life: Life) -> int:
+    """What a shell would say of an activation: the exit status, or 128 and the signal. 1 where a failure was no process's."""
+    ended = life.ended
+    if ended is not None and ended.signal is not None:
+        return 128 + ended.signal
+    if ended is not None and ended.code:
+        return ended.code
+    went_well = life.result is Result.SUCCESS and (life.skipped or ended is not None)
+    return 0 if went_well and (ended is None or ended.code is not None) else 1
 
 
 def signal_name(number: int) -> str:

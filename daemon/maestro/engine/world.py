@@ -71,13 +71,14 @@ class World:
         self.at_work = ""  # the unit that was moved last: who is named when something impossible happens
         self.now = 0.0
         self.chance = 0.0
+        self.unseen = NEVER_SEEN  # the life of one that is not known: its agents are numbered on after all that were forgotten
         self._triggered: deque[tuple[str, str]] = deque()  # units to be started, and whose end is the reason
         self.scope = Scope(self.graph, self.trouble, self._activity, self.book.verb_of, self.can_reload)
 
     # ---------------------------------------------------------------------------------- what is known
 
     def life(self, name: str) -> Life:
-        return self.lives.get(name, NEVER_SEEN)
+        return self.lives.get(name, self.unseen)
 
     def put(self, unit: Unit) -> None:
         """Load a unit, or a new version of it."""
@@ -86,14 +87,15 @@ class World:
         self._holds.clear()
 
     def _remove(self, name: str) -> None:
-        """Forget a unit that nothing runs of; all but the number of its last agent, for none is given twice."""
+        """Forget a unit that nothing runs of. Its namesake's agents are numbered on, for no number is given twice."""
         if (job := self.book.of(name)) is not None:
             self.book.close(job, JobState.CANCELED, "its file is gone")
-        past = self.life(name)
+        self.unseen = Life(spawns=max(self.unseen.spawns, self.life(name).spawns))
         self.units.pop(name, None)
         self.graph.remove(name)
         self._holds.clear()
-        self.set_life(name, Life(spawns=past.spawns, agent=past.agent))
+        self.lives.pop(name, None)
+        self._step.lives.add(name)
 
     def know(self, name: str) -> Unit | None:
         """The unit of that name, instantiated on demand."""

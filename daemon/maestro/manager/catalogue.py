@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 from msgspec import Struct
@@ -14,6 +14,7 @@ from maestro.engine.graph import Graph, tell_cycle
 from maestro.engine.state import State
 from maestro.engine.world import World
 from maestro.model import install, names
+from maestro.model import properties as properties_of_unit
 from maestro.model.changes import compare
 from maestro.model.library import Library, load_all, pieces
 from maestro.model.load import Loaded, Settings, load_pieces
@@ -120,6 +121,55 @@ class Catalogue:
         links = (*self._sources.links.values(), *self._sources.requirements.values())
         self._linked = frozenset(name for names in links for name in names)
         self.library = load_all(self._sources, wanted, self._settings, previous=self.library)
+
+    # ------------------------------------------------------------------------------ transient units
+
+    def place_of(self, name: str) -> str:
+        """The path of the file that would make a transient unit."""
+        return self._files.place_of(name)
+
+    def compose(self, properties: Sequence[str]) -> str:
+        """The text of a unit file of single options; a `Mistake` where they make none."""
+        return properties_of_unit.compose(properties, self._settings)
+
+    def path_of(self, name: str) -> str:
+        """The file that makes a unit of this name, loaded or not; empty when there is none."""
+        found = self._files.look(name).files
+        paths = [found[file].path for file in names.split(name).files if file in found]
+        loaded = self.library.get(name)
+        return next(iter(paths), loaded.path if loaded is not None else "")
+
+    def tried(self, name: str, text: str) -> Loaded:
+        """What would become of a unit with this text, among all that is loaded."""
+        piece = Piece(path=self.place_of(name), text=text.encode())
+        loaded = self._library_with(name, piece)[1].get(name)
+        assert loaded is not None  # there is a file for it
+        return loaded
+
+    def make(self, world: World, name: str, text: str) -> Loaded | None:
+        """Put a transient unit's file in place, and the unit into the world. No other file is read again."""
+        self._files.put(name, text)
+        piece = self._files.look(name).files[names.split(name).file]
+        self._sources, self.library = self._library_with(name, piece)
+        world.know(name)
+        return self.library.get(name)
+
+    def unmake(self, name: str) -> None:
+        """Take such a file away; the unit is for the world to forget, by the event `Reread`."""
+        self._files.take_away(name)
+        self._sources, self.library = self._library_with(name, None)
+        self._noted.pop(name, None)
+        self._seen.pop(name, None)
+
+    def transients(self) -> tuple[str, ...]:
+        """Units whose files go when they have ended."""
+        return self._files.transients()
+
+    def _library_with(self, name: str, piece: Piece | None) -> tuple[UnitSources, Library]:
+        unit = names.split(name)
+        files = {key: value for key, value in self._sources.files.items() if key != unit.file}
+        sources = replace(self._sources, files=files | ({unit.file: piece} if piece is not None else {}))
+        return sources, self.library.with_file(sources, unit)
 
     def _may_go(self, world: World, name: str) -> bool:
         """Nothing runs of it, and its file is gone or masked: a file that went bad keeps its unit in sight."""

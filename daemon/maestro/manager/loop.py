@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 
 import msgspec
 
@@ -44,6 +44,8 @@ class Manager:
         self._carry: Callable[[Deed], None] = lambda deed: None
         self._doom: Callable[[str], None] = lambda unit: None
         self.hear: Callable[[], None] = lambda: None  # takes in what agents have said by now
+        self.on_committed: Callable[[Iterable[str]], None] = lambda units: None  # is told whose lives were
+        self._unsaved: set[str] = set()  # units whose lives the disk has refused so far
         self._batch = Batch()
         self._deeds: list[Deed] = []
         self._told: list[Told] = []
@@ -63,13 +65,14 @@ class Manager:
         """
         self._carry, self._doom = carry, doom
 
-    def restore(self, lives: dict[str, Life], jobs: list[Job], last_job: int) -> None:
+    def restore(self, lives: dict[str, Life], jobs: list[Job], facts: Mapping[str, str]) -> None:
         """Go on from what an earlier manager had committed."""
+        self.world.unseen = Life(spawns=int(facts.get("forgotten_spawns", "0")))
         self.finished = {
             job.id: job for job in sorted(jobs, key=lambda job: job.id) if job.state is not JobState.RUNNING
         }
         self.world.restore(lives, [job for job in jobs if job.state is JobState.RUNNING])
-        self.world.book.last = max([last_job, *(job.id for job in jobs)])
+        self.world.book.last = max([int(facts.get("last_job", "0")), *(job.id for job in jobs)])
 
     # ---------------------------------------------------------------------------------- the door
 
@@ -115,6 +118,8 @@ class Manager:
     def _note_life(self, name: str) -> None:
         life = self.world.lives.get(name)
         self._batch.lives[name] = None if life is None else _encode(life)
+        if life is None:
+            self._batch.facts["forgotten_spawns"] = str(self.world.unseen.spawns)
         self._stir()
 
     def note_fact(self, name: str, value: str) -> None:
@@ -176,6 +181,7 @@ class Manager:
             ended, self._ended_jobs = self._ended_jobs, []
             settlers, self._settlers = self._settlers, []
             self._note_trouble(await self._store.commit(batch))
+            self._unsaved.update(batch.lives)
             for deed in sorted(deeds, key=_can_wait):
                 self._carry_out(deed)
             if deeds:
@@ -190,6 +196,14 @@ class Manager:
             for settler in settlers:
                 if not settler.done():
                     settler.set_result(None)
+            self._tell_committed()
+
+    def _tell_committed(self) -> None:
+        """But not of those that have changed again."""
+        if self._unsaved and not self.store_trouble:
+            committed = self._unsaved - self._batch.lives.keys()
+            self._unsaved = set()
+            self.on_committed(committed)
 
     def _carry_out(self, deed: Deed) -> None:
         try:

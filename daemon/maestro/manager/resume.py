@@ -31,7 +31,7 @@ def restore(manager: Manager, catalogue: Catalogue, saved: Saved, boot: str) -> 
         lives = {name: Life(spawns=life.spawns, agent=life.agent) for name, life in lives.items()}
         jobs = [_interrupted(job) for job in jobs]
     manager.answered.restore(saved.facts.get("answered", ""))
-    manager.restore(lives, jobs, int(saved.facts.get("last_job", "0")))
+    manager.restore(lives, jobs, saved.facts)
     if booted:
         manager.note_all()  # with the boot's id: or the next manager would take the old lives for this boot's
     catalogue.load(manager.world, saved.definitions)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from copy import copy
 from typing import Protocol, TypeVar
 
 from msgspec import Struct
@@ -100,6 +101,15 @@ class Library:
                 self._templates[entry.name.full] = entry
             elif entry.name is not None:
                 self._known[entry.name.full] = self._linked(entry.loaded)
+
+    def with_file(self, sources: Sources, name: UnitName) -> Library:
+        """The same where only this unit's own file is another one, or gone: nothing else is looked at again."""
+        other = copy(self)
+        other._sources, other._files = sources, {**_BUILT_IN, **sources.files}
+        other._made = {file: entry for file, entry in self._made.items() if file != name.file}
+        other._known = {full: loaded for full, loaded in self._known.items() if full != name.full}
+        other.get(name.full)
+        return other
 
     # ------------------------------------------------------------------------------ what there is
 

@@ -119,6 +119,12 @@ class UnitSection(Struct, frozen=True, kw_only=True):
     ignore_on_isolate: bool = option(
         False, "Whether it runs on when another unit is isolated.", change=Change.LIVE
     )
+    collect_mode: Literal["inactive", "inactive-or-failed"] = option(
+        "inactive",
+        "When a unit made by `maestroctl run` is forgotten: when it has ended well, or also when it has failed. "
+        "Otherwise it stays in sight until `reset-failed`.",
+        change=Change.LIVE,
+    )
     essential: bool = option(
         False,
         "When it fails for good or gives up, the daemon ends, with its exit code: for containers.",

@@ -181,6 +181,7 @@ class FakeFiles:
         self.enabled: dict[str, str] = {}
         self.masks: set[str] = set()
         self.preset_files: tuple[Piece, ...] = ()
+        self.passing: set[str] = set()  # files of transient units
 
     def read(self) -> UnitSources:
         files: dict[str, Piece] = {}
@@ -234,3 +235,16 @@ class FakeFiles:
 
     def presets(self) -> tuple[Piece, ...]:
         return self.preset_files
+
+    def transients(self) -> tuple[str, ...]:
+        return tuple(name.removesuffix(".agent.yaml") for name in self.texts if name in self.passing)
+
+    def place_of(self, name: str) -> str:
+        return f"/units/{name}.agent.yaml"
+
+    def put(self, name: str, text: str) -> None:
+        self.texts[f"{name}.agent.yaml"] = text
+        self.passing.add(f"{name}.agent.yaml")
+
+    def take_away(self, name: str) -> None:
+        self.texts.pop(f"{name}.agent.yaml", None)

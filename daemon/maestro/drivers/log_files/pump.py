@@ -193,8 +193,9 @@ class Pump:
         stream.times.reset(stream.tape)
 
     def drained(self, stream: Stream, empty: Callable[[], None]) -> None:
-        """Move what is in the pipe, and call if that was all. On a disk that refuses it is not."""
+        """Move what is in the pipe, if it has one, and call if that was all. On a disk that refuses it is not."""
         if stream.pipe < 0:
+            self._call(empty)
             return
         before = stream.tape.end
         self._flow.drain(stream, time.monotonic(), last=False)

@@ -2,3 +2,4 @@
 
 from maestro.drivers.unit_files.directories import UnitDirectories as UnitDirectories
 from maestro.drivers.unit_files.reader import LARGEST as LARGEST
+from maestro.drivers.unit_files.writing import put as put

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 from collections.abc import Iterable, Iterator, Sequence
 
-from maestro.drivers.unit_files import links
-from maestro.drivers.unit_files.found import KIND_FOLDERS, KINDS_OF_LINKS, Found, runtime_of
+from maestro.drivers.unit_files import links, writing
+from maestro.drivers.unit_files.found import KIND_FOLDERS, KINDS_OF_LINKS, Found, runtime_of, transient_of
 from maestro.drivers.unit_files.reader import NOWHERE, Reader, entries
 from maestro.model import names
 from maestro.model.names import UnitName
@@ -19,7 +20,9 @@ class UnitDirectories:
     """Of two files with the same name, the one in the earlier directory counts. `environment` may lay over them."""
 
     def __init__(self, directories: Sequence[str], owner_uid: int, environment: str = "") -> None:
-        self._directories = tuple(directories)
+        self._transient = transient_of(directories)
+        below = (self._transient,) if self._transient else ()
+        self._directories = (*directories[:2], *below, *directories[2:])
         self._reader = Reader(owner_uid)
         self._environment = environment
 
@@ -81,6 +84,33 @@ class UnitDirectories:
                 if entry.name.endswith(".preset") and entry.name not in found:
                     found[entry.name] = self._reader.read(entry.path, distrust)
         return tuple(piece for _, piece in sorted(found.items()) if not piece.masked)
+
+    # -------------------------------------------------------------------------------------------- transient units
+
+    def place_of(self, name: str) -> str:
+        """Where the file of a transient unit is, or would be."""
+        return os.path.join(self._transient, names.split(name).file)
+
+    def transients(self) -> tuple[str, ...]:
+        """Asked by a new manager: what the one before has left half-written goes."""
+        found = []
+        with contextlib.suppress(FileNotFoundError):
+            for name in os.listdir(self._transient) if self._transient else ():
+                if name.startswith("."):
+                    os.unlink(os.path.join(self._transient, name))
+        for entry in entries(self._transient) if self._transient else ():
+            with contextlib.suppress(Mistake):  # told with the file
+                found.append(names.split_file(entry.name).full)
+        return tuple(found)
+
+    def put(self, name: str, text: str) -> None:
+        """Make a transient unit's file, in one step."""
+        writing.put(self.place_of(name), text)
+
+    def take_away(self, name: str) -> None:
+        """Take a transient unit's file away, if it is there."""
+        with contextlib.suppress(FileNotFoundError):
+            links.remove(self.place_of(name))
 
     # -------------------------------------------------------------------------------------------- links
 

@@ -128,6 +128,12 @@ class Found:
                 self._files[f"{entry.name}/{link.name}"] = Piece(path=link.path, refused=str(mistake))
 
 
+def transient_of(directories: Sequence[str]) -> str:
+    """Below that one: where the units are that are made by request, and go when they have ended."""
+    runtime = runtime_of(directories)
+    return os.path.join(runtime, "transient") if runtime else ""
+
+
 def runtime_of(directories: Sequence[str]) -> str:
     """The second of them, as in /etc, /run, /usr/lib."""
     return directories[1] if len(directories) > 2 else ""

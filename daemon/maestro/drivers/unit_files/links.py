@@ -27,7 +27,7 @@ def make(source: str, path: str, *, may_replace: bool) -> bool:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(new)
         raise
-    _sync(directory)
+    sync(directory)
     return True
 
 
@@ -35,13 +35,13 @@ def remove(path: str) -> None:
     """Take a link away, and its directory with the last one of a target."""
     os.unlink(path)
     directory = os.path.dirname(path)
-    _sync(directory)
+    sync(directory)
     if directory.endswith((".wants", ".requires")):
         with contextlib.suppress(OSError):  # others are linked there
             os.rmdir(directory)
 
 
-def _sync(directory: str) -> None:
+def sync(directory: str) -> None:
     """What was done in a directory holds after a power cut."""
     file = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:

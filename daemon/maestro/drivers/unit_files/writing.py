@@ -1,0 +1,28 @@
+"""A unit file is written in one step: who reads meanwhile has the old text or the new one."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+
+from maestro.drivers.unit_files.links import sync
+
+
+def put(path: str, text: str) -> None:
+    directory, file = os.path.split(path)
+    if not os.path.isdir(directory):
+        os.makedirs(directory, exist_ok=True)
+        os.chmod(directory, 0o755)  # whatever the umask: one that all may write is refused
+    new = os.path.join(directory, f".{file[:200]}.new{os.getpid()}")
+    try:
+        with open(new, "w", encoding="utf-8") as stream:
+            stream.write(text)
+            stream.flush()
+            os.fchmod(stream.fileno(), 0o644)
+            os.fsync(stream.fileno())
+        os.replace(new, path)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(new)
+        raise
+    sync(directory)

@@ -1,0 +1,72 @@
+"""Units made by request, as `systemd-run` makes them: real unit files that go when the unit has ended.
+
+A file is there before its unit is started, and goes only when the end is committed. So a manager that dies in
+between leaves a file that was never started, or one of a unit that has ended: the next one takes either away
+before it serves anybody, and the request, which comes again, makes the unit anew.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Sequence
+
+from maestro.engine.events import Reread
+from maestro.engine.state import Life, State
+from maestro.manager.catalogue import Catalogue
+from maestro.manager.loop import Manager
+from maestro.model.load import Loaded
+
+_log = logging.getLogger("maestro")
+
+
+class Transients:
+    """Knows which units are transient, and sees to their end."""
+
+    def __init__(self, manager: Manager, catalogue: Catalogue) -> None:
+        self._manager, self._catalogue = manager, catalogue
+        self._names: set[str] = set()
+        manager.on_committed = self.look_at
+
+    def take_up(self) -> list[str]:
+        """Go on from what an earlier manager left. Returns those that its committed lives say are over."""
+        self._names = set(self._catalogue.transients())
+        lost = [name for name, life in self._manager.world.lives.items() if self._is_lost(name, life)]
+        return [*lost, *(name for name in self._names if self._is_over(name))]
+
+    def make(self, name: str, text: str) -> Loaded | None:
+        """Make a unit, which is for the caller to start at once. May raise OSError."""
+        self._names.add(name)
+        return self._catalogue.make(self._manager.world, name, text)
+
+    def look_at(self, names: Iterable[str]) -> None:
+        """After something about these was committed: forget those that have ended."""
+        if self._names:
+            self.forget([name for name in names if name in self._names and self._is_over(name)])
+
+    def forget(self, names: Sequence[str]) -> None:
+        """Take their files away, and all that is known of them but their logs and events."""
+        done = []
+        for name in names:
+            try:
+                self._catalogue.unmake(name)
+            except OSError as error:
+                _log.error("%s: its unit file cannot be taken away: %s", name, error.strerror or error)
+                continue  # a later manager tries again
+            self._names.discard(name)
+            self._manager.note_definition(name, None)
+            done.append(name)
+        if done:
+            self._manager.feed(Reread(tuple(done)))
+
+    def _is_over(self, name: str) -> bool:
+        world = self._manager.world
+        state, unit = world.life(name).state, world.units.get(name)
+        if world.book.of(name) is not None:
+            return False
+        collects = unit is not None and unit.unit.collect_mode == "inactive-or-failed"
+        return state is State.DEAD or (state is State.FAILED and collects)
+
+    def _is_lost(self, name: str, life: Life) -> bool:
+        """An earlier manager has taken its file away, and died before it could forget the unit."""
+        at_rest = life.state in (State.DEAD, State.FAILED)
+        return at_rest and name not in self._names and self._catalogue.loaded(name) is None

@@ -1,0 +1,27 @@
+"""What a shell would say of an end, told with the end for good."""
+
+from __future__ import annotations
+
+import pytest
+
+from maestro.engine.events import Ended
+from maestro.engine.state import Life, Result
+from maestro.engine.words import exit_status
+
+
+@pytest.mark.parametrize(
+    ("life", "status"),
+    [
+        (Life(ended=Ended(agent="a#1", code=0)), 0),
+        (Life(ended=Ended(agent="a#1", code=7), result=Result.EXIT_CODE), 7),
+        (Life(ended=Ended(agent="a#1", code=7)), 7),  # success_exit_status: 7
+        (Life(ended=Ended(agent="a#1", signal=15)), 143),
+        (Life(ended=Ended(agent="a#1", code=0), result=Result.PROTOCOL), 1),
+        (Life(ended=Ended(agent="a#1"), result=Result.LOST), 1),
+        (Life(result=Result.RESOURCES), 1),
+        (Life(skipped=True), 0),
+        (Life(), 1),  # stopped before it ran
+    ],
+)
+def test_the_status_of_an_end(life: Life, status: int) -> None:
+    assert exit_status(life) == status
