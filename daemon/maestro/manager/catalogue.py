@@ -178,7 +178,7 @@ class Catalogue:
 
     def is_changed(self, name: str) -> bool:
         """Whether the files on disk are others than those in force."""
-        return _pieces(name, self._files.look(name)) != self.pieces(name)
+        return _pieces(name, self._files.look(name, self._sources.aliases)) != self.pieces(name)
 
     def is_enabled(self, name: str) -> bool:
         """Whether a target's directory of links names this unit, or enabling gave it another name."""
