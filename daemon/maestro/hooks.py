@@ -42,7 +42,9 @@ class EventNotice(Struct, frozen=True, kw_only=True):
     job: int = 0  # number of the job that this is about, where it is about one
     exit: int | None = None  # of an end for good: the exit status, or 128 and the signal
     section: Struct | None = None  # the unit's section that this plugin declared, if it has one
-    log: tuple[str, ...] = ()  # the last lines of output, where the event is an end
+    # The last lines of output, where the event is an end. They are read when the notice is delivered, for at the end itself the pipe
+    # may not be empty yet: a plugin that is behind may find lines of the next process among them. `time` says when the end was.
+    log: tuple[str, ...] = ()
 
 
 class EndNotice(Struct, frozen=True, kw_only=True):
@@ -52,7 +54,7 @@ class EndNotice(Struct, frozen=True, kw_only=True):
     command: tuple[str, ...]
     code: int | None
     signal: int | None
-    log: tuple[str, ...]  # its last lines of output
+    log: tuple[str, ...]  # its last lines of output, read as those of `EventNotice` are
 
 
 class Places(Struct, frozen=True, kw_only=True):

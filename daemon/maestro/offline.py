@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -47,6 +48,12 @@ def is_drop_in(path: str) -> bool:
 def versions(paths: Paths) -> dict[str, tuple[Piece, ...]]:
     """Every file of a unit, and every drop-in, of all directories."""
     return UnitDirectories(paths.units, os.geteuid()).versions()
+
+
+def leads(versions: Mapping[str, tuple[Piece, ...]]) -> dict[str, str]:
+    """Where those of these files lead that are links."""
+    paths = (piece.path for found in versions.values() for piece in found)
+    return {path: os.path.realpath(path) for path in paths if os.path.islink(path)}
 
 
 def sections() -> Sections:

@@ -56,6 +56,15 @@ def test_delta_tells_what_overrides_what(files: Files, ctl: Ctl) -> None:
     ]  # fmt: skip
 
 
+def test_delta_tells_of_a_link_that_leads_elsewhere(files: Files, ctl: Ctl) -> None:
+    files.write(files.lib / "web.agent.yaml", AGENT)
+    (files.etc / "web.agent.yaml").symlink_to(files.write(files.etc.parent / "elsewhere.yaml", AGENT))
+    said = ctl("delta", "--type", "redirected")
+    assert said.out.startswith(
+        f"[REDIRECTED] {files.etc}/web.agent.yaml → {files.lib}/web.agent.yaml\n1 diff"
+    )
+
+
 # ------------------------------------------------------------------------------------------- edit
 
 

@@ -259,6 +259,31 @@ def test_the_audit_chain_shows_tampering(tmp_path: Path, statement: str) -> None
     run(go())
 
 
+def test_the_oldest_of_the_audit_log_goes_and_the_rest_is_still_a_chain(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite_store, "KEPT_AUDIT", 200)
+
+    async def go() -> None:
+        for _ in range(3):
+            async with opened(tmp_path) as store:
+                for number in range(300):
+                    assert await store.commit(Batch(audit=[(float(number), b"did %d" % number)])) is None
+                    assert number % 50 or await store.check_audit() is None
+                kept = await store.audit(1000)
+                assert 200 <= len(kept) <= 203
+                assert kept[-1].body == b"did 299"
+                assert await store.check_audit() is None
+        other = database(tmp_path)
+        other.execute("DELETE FROM audit WHERE seq = (SELECT min(seq) FROM audit)")
+        other.commit()
+        other.close()
+        async with opened(tmp_path) as store:
+            assert await store.check_audit() == kept[1].seq, "but not by another's hand"
+
+    run(go())
+
+
 def test_the_audit_chain_goes_on_in_the_next_manager(tmp_path: Path) -> None:
     async def go() -> None:
         for number in range(4):

@@ -193,7 +193,7 @@ def test_a_look_at_one_unit_finds_what_reading_all_finds(disk: Disk) -> None:
                  "etc/agent.d/c.yaml", "etc/environments/prod/w@.agent.yaml", "etc/other.agent.yaml"):  # fmt: skip
         disk.write(path, path)
     units = UnitDirectories([str(disk.etc), str(disk.lib)], os.geteuid(), "prod")
-    every, one = units.read(), units.look("w@1")
+    every, one = units.read(), units.look("w@1", {})
     assert set(one.files) == {"w@.agent.yaml"}
     name = names.split("w@1")
     assert len(pieces(name, one.files, one.overlays, one.dropins)) == 5

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from maestro.drivers.unit_files import UnitDirectories
-from maestro.model.library import load_all
+from maestro.model import names
+from maestro.model.library import load_all, pieces
 from tests.drivers.unit_disk import Disk
 
 
@@ -143,7 +144,7 @@ def test_a_transient_unit_is_below_the_runtime_directory_and_told_from_others_th
     assert [entry.name for entry in path.parent.iterdir()] == ["job.agent.yaml"]
     assert units.transients() == ("job",)
     assert units.read().files["job.agent.yaml"].path == str(path)
-    assert units.look("job").files["job.agent.yaml"].text == b"agent: {exec: a}\n"
+    assert units.look("job", {}).files["job.agent.yaml"].text == b"agent: {exec: a}\n"
     left = path.with_name(".job.agent.yaml.new123")
     left.touch()  # by a manager that was killed as it wrote
     assert units.transients() == ("job",)
@@ -152,3 +153,31 @@ def test_a_transient_unit_is_below_the_runtime_directory_and_told_from_others_th
     units.take_away("job")
     assert units.transients() == ()
     assert set(units.read().files) == {"mine.agent.yaml"}
+
+
+def test_drop_ins_of_another_name_are_the_units_own(disk: Disk) -> None:
+    """As in systemd: all of them by the names of their files; of two with one name the unit's own counts."""
+    for file in ("a.agent.yaml", "w@.agent.yaml"):
+        disk.write(f"lib/{file}")
+    for link, target in (("b", "a"), ("v@", "w@"), ("x@2", "w@")):
+        (disk.etc / f"{link}.agent.yaml").symlink_to(disk.lib / f"{target}.agent.yaml")
+    mine = [
+        disk.write(f"{place}.agent.yaml.d/{file}.yaml", "unit: {wants: [x]}\n")
+        for place, file in (("lib/a", "2"), ("etc/b", "1"), ("etc/b", "2"), ("lib/b", "3"))
+    ]
+    for place in ("v@", "v@eu", "x@2"):
+        disk.write(f"etc/{place}.agent.yaml.d/9.yaml", "unit: {}\n")
+    sources = disk.units.read()
+
+    def over(name: str) -> list[str]:
+        unit = names.split(name)
+        every = pieces(unit, sources.files, sources.overlays, sources.dropins)
+        seen = disk.units.look(name, sources.aliases)
+        assert pieces(unit, seen.files, seen.overlays, seen.dropins) == every, "one look sees the same"
+        return [piece.path for piece in every[1:]]
+
+    assert over("a") == [str(mine[1]), str(mine[0]), str(mine[3])]
+    assert over("w@us") == [f"{disk.etc}/v@.agent.yaml.d/9.yaml"]
+    assert over("w@eu") == [f"{disk.etc}/{place}.agent.yaml.d/9.yaml" for place in ("v@", "v@eu")]
+    assert over("w@2") == [f"{disk.etc}/{place}.agent.yaml.d/9.yaml" for place in ("v@", "x@2")]
+    assert load_all(sources).warnings == ()

@@ -35,3 +35,15 @@ def test_what_is_different_is_shown() -> None:
     [one] = differences({"a": (piece("/etc/a", "x\nb\n"), piece("/lib/a", "x\na\n"))})
     assert one.diff[:2] == ("--- /lib/a", "+++ /etc/a")
     assert one.diff[-2:] == ("-a", "+b")
+
+
+@pytest.mark.parametrize(("leads", "kind"), [("/srv/a", "redirected"), ("/lib/a", "equivalent")])
+def test_a_link_over_a_file(leads: str, kind: str) -> None:
+    versions = {"a": (piece("/etc/a"), piece("/lib/a", "b\n"))}
+    [one] = differences(versions, {"/etc/a": leads})
+    assert (one.kind, one.top, one.bottom, one.diff) == (kind, "/etc/a", "/lib/a", ())
+
+
+def test_a_link_to_nowhere_masks_and_leads_nowhere() -> None:
+    [one] = differences({"a": (piece("/etc/a", "", masked=True), piece("/lib/a"))}, {"/etc/a": "/dev/null"})
+    assert one.kind == "masked"

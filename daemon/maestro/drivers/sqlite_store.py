@@ -24,10 +24,12 @@ from maestro.ports import Batch, Row, Saved
 
 T = TypeVar("T")
 KEPT_EVENTS = 100_000
+KEPT_AUDIT = 100_000
 _BACKLOG = 10_000  # events kept in memory while the disk refuses
 _PATIENCE = 2.0  # seconds for another process to be done with the database
 _FLOCK = struct.Struct("hhqqi0q")  # struct flock: kind, whence, start, length (0: all of it), pid
 _GENESIS = "0" * 64
+_BASE = "SELECT value FROM fact WHERE name = 'audit_base'"  # the hash of the newest record that was pruned
 
 _UPSERTS = {
     "lives": ("life", "unit"),
@@ -182,7 +184,7 @@ class SqliteStore:
         return [] if self._db is None else self._db.execute(query, values).fetchall()
 
     def _check_audit(self) -> int | None:
-        before = _GENESIS
+        before = next((base for (base,) in self._rows(_BASE)), _GENESIS)
         for seq, time, body, digest in self._rows("SELECT seq, time, body, hash FROM audit ORDER BY seq"):
             if not isinstance(body, bytes) or digest != chain(before, time, body):
                 return int(seq)
@@ -251,6 +253,8 @@ def _write(db: sqlite3.Connection, batch: Batch, prune: bool) -> None:
         db.execute("DELETE FROM event WHERE seq <= (SELECT max(seq) FROM event) - ?", (KEPT_EVENTS,))
     for time, body in batch.audit:
         _append_audit(db, time, body)
+    if batch.audit:
+        _prune_audit(db)
     db.commit()
     if batch.audit:
         db.execute("PRAGMA synchronous=NORMAL")
@@ -262,6 +266,18 @@ def _append_audit(db: sqlite3.Connection, time: float, body: bytes) -> None:
     db.execute(
         "INSERT INTO audit (time, body, hash) VALUES (?, ?, ?)", (time, body, chain(before, time, body))
     )
+
+
+def _prune_audit(db: sqlite3.Connection) -> None:
+    """Let the oldest records go, a hundredth at a time; what is left is a chain from the hash of the last of them on."""
+    ends = "SELECT (SELECT min(seq) FROM audit), (SELECT max(seq) FROM audit)"  # in one SELECT it reads all
+    oldest, newest = db.execute(ends).fetchone()
+    last = newest - KEPT_AUDIT
+    if last - oldest < KEPT_AUDIT // 100:
+        return
+    query = "SELECT 'audit_base', hash FROM audit WHERE seq <= ? ORDER BY seq DESC LIMIT 1"
+    db.execute(f"INSERT OR REPLACE INTO fact (name, value) {query}", (last,))
+    db.execute("DELETE FROM audit WHERE seq <= ?", (last,))
 
 
 def _upsert(db: sqlite3.Connection, table: str, key: str, changes: dict[object, bytes | None]) -> None:

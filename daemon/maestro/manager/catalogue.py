@@ -134,7 +134,7 @@ class Catalogue:
 
     def path_of(self, name: str) -> str:
         """The file that makes a unit of this name, loaded or not; empty when there is none."""
-        found = self._files.look(name).files
+        found = self._files.look(name, self._sources.aliases).files
         paths = [found[file].path for file in names.split(name).files if file in found]
         loaded = self.library.get(name)
         return next(iter(paths), loaded.path if loaded is not None else "")
@@ -149,7 +149,7 @@ class Catalogue:
     def make(self, world: World, name: str, text: str) -> Loaded | None:
         """Put a transient unit's file in place, and the unit into the world. No other file is read again."""
         self._files.put(name, text)
-        piece = self._files.look(name).files[names.split(name).file]
+        piece = self._files.look(name, self._sources.aliases).files[names.split(name).file]
         self._sources, self.library = self._library_with(name, piece)
         world.know(name)
         return self.library.get(name)
@@ -228,7 +228,7 @@ class Catalogue:
 
     def is_changed(self, name: str) -> bool:
         """Whether the files on disk are others than those in force."""
-        return _pieces(name, self._files.look(name)) != self.pieces(name)
+        return _pieces(name, self._files.look(name, self._sources.aliases)) != self.pieces(name)
 
     def is_enabled(self, name: str) -> bool:
         """Whether a target's directory of links names this unit, or enabling gave it another name."""

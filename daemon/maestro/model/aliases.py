@@ -54,6 +54,13 @@ def real(name: UnitName, aliases: Aliases) -> UnitName:
     return name if template is None else template.with_instance(name.instance or "")
 
 
+def others(name: UnitName, aliases: Aliases) -> list[UnitName]:
+    """The other names of a unit, and of its template."""
+    found = [names.split_file(file) for file, meant in aliases.items() if meant in (name, name.template)]
+    instances = (one.with_instance(name.instance) for one in found if one.is_template and name.instance)
+    return [*found, *instances]
+
+
 def resolved(section: S, real: Callable[[str], str]) -> S:
     """The section with names in place of aliases, wherever it refers to units."""
     lists = [option.name for option in describe(type(section)) if hasattr(item_type(option.type), "renamed")]

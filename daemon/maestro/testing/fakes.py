@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 
 from maestro.ports import (
     Batch,
@@ -202,7 +202,7 @@ class FakeFiles:
             enabled=dict(self.enabled),
         )
 
-    def look(self, name: str) -> UnitSources:
+    def look(self, name: str, known: Mapping[str, str]) -> UnitSources:
         return self.read()
 
     def draft(self, path: str) -> Piece:

@@ -13,8 +13,13 @@ if TYPE_CHECKING:
     from maestro.cli.context import Context
     from maestro.model.delta import Difference
 
-_KINDS = ("masked", "equivalent", "overridden", "extended")
-_COLORS = {"masked": "red", "equivalent": "green", "overridden": "yellow", "extended": "cyan"}
+_COLORS = {
+    "masked": "red",
+    "equivalent": "green",
+    "redirected": "yellow",
+    "overridden": "yellow",
+    "extended": "cyan",
+}
 
 
 def _run(context: Context, given: dict[str, Any]) -> int:
@@ -22,9 +27,10 @@ def _run(context: Context, given: dict[str, Any]) -> int:
     import msgspec
 
     from maestro.model.delta import differences
-    from maestro.offline import versions
+    from maestro.offline import leads, versions
 
-    found = [one for one in differences(versions(context.paths)) if given["type"] in (None, one.kind)]
+    there = versions(context.paths)
+    found = [one for one in differences(there, leads(there)) if given["type"] in (None, one.kind)]
     if given["names"]:
         found = [one for one in found if any(_is_of(one, name) for name in given["names"])]
     if context.json:
@@ -60,8 +66,8 @@ COMMAND = Command(
             "--type",
             kind=TEXT,
             metavar="KIND",
-            choices=_KINDS,
-            help="Only masked, equivalent, overridden or extended.",
+            choices=tuple(_COLORS),
+            help="Only masked, equivalent, redirected, overridden or extended.",
         ),
         Option("--no-diff", help="Do not show what is different in a file that overrides another."),
     ),

@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 
 from maestro.drivers.unit_files import links, writing
 from maestro.drivers.unit_files.found import KIND_FOLDERS, KINDS_OF_LINKS, Found, runtime_of, transient_of
 from maestro.drivers.unit_files.reader import NOWHERE, Reader, entries
-from maestro.model import names
+from maestro.model import aliases, names
 from maestro.model.names import UnitName
 from maestro.model.plain import Mistake
 from maestro.ports import Piece, UnitSources
@@ -36,9 +37,10 @@ class UnitDirectories:
             found.take(directory)
         return found.sources()
 
-    def look(self, name: str) -> UnitSources:
-        """The same of the files that one unit is made of: no directory of units is searched for it."""
-        unit, found = names.split(name), self._found()
+    def look(self, name: str, known: Mapping[str, str]) -> UnitSources:
+        """The same of the files that one unit is made of: no directory of units is searched for it, or for its other names."""
+        unit, found = names.split(name), self._found(known)
+        others = aliases.others(unit, aliases.sort(known)[0])
         for directory in self._directories:
             distrust = self._reader.distrust(directory)
             overlays = found.overlay_directory(directory)
@@ -47,12 +49,12 @@ class UnitDirectories:
                     found.take_file(path, distrust)
                 if overlays and os.path.lexists(path := os.path.join(overlays, file)):
                     found.take_overlay(path)
-            for folder in unit.folders:
+            for folder in (*unit.folders, *(f"{other.file}.d" for other in others)):
                 found.take_folder(os.path.join(directory, folder), distrust)
         return found.sources()
 
-    def _found(self) -> Found:
-        return Found(self._reader, self._directories, self._environment)
+    def _found(self, known: Mapping[str, str] = MappingProxyType({})) -> Found:
+        return Found(self._reader, self._directories, self._environment, known)
 
     def versions(self) -> dict[str, tuple[Piece, ...]]:
         """Every file of a unit and every drop-in, by its path below its directory, of all directories."""

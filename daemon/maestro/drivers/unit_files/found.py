@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from maestro.drivers.unit_files.reader import Reader, entries
-from maestro.model import names
+from maestro.model import aliases, names
 from maestro.model.plain import Mistake
 from maestro.ports import Piece, UnitSources
 
@@ -17,7 +17,9 @@ KIND_FOLDERS = tuple(f"{kind}.d" for kind in names.KINDS)  # drop-ins for all un
 class Found:
     """Fills `UnitSources`."""
 
-    def __init__(self, reader: Reader, directories: Sequence[str], environment: str) -> None:
+    def __init__(
+        self, reader: Reader, directories: Sequence[str], environment: str, known: Mapping[str, str]
+    ) -> None:
         self._reader = reader
         self._directories = tuple(directories)
         self._real = [os.path.realpath(directory) for directory in directories]
@@ -25,7 +27,7 @@ class Found:
         self._files: dict[str, Piece] = {}
         self._overlays: dict[str, Piece] = {}
         self._dropins: dict[str, dict[str, Piece]] = {}
-        self._aliases: dict[str, str] = {}
+        self._aliases = dict(known)
         self._enabled: dict[str, str] = {}
         self._links: dict[str, dict[str, dict[str, None]]] = {"wants": {}, "requires": {}}
 
@@ -36,7 +38,7 @@ class Found:
         )
         dropins = {
             folder: tuple(piece for _, piece in sorted(inside.items()) if not piece.masked)
-            for folder, inside in self._dropins.items()
+            for folder, inside in self._by_real_names().items()
         }
         overlays = {file: piece for file, piece in self._overlays.items() if not piece.masked}
         return UnitSources(
@@ -50,6 +52,16 @@ class Found:
             runtime=runtime_of(self._directories),
             directories=self._directories,
         )
+
+    def _by_real_names(self) -> dict[str, dict[str, Piece]]:
+        """Drop-ins of a unit's other names are its own; of two with the same name, the one under its real name counts."""
+        good, _ = aliases.sort(self._aliases)
+        merged: dict[str, dict[str, Piece]] = {}
+        for folder, inside in self._dropins.items():
+            meant = _real_folder(folder, good)
+            there = merged.get(meant, {})
+            merged[meant] = there | inside if meant == folder else inside | there
+        return merged
 
     def take(self, directory: str) -> None:
         """All that is in a directory."""
@@ -132,6 +144,13 @@ def transient_of(directories: Sequence[str]) -> str:
     """Below that one: where the units are that are made by request, and go when they have ended."""
     runtime = runtime_of(directories)
     return os.path.join(runtime, "transient") if runtime else ""
+
+
+def _real_folder(folder: str, known: aliases.Aliases) -> str:
+    try:
+        return f"{aliases.real(names.split_file(folder.removesuffix('.d')), known).file}.d"
+    except Mistake:
+        return folder  # of all units of a kind; or of none, which is told
 
 
 def runtime_of(directories: Sequence[str]) -> str:
