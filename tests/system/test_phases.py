@@ -145,6 +145,7 @@ def test_one_that_forks_is_known_by_its_pid_file(daemon: Daemon) -> None:
     second = daemon.status("web")["pid"]
     daemon.call("stop", units=["web"], wait=True)
     assert not is_alive(second)
+    assert not path.exists()
 
 
 def test_a_manager_dies_while_it_waits_for_the_pid_file(daemon: Daemon) -> None:
@@ -201,7 +202,10 @@ def test_a_pid_file_that_names_a_stranger_makes_nothing_ready(daemon: Daemon) ->
     daemon.unit("web", agent={**agent, "restart": {"policy": "no"}})
     daemon.start()
     assert start(daemon, "web", wait=True)["jobs"][0]["state"] == "failed"
-    assert "its pid file to name its main process" in daemon.status("web")["cause"]
+    cause = daemon.status("web")["cause"]
+    assert f"{path} names {os.getpid()} (" in cause
+    assert "which is none of its processes" in cause
+    assert path.exists()
     assert not daemon.agents_of_this_root()
 
 

@@ -8,7 +8,7 @@ from math import isinf
 from msgspec.structs import replace
 
 from maestro.engine import policy, words
-from maestro.engine.events import Acknowledge, Deed, FindMain, Probe, Release, Spawn
+from maestro.engine.events import Acknowledge, Deed, FindMain, Probe, Release, RemovePidFile, Spawn
 from maestro.engine.guards import broken_limit
 from maestro.engine.scene import Outcome, Scene
 from maestro.engine.state import GOING_DOWN, Goal, Life, Result
@@ -210,6 +210,8 @@ def _over(scene: Scene, life: Life, kind: str, text: str) -> Outcome:
         errand=None,
     )
     deeds: tuple[Deed, ...] = (Acknowledge(life.agent),) if life.agent else ()
+    if scene.unit.agent is not None and scene.agent.pid_file is not None:
+        deeds = (*deeds, RemovePidFile(scene.name, scene.agent.pid_file))
     return Outcome(life=life, deeds=deeds, news=(_tell(scene, kind, text, life),))
 
 
@@ -228,7 +230,7 @@ def _how(scene: Scene) -> str:
         return scene.words
     ended = words.how_ended(life.ended)
     if life.result is Result.PROTOCOL:
-        ended += " before it was ready"
+        ended += " before it was ready" + words.pid_fault(life)
     if life.fault:
         ended = f"{life.fault}; {ended}" if life.ended is not None else life.fault
     return ended + (words.last_words(life) if life.result is not Result.SUCCESS else "")

@@ -66,6 +66,13 @@ class ProbeAnswered(Struct, frozen=True):
     agent: str
 
 
+class NoMain(Struct, frozen=True):
+    """Why it is not known which process is the main one of this agent, whose first process has ended."""
+
+    agent: str
+    why: str
+
+
 class Tick(Struct, frozen=True):
     """Time has passed: timers that are due ring."""
 
@@ -91,7 +98,7 @@ class Looked(Struct, frozen=True):
     fresh: bool  # the keeper itself is new: what it does not know may run all the same
 
 
-AboutAgent = Spawned | CannotSpawn | Skipped | Ended | Emptied | Notified | ProbeAnswered
+AboutAgent = Spawned | CannotSpawn | Skipped | Ended | Emptied | Notified | ProbeAnswered | NoMain
 Event = Asked | AboutAgent | Tick | Reread | SetAside | Looked
 
 # ------------------------------------------------------------------------------------------- what is asked
@@ -163,6 +170,13 @@ class FindMain(Struct, frozen=True):
     agent: str
 
 
+class RemovePidFile(Struct, frozen=True):
+    """What the pid file named has ended."""
+
+    unit: str
+    path: str
+
+
 class Quit(Struct, frozen=True):
     """An essential unit is gone for good: end everything, with this exit code."""
 
@@ -170,7 +184,7 @@ class Quit(Struct, frozen=True):
     code: int
 
 
-Deed = Spawn | Send | Acknowledge | Release | Adopt | Probe | Unprobe | FindMain | Quit
+Deed = Spawn | Send | Acknowledge | Release | Adopt | Probe | Unprobe | FindMain | RemovePidFile | Quit
 
 
 class Happening(Struct, frozen=True, kw_only=True):

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, get_args
 
 from maestro.engine import policy
-from maestro.engine.events import Notified
+from maestro.engine.events import NoMain, Notified
 from maestro.engine.machine import Input
 from maestro.engine.state import GOING_DOWN, State
 from maestro.model.unit import NotifyAccess
@@ -77,8 +77,14 @@ def main_named(world: World, agent: str) -> None:
     """The keeper follows the process that the pid file names."""
     name = world.owner(agent)
     if name is not None and "pid" in world.life(name).awaits:
-        world.change(name, ended=None, left=())
+        world.change(name, ended=None, left=(), pid_fault="")
         ready(world, agent, "pid")
+
+
+def main_missing(world: World, event: NoMain) -> None:
+    name = world.owner(event.agent)
+    if name is not None and world.life(name).state is State.STARTING and "pid" in world.life(name).awaits:
+        world.change(name, pid_fault=event.why, cause=f"waits for its main process: {event.why}")
 
 
 def ready(world: World, agent: str, what: str) -> None:

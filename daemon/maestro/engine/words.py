@@ -80,6 +80,11 @@ def last_words(life: Life) -> str:
     return f"; it had said: {said}" if said else ""
 
 
+def pid_fault(life: Life) -> str:
+    """What is wrong with its pid file, to be put after what follows from that."""
+    return f": {life.pid_fault}" if life.pid_fault else ""
+
+
 def tell(scene: Scene, kind: str, text: str, life: Life) -> Happening:
     return Happening(unit=scene.name, kind=kind, words=text, agent=life.agent)
 

@@ -241,7 +241,9 @@ class AgentSection(Struct, frozen=True, kw_only=True):
         change=Change.LIVE,
     )
     pid_file: str | None = option(
-        None, "File that the first process of type forking writes the pid of the one that goes on to."
+        None,
+        "File that the first process of type forking writes the pid of the one that goes on to. It is removed when "
+        "that has ended.",
     )
     remain_after_exit: bool = option(
         False, "Whether it counts as up when its process has ended well, until it is stopped."
