@@ -11,7 +11,7 @@ from maestro.engine.events import Asked, Errand
 from maestro.manager import recipe
 from maestro.model.unit import RestartSection, Unit
 from maestro.model.values import Command, EnvironmentMap, Seconds, UserName
-from maestro.ports import Recipe
+from maestro.ports import SOMEBODYS, Recipe
 from maestro.testing.loop import play
 from maestro.testing.theatre import unit
 from tests.manager.rig import HOUSE, rest, rig
@@ -109,8 +109,56 @@ def test_what_is_wrong_with_a_pid_file_is_said(tmp_path: Path, text: str | None,
             assert one.manager.world.life("web").cause == f"waits for its main process: {expected}"
             await rest(5)
             assert one.manager.world.life("web").fault == (
-                f"not ready within 5.0 s: still waiting for its pid file to name its main process: {expected}"
+                f"not ready within 5.0 s: still waiting for its main process to be known: {expected}"
             )
+
+    play(go())
+
+
+@pytest.mark.parametrize(
+    ("left", "why"),
+    [
+        ((), "its first process left none that is known: write pid_file"),
+        (
+            ("7 (a)", "8 (b)"),
+            "its first process left 7 (a) and 8 (b), and either may be the main one: write pid_file",
+        ),
+    ],
+)
+def test_without_a_pid_file_the_keeper_is_asked(left: tuple[str, ...], why: str) -> None:
+    async def go(known: bool) -> None:
+        async with rig(unit(type="forking", restart=RestartSection(policy="no"))) as one:
+            one.manager.feed(Asked("start", ("web",)))
+            one.spawned("web#1")
+            one.ended("web#1", left=left)
+            await one.manager.settle()
+            assert one.keeper.asked("follow") == [("web#1", 0)]
+            if known:
+                one.spawned("web#1", pid=7)
+                assert (one.state("web"), one.manager.world.life("web").pid) == ("running", 7)
+                return
+            one.ended("web#1", left=left)
+            assert one.manager.world.life("web").pid_fault == why
+            assert one.state("web") == ("stop" if left else "failed")
+
+    play(go(known=True))
+    play(go(known=False))
+
+
+def test_a_process_that_the_keeper_refuses_is_none_of_its(tmp_path: Path) -> None:
+    async def go() -> None:
+        path, other = tmp_path / "web.pid", os.getpid()
+        path.write_text(f"{other}\n")
+        async with rig(unit(type="forking", pid_file=str(path))) as one:
+            one.keeper.family[other] = SOMEBODYS
+            one.manager.feed(Asked("start", ("web",)))
+            one.spawned("web#1")
+            one.ended("web#1", left=("7 (a)",))
+            for _ in range(3):
+                await rest(1)
+                one.ended("web#1", left=("7 (a)",))  # the keeper's answer
+                assert one.keeper.asked("follow")[-1] == ("web#1", other)
+                assert one.manager.world.life("web").pid_fault.startswith(f"{path} names {other} (")
 
     play(go())
 

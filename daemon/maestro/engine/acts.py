@@ -147,10 +147,11 @@ def await_readiness(scene: Scene) -> Outcome:
 
 
 def find_main(scene: Scene) -> Outcome:
-    """Its first process has ended well and left others: the pid file says which of them is the main one."""
+    """Its first process has ended well and left others: the pid file says which of them is the main one, or it is the only one."""
     life = scene.life
     awaits = tuple("pid" if one == "fork" else one for one in life.awaits)
-    cause = f"waits for {scene.agent.pid_file} to name its main process"
+    source = scene.agent.pid_file
+    cause = f"waits for {source} to name its main process" if source else "looks for its main process"
     timers = life.timers if life.left else {**life.timers, "pid": scene.now + NOBODY_FOR}
     life = replace(life, awaits=awaits, cause=cause, timers=timers)
     return Outcome(life=life, deeds=(FindMain(scene.name, life.agent),))

@@ -164,7 +164,10 @@ class Unprobe(Struct, frozen=True):
 
 
 class FindMain(Struct, frozen=True):
-    """Read the pid file of this agent until it names one of its processes, and follow that as the main one."""
+    """Read the pid file of this agent until it names one of its processes, and follow that as the main one.
+
+    Without a pid file, follow the only one that is left, or say `NoMain`.
+    """
 
     unit: str
     agent: str

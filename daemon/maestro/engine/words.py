@@ -15,7 +15,7 @@ _AWAITED = {
     "probe": "its readiness probe",
     "end": "its end",
     "fork": "its first process to end",
-    "pid": "its pid file to name its main process",
+    "pid": "its main process to be known",
     "reloading": "RELOADING=1",
 }
 _ORDINALS = {1: "first", 2: "second", 3: "third"}

@@ -117,9 +117,14 @@ class Carrier:
             self._manager.feed(events.CannotSpawn(deed.agent, f"cannot be started: {why}"))
 
     def _find_main(self, deed: events.FindMain) -> None:
-        """Follow the process that the pid file names, once it names one of the agent's own."""
-        section = self._world.units[deed.unit].agent
-        if section is None or section.pid_file is None or deed.agent in self._sought:
+        """Follow the process that the pid file names, once it names one of the agent's own; without one, the only one that is left."""
+        section, ended = self._world.units[deed.unit].agent, self._world.life(deed.unit).ended
+        if section is None or ended is None or deed.agent in self._sought:
+            return
+        if section.pid_file is None:
+            self._following.add(deed.agent)
+            self._early[deed.agent] = ended
+            self._keeper.follow(deed.agent, 0)
             return
 
         def take(pid: int, fault: str) -> bool:
@@ -253,9 +258,13 @@ class Carrier:
             self._early[ended.agent] = ended  # the keeper's answer says whether another goes on
             return
         self._following.discard(ended.agent)
-        self._early.pop(ended.agent, None)
+        refused = self._early.pop(ended.agent, None) is not None
         if not self.settle_past(ended.agent):
             self._manager.feed(ended)  # what follows is committed before the keeper forgets the record
+            name = self._world.owner(ended.agent)
+            section = self._world.units[name].agent if refused and name is not None else None
+            if section is not None and section.pid_file is None:
+                self._manager.feed(events.NoMain(ended.agent, pid_file.cannot_guess(ended.left)))
 
     def settle_past(self, agent: str) -> bool:
         """Let the keeper forget the end of a past agent, or of one set aside: nobody waits for it."""

@@ -7,6 +7,8 @@ import os
 import stat
 from collections.abc import Callable
 
+from maestro.engine.words import several
+
 _PAUSES = (0.01, 0.02, 0.05, 0.1, 0.2)  # seconds between two looks; the last is repeated
 _LONGEST = 32  # bytes of a number and what stands around it
 
@@ -37,6 +39,14 @@ def read(path: str) -> tuple[int, str]:
     if name is None:
         return 0, f"{path} names {pid}, and no such process runs"
     return pid, f"{path} names {pid} ({name}), which is none of its processes"
+
+
+def cannot_guess(left: tuple[str, ...]) -> str:
+    """Why it is not known which process goes on, where no pid file says it."""
+    if not left:
+        return "its first process left none that is known: write pid_file"
+    which = "either" if len(left) == 2 else "any of them"
+    return f"its first process left {several(left)}, and {which} may be the main one: write pid_file"
 
 
 def remove(path: str) -> None:
