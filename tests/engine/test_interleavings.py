@@ -84,6 +84,7 @@ UNITS: tuple[Unit, ...] = (
         exec_reload=(Command("/bin/reload"),),
         exec_stop_post=(Command("/bin/after"),),
     ),
+    unit("guess", type="forking", restart=QUICK, stop=STOP, start_timeout=Seconds(10)),
     unit("all.target", wants=("web", "job"), requires=("log",)),
 )
 NAMES = [one.name for one in UNITS]
