@@ -93,6 +93,7 @@ UNITS: tuple[Unit, ...] = (
         binds_to=("db",),
         after=("full started", "db started"),
     ),
+    unit("guess", type="forking", restart=QUICK, stop=STOP, start_timeout=Seconds(10)),
     unit("all.target", wants=("web", "job"), requires=("log",)),
 )
 NAMES = [one.name for one in UNITS]

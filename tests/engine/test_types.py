@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from maestro.engine.events import NoMain
 from maestro.engine.state import Coarse, Result, State
 from maestro.model.unit import ReadinessSection
 from maestro.model.values import Pattern, Seconds
@@ -82,9 +83,43 @@ def test_a_process_that_should_fork_and_does_not_has_failed(leaves: int) -> None
     life = theatre.life("web")
     assert life.state is State.FAILED
     assert theatre.times("web", State.FAILED) == [15 if leaves else 3]
-    wanted = "still waiting for its pid file to name its main process" if leaves else "before it was ready"
+    wanted = "still waiting for its main process to be known" if leaves else "before it was ready"
     assert wanted in life.cause
     assert not theatre.leftovers
+
+
+def test_why_its_pid_file_is_of_no_use_is_said_with_its_failure() -> None:
+    one = unit(type="forking", pid_file="/run/web.pid", restart=NEVER, stop=STOP)
+    theatre = play(one, Play(ends=1))
+    theatre.ask("start", "web")
+    theatre.run(until=2)
+    theatre.feed(NoMain("web#1", "/run/web.pid is empty"))
+    assert theatre.life("web").cause == "waits for its main process: /run/web.pid is empty"
+    theatre.run(until=30)
+    life = theatre.life("web")
+    assert life.cause == "ended with exit status 0 before it was ready: /run/web.pid is empty"
+    before = life
+    theatre.feed(NoMain("web#1", "a late word"))
+    assert theatre.life("web") == before
+
+
+@pytest.mark.parametrize("leaves", [0, 1, 2])
+def test_without_a_pid_file_the_only_one_that_is_left_is_the_main_process(leaves: int) -> None:
+    one = unit(type="forking", restart=NEVER, stop=STOP)
+    goes_on = Play(ends=20, code=4) if leaves == 1 else None
+    theatre = play(one, Play(ends=1, leaves=leaves, becomes=goes_on))
+    theatre.ask("start", "web")
+    theatre.run(until=1)
+    assert (theatre.life("web").state is State.RUNNING) == (leaves == 1)
+    theatre.kill_manager()
+    theatre.run(until=30)
+    life = theatre.life("web")
+    assert (life.state, theatre.leftovers) == (State.FAILED, {})
+    assert life.cause == (
+        "ended with exit status 4"
+        if leaves == 1
+        else "ended with exit status 0 before it was ready: no one in sight"
+    )
 
 
 @pytest.mark.parametrize("verb", ["stop", "restart"])

@@ -16,7 +16,7 @@ from maestro.keeper.spare import Spare
 from maestro.keeper.table import Entry, Table
 from maestro.keeper.tree import Tree
 from maestro.keeper.watch import Watch
-from tests.keeper.rig import is_alive, until
+from tests.keeper.rig import Rig, is_alive, until
 
 pytestmark = pytest.mark.system
 
@@ -56,6 +56,22 @@ class Scene:
             one.wait()
         assert self.first.stdout is not None
         self.first.stdout.close()
+
+
+@pytest.mark.parametrize(("left", "taken"), [(0, False), (1, True), (2, False)])
+def test_the_only_one_that_is_left_can_be_followed_without_its_name(rig: Rig, left: int, taken: bool) -> None:
+    manager = rig.start()
+    manager.hello()
+    daemon = "sh -c 'sleep 1000; exit' & "  # it has a child, too, which does not count
+    manager.spawn("a#1", "/bin/sh", "-c", daemon * left + "exit 0")
+    main = manager.news("spawned", "a#1")[2]
+    assert manager.news("ended", "a#1")[2] == 0
+    for _ in range(2):  # the next manager may ask again
+        manager.order("follow", "a#1", 0)
+        answer = manager.next()
+        assert answer[0] == ("spawned" if taken else "ended")
+        assert not taken or answer[2] != main
+    manager.order("send", "a#1", signal.SIGKILL, True)
 
 
 @pytest.fixture

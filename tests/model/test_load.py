@@ -158,7 +158,6 @@ EXEC = "agent:\n  exec: [a]\n"
         (EXEC + "  restart: {delay: 2min}", "3:20: agent.restart.delay: max_delay (1min) is shorter than delay (2min) (raise max_delay)"),
         (EXEC + "  restart: {delay: 2s, max_delay: 1s}", "3:35: agent.restart.max_delay: max_delay (1s) is shorter than delay (2s) (raise max_delay)"),
         (EXEC + "  stop: {sequence: [KILL, TERM]}", "3:20: agent.stop.sequence: nothing can follow KILL (make KILL the last step)"),
-        (EXEC + "  type: forking", "3:9: agent.type: forking without a pid_file: nobody could tell its main process (write pid_file, or let it stay in the foreground and leave type out)"),
         (EXEC + "  pid_file: /run/x", "3:13: agent.pid_file: only agents of type forking have a pid_file; this one is exec (write type: forking, or leave it out)"),
         (EXEC + "  type: forking\n  pid_file: x", "4:13: agent.pid_file: 'x' is not absolute (begin it with /)"),
         (EXEC + "  exec_stop: [/bin/a, []]", "3:23: agent.exec_stop[1]: empty (write the command)"),

@@ -71,9 +71,8 @@ def test_an_exit_is_kept_until_it_is_acknowledged(rig: Rig) -> None:
 def test_held_descriptors_outlive_the_manager(rig: Rig) -> None:
     manager = rig.start()
     read, write = os.pipe()
-    manager.order("hold", "control", fd=read)
-    manager.order("hold", "notify", fd=read)
-    manager.order("let_go", "notify")
+    manager.order("hold", "control", fd=write)
+    manager.order("hold", "control", fd=read)  # instead of the one before
     manager.hello()
     os.close(read)
     manager.kill()

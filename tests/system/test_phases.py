@@ -145,6 +145,7 @@ def test_one_that_forks_is_known_by_its_pid_file(daemon: Daemon) -> None:
     second = daemon.status("web")["pid"]
     daemon.call("stop", units=["web"], wait=True)
     assert not is_alive(second)
+    assert not path.exists()
 
 
 def test_a_manager_dies_while_it_waits_for_the_pid_file(daemon: Daemon) -> None:
@@ -193,6 +194,30 @@ def test_one_that_hides_is_known_with_all_that_it_starts(daemon: Daemon, reexec:
     assert not is_alive(left)
 
 
+def test_one_that_forks_is_known_by_being_left(daemon: Daemon) -> None:
+    exec_ = ["/bin/sh", "-c", "setsid sh -c 'sleep 1000; exit' & exit 0"]
+    daemon.unit("web", agent={"exec": exec_, "type": "forking", "restart": {"delay": "50ms"}})
+    daemon.start()
+    assert start(daemon, "web", wait=True)["jobs"][0]["state"] == "done"
+    pid = daemon.status("web")["pid"]
+    daemon.new_manager(daemon.kill_manager())
+    assert daemon.status("web")["pid"] == pid
+    os.kill(pid, signal.SIGKILL)
+    until(lambda: runs_anew(daemon, pid))
+    daemon.call("stop", units=["web"], wait=True)
+    assert not daemon.agents_of_this_root()
+
+
+def test_which_of_two_that_are_left_is_not_guessed(daemon: Daemon) -> None:
+    exec_ = ["/bin/sh", "-c", "sleep 1000 & sleep 1000 & exit 0"]
+    daemon.unit("web", agent={"exec": exec_, "type": "forking", "restart": {"policy": "no"}})
+    daemon.start()
+    assert start(daemon, "web", wait=True)["jobs"][0]["state"] == "failed"
+    cause = daemon.status("web")["cause"]
+    assert ", and either may be the main one: write pid_file" in cause
+    assert not daemon.agents_of_this_root()
+
+
 def test_a_pid_file_that_names_a_stranger_makes_nothing_ready(daemon: Daemon) -> None:
     path = daemon.root / "web.pid"
     path.write_text(f"{os.getpid()}\n")
@@ -201,7 +226,10 @@ def test_a_pid_file_that_names_a_stranger_makes_nothing_ready(daemon: Daemon) ->
     daemon.unit("web", agent={**agent, "restart": {"policy": "no"}})
     daemon.start()
     assert start(daemon, "web", wait=True)["jobs"][0]["state"] == "failed"
-    assert "its pid file to name its main process" in daemon.status("web")["cause"]
+    cause = daemon.status("web")["cause"]
+    assert f"{path} names {os.getpid()} (" in cause
+    assert "which is none of its processes" in cause
+    assert path.exists()
     assert not daemon.agents_of_this_root()
 
 

@@ -8,7 +8,7 @@ from math import isinf
 from msgspec.structs import replace
 
 from maestro.engine import policy, words
-from maestro.engine.events import Acknowledge, Deed, FindMain, Probe, Release, Spawn
+from maestro.engine.events import Acknowledge, Deed, FindMain, Probe, Release, RemovePidFile, Spawn
 from maestro.engine.guards import broken_limit
 from maestro.engine.scene import Outcome, Scene
 from maestro.engine.state import GOING_DOWN, Goal, Life, Result
@@ -149,10 +149,11 @@ def await_readiness(scene: Scene) -> Outcome:
 
 
 def find_main(scene: Scene) -> Outcome:
-    """Its first process has ended well and left others: the pid file says which of them is the main one."""
+    """Its first process has ended well and left others: the pid file says which of them is the main one, or it is the only one."""
     life = scene.life
     awaits = tuple("pid" if one == "fork" else one for one in life.awaits)
-    cause = f"waits for {scene.agent.pid_file} to name its main process"
+    source = scene.agent.pid_file
+    cause = f"waits for {source} to name its main process" if source else "looks for its main process"
     timers = life.timers if life.left else {**life.timers, "pid": scene.now + NOBODY_FOR}
     life = replace(life, awaits=awaits, cause=cause, timers=timers)
     return Outcome(life=life, deeds=(FindMain(scene.name, life.agent),))
@@ -212,6 +213,8 @@ def _over(scene: Scene, life: Life, kind: str, text: str) -> Outcome:
         errand=None,
     )
     deeds: tuple[Deed, ...] = (Acknowledge(life.agent),) if life.agent else ()
+    if scene.unit.agent is not None and scene.agent.pid_file is not None:
+        deeds = (*deeds, RemovePidFile(scene.name, scene.agent.pid_file))
     return Outcome(life=life, deeds=deeds, news=(_tell(scene, kind, text, life),))
 
 
@@ -231,7 +234,7 @@ def _how(scene: Scene) -> str:
         return scene.words
     ended = words.how_ended(life.ended)
     if life.result is Result.PROTOCOL:
-        ended += " before it was ready"
+        ended += " before it was ready" + words.pid_fault(life)
     if life.fault:
         ended = f"{life.fault}; {ended}" if life.ended is not None else life.fault
     return ended + (words.last_words(life) if life.result is not Result.SUCCESS else "")

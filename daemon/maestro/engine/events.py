@@ -66,6 +66,13 @@ class ProbeAnswered(Struct, frozen=True):
     agent: str
 
 
+class NoMain(Struct, frozen=True):
+    """Why it is not known which process is the main one of this agent, whose first process has ended."""
+
+    agent: str
+    why: str
+
+
 class Tick(Struct, frozen=True):
     """Time has passed: timers that are due ring."""
 
@@ -91,7 +98,7 @@ class Looked(Struct, frozen=True):
     fresh: bool  # the keeper itself is new: what it does not know may run all the same
 
 
-AboutAgent = Spawned | CannotSpawn | Skipped | Ended | Emptied | Notified | ProbeAnswered
+AboutAgent = Spawned | CannotSpawn | Skipped | Ended | Emptied | Notified | ProbeAnswered | NoMain
 Event = Asked | AboutAgent | Tick | Reread | SetAside | Looked
 
 # ------------------------------------------------------------------------------------------- what is asked
@@ -164,10 +171,20 @@ class Unprobe(Struct, frozen=True):
 
 
 class FindMain(Struct, frozen=True):
-    """Read the pid file of this agent until it names one of its processes, and follow that as the main one."""
+    """Read the pid file of this agent until it names one of its processes, and follow that as the main one.
+
+    Without a pid file, follow the only one that is left, or say `NoMain`.
+    """
 
     unit: str
     agent: str
+
+
+class RemovePidFile(Struct, frozen=True):
+    """What the pid file named has ended."""
+
+    unit: str
+    path: str
 
 
 class Quit(Struct, frozen=True):
@@ -177,7 +194,9 @@ class Quit(Struct, frozen=True):
     code: int
 
 
-Deed = Spawn | Send | Freeze | Acknowledge | Release | Adopt | Probe | Unprobe | FindMain | Quit
+Deed = (
+    Spawn | Send | Freeze | Acknowledge | Release | Adopt | Probe | Unprobe | FindMain | RemovePidFile | Quit
+)
 
 
 class Happening(Struct, frozen=True, kw_only=True):

@@ -12,6 +12,7 @@ from maestro.engine.events import (
     CannotSpawn,
     Emptied,
     Ended,
+    NoMain,
     Notified,
     ProbeAnswered,
     Skipped,
@@ -34,9 +35,7 @@ def hear(world: World, event: AboutAgent) -> None:
             world.put_to(event.agent, Input.SPAWNED, pid=event.pid, start=event.start)
             notified.main_named(world, event.agent)
         case CannotSpawn():
-            if name is not None and not world.life(name).bare:  # or it is told again
-                facts = {"result": Result.RESOURCES, "fault": event.why, "bare": True}
-                world.put_to(event.agent, Input.CANNOT_SPAWN, event.why, **facts)
+            _cannot_spawn(world, event)
         case Skipped():
             facts = {"result": Result.ASSERT} if event.refused else {}
             world.put_to(event.agent, Input.REFUSED if facts else Input.SKIPPED, event.why, **facts)
@@ -48,8 +47,17 @@ def hear(world: World, event: AboutAgent) -> None:
             notified.take(world, event)
         case ProbeAnswered():
             notified.ready(world, event.agent, "probe")
+        case NoMain():
+            notified.main_missing(world, event)
         case _:
             assert_never(event)
+
+
+def _cannot_spawn(world: World, event: CannotSpawn) -> None:
+    name = world.owner(event.agent)
+    if name is not None and not world.life(name).bare:  # or it is told again
+        facts = {"result": Result.RESOURCES, "fault": event.why, "bare": True}
+        world.put_to(event.agent, Input.CANNOT_SPAWN, event.why, **facts)
 
 
 def ended(world: World, event: Ended) -> None:

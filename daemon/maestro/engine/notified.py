@@ -6,9 +6,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, get_args
 
 from maestro.engine import policy
-from maestro.engine.events import Notified
+from maestro.engine.blockers import NEVER_SEEN
+from maestro.engine.events import NoMain, Notified
 from maestro.engine.machine import Input
-from maestro.engine.state import GOING_DOWN, State
+from maestro.engine.state import GOING_DOWN, Result, State
 from maestro.model.unit import NotifyAccess
 
 if TYPE_CHECKING:
@@ -77,8 +78,23 @@ def main_named(world: World, agent: str) -> None:
     """The keeper follows the process that the pid file names."""
     name = world.owner(agent)
     if name is not None and "pid" in world.life(name).awaits:
-        world.change(name, ended=None, left=())
+        world.change(name, ended=None, left=(), pid_fault="")
         ready(world, agent, "pid")
+
+
+def main_missing(world: World, event: NoMain) -> None:
+    """A pid file is looked at again; without one, nothing will tell it any more."""
+    name = world.owner(event.agent)
+    life = world.life(name) if name is not None else NEVER_SEEN
+    if name is None or life.state is not State.STARTING or "pid" not in life.awaits:
+        return
+    world.change(name, pid_fault=event.why, cause=f"waits for its main process: {event.why}")
+    agent = world.units[name].agent
+    assert agent is not None
+    if agent.pid_file is None:
+        gone = not life.left or agent.stop.kill_mode == "process"
+        world.change(name, result=Result.PROTOCOL, bare=gone)
+        world.apply(name, Input.GONE if gone else Input.ENDED)
 
 
 def ready(world: World, agent: str, what: str) -> None:

@@ -148,6 +148,7 @@ class Life(Struct, frozen=True, kw_only=True, omit_defaults=True):
     result: Result = Result.SUCCESS
     left: tuple[str, ...] = ()  # what is left of its tree after the main process ended
     fault: str = ""  # what went wrong first, in words, where that is not how the main process ended
+    pid_fault: str = ""  # why its pid file names no main process, while that is awaited, in words
     reload_at: float = 0.0  # when the newest reload was asked for
     reload_again: bool = False  # and it was asked for once more meanwhile
     reload_fault: str = ""  # why the newest reload came to nothing

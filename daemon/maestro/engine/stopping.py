@@ -68,7 +68,7 @@ def give_in(scene: Scene, kind: str = "stopping") -> Outcome:
 def time_out(scene: Scene) -> Outcome:
     missing = words.awaited(scene.life.awaits) or "its program to be executed"
     limit = words.span(acts.start_timeout(scene.unit))
-    fault = f"not ready within {limit}: still waiting for {missing}"
+    fault = f"not ready within {limit}: still waiting for {missing}" + words.pid_fault(scene.life)
     return give_in(at_fault(scene, Result.TIMEOUT, fault), "timeout")
 
 

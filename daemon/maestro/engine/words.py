@@ -15,7 +15,7 @@ _AWAITED = {
     "probe": "its readiness probe",
     "end": "its end",
     "fork": "its first process to end",
-    "pid": "its pid file to name its main process",
+    "pid": "its main process to be known",
     "reloading": "RELOADING=1",
 }
 _ORDINALS = {1: "first", 2: "second", 3: "third"}
@@ -89,6 +89,11 @@ def last_words(life: Life) -> str:
     error = f"ERRNO={life.error} ({errorcode.get(life.error, 'unknown')})" if life.error else ""
     said = ", ".join(filter(None, (error, life.status)))
     return f"; it had said: {said}" if said else ""
+
+
+def pid_fault(life: Life) -> str:
+    """What is wrong with its pid file, to be put after what follows from that."""
+    return f": {life.pid_fault}" if life.pid_fault else ""
 
 
 def tell(scene: Scene, kind: str, text: str, life: Life) -> Happening:

@@ -24,9 +24,10 @@ class Followers:
         self._watched: dict[str, int] = {}  # agent -> pidfd of its new main
 
     def follow(self, entry: Entry, pid: int) -> bool:
-        """Make `pid` the main process. False where it is no living process of this agent."""
+        """Make `pid` the main process, or with 0 the only one that is left. False where there is no such process of this agent."""
         self._around.tree.refresh()
         tree = self._around.tree
+        pid = pid or tree.only_orphan(entry)
         process = next((one for one in tree.members(entry) if one.pid == pid), None) or tree.nobodys(pid)
         if process is None:
             return False

@@ -83,7 +83,6 @@ class Keeper:
             "adopt": self.agents.adopt,
             "follow": self.agents.follow,
             "acknowledge": self.agents.acknowledge,
-            "let_go": self.table.let_go,
             "unstore": self.store.remove,
             "drop_store": self.store.drop,
             "release_stream": self.table.release_stream,

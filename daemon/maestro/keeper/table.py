@@ -156,12 +156,9 @@ class Table:
         return next((agent for agent in agents if "/" not in agent.rpartition("#")[2]), "")
 
     def hold(self, name: str, fd: int) -> None:
-        self.let_go(name)
-        self.held[name] = fd
-
-    def let_go(self, name: str) -> None:
         if name in self.held:
-            os.close(self.held.pop(name))
+            os.close(self.held[name])
+        self.held[name] = fd
 
     def release_stream(self, name: str) -> None:
         if name in self.streams:

@@ -91,6 +91,11 @@ class Tree:
         living = {process.pid for process in found}
         return found + [process for process in roots if process.pid not in living]
 
+    def only_orphan(self, entry: Entry) -> int:
+        """What the main process has left, if that is one process and what comes from it; 0 where it is not. As of the last refresh."""
+        living = [process.pid for process in self._orphans.get(entry.agent, []) if process.lives]
+        return living[0] if entry.ended is not None and len(living) == 1 else 0
+
     def nobodys(self, pid: int) -> Process | None:
         """An orphan that some agent has left, and nothing says which: one that left its session, and overwrote its environment."""
         process = self._proc.look(pid)

@@ -41,10 +41,9 @@ ORDERS: dict[str, tuple[tuple[str, Any], ...]] = {
     "follow": (
         ("agent", str),
         ("pid", int),
-    ),  # its main process from now on -> spawned | ended, as things are
+    ),  # its main process from now on, 0: the only one that is left -> spawned | ended, as things are
     "acknowledge": (("agent", str),),  # the exit record is in the store: forget it
     "hold": (("name", str),),  # + descriptor; replaces the one of that name
-    "let_go": (("name", str),),  # of a held descriptor
     "release_stream": (("name", str),),
     # + descriptor; given to the unit's next process; polled: closed when its other end is; most: of this unit
     "store": (("unit", str), ("name", str), ("polled", bool), ("most", int)),

@@ -14,10 +14,9 @@ from maestro.engine import errands, events
 from maestro.engine.events import Deed, Ended
 from maestro.engine.state import ALIVE, State
 from maestro.engine.words import signal_name
-from maestro.manager import conditions, fdstore, probes, recipe
+from maestro.manager import conditions, fdstore, pid_file, probes, recipe
 from maestro.manager.catalogue import Catalogue, Changes
 from maestro.manager.loop import Manager
-from maestro.manager.pid_file import seek
 from maestro.manager.recipe import CannotPrepare, House
 from maestro.model.status import signal_number
 from maestro.model.unit import Unit
@@ -73,6 +72,7 @@ class Carrier:
             events.Probe: self._probe,
             events.Unprobe: lambda deed: self._probes.pop(deed.agent, lambda: None)(),
             events.FindMain: self._find_main,
+            events.RemovePidFile: lambda deed: pid_file.remove(deed.path),
             events.Quit: lambda deed: self.on_quit(deed.unit, deed.code),
         }
 
@@ -120,22 +120,29 @@ class Carrier:
             self._manager.feed(events.CannotSpawn(deed.agent, f"cannot be started: {why}"))
 
     def _find_main(self, deed: events.FindMain) -> None:
-        """Follow the process that the pid file names, once it names one of the agent's own."""
-        section = self._world.units[deed.unit].agent
-        if section is None or section.pid_file is None or deed.agent in self._sought:
+        """Follow the process that the pid file names, once it names one of the agent's own; without one, the only one that is left."""
+        section, ended = self._world.units[deed.unit].agent, self._world.life(deed.unit).ended
+        if section is None or ended is None or deed.agent in self._sought:
+            return
+        if section.pid_file is None:
+            self._following.add(deed.agent)
+            self._early[deed.agent] = ended
+            self._keeper.follow(deed.agent, 0)
             return
 
-        def take(pid: int) -> bool:
+        def take(pid: int, fault: str) -> bool:
             life = self._world.life(deed.unit)
             if life.agent != deed.agent or "pid" not in life.awaits or life.ended is None:
                 self._sought.discard(deed.agent)
                 return True
             if deed.agent not in self._following and self._follow(deed.agent, pid, SOMEBODYS):
                 self._early[deed.agent] = life.ended  # known already: if that is the answer, it is no other
+            if fault and self._keeper.whose(pid) != deed.agent and fault != life.pid_fault:
+                self._manager.feed(events.NoMain(deed.agent, fault))
             return False
 
         self._sought.add(deed.agent)
-        seek(section.pid_file, take)
+        pid_file.seek(section.pid_file, take)
 
     def _follow(self, agent: str, pid: int, *also: str) -> bool:
         """Make a process the main one of an agent, which may name one of its own only: the keeper has the last word on that."""
@@ -254,9 +261,13 @@ class Carrier:
             self._early[ended.agent] = ended  # the keeper's answer says whether another goes on
             return
         self._following.discard(ended.agent)
-        self._early.pop(ended.agent, None)
+        refused = self._early.pop(ended.agent, None) is not None
         if not self.settle_past(ended.agent):
             self._manager.feed(ended)  # what follows is committed before the keeper forgets the record
+            name = self._world.owner(ended.agent)
+            section = self._world.units[name].agent if refused and name is not None else None
+            if section is not None and section.pid_file is None:
+                self._manager.feed(events.NoMain(ended.agent, pid_file.cannot_guess(ended.left)))
 
     def settle_past(self, agent: str) -> bool:
         """Let the keeper forget the end of a past agent, or of one set aside: nobody waits for it."""

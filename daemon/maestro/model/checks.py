@@ -101,13 +101,10 @@ def watchdog_is_fed(unit: Unit) -> Iterator[Finding]:
         yield Finding("agent.watchdog", message, "write type: notify, or leave watchdog out", ("agent.type",))
 
 
-def forking_names_its_main(unit: Unit) -> Iterator[Finding]:
+def pid_file_is_for_forking(unit: Unit) -> Iterator[Finding]:
     agent = unit.agent
     if agent is None:
         return
-    if agent.type == "forking" and agent.pid_file is None:
-        hint = "write pid_file, or let it stay in the foreground and leave type out"
-        yield Finding("agent.type", "forking without a pid_file: nobody could tell its main process", hint)
     if agent.type != "forking" and agent.pid_file is not None:
         message = f"only agents of type forking have a pid_file; this one is {agent.type}"
         yield Finding("agent.pid_file", message, "write type: forking, or leave it out", ("agent.type",))
@@ -293,7 +290,7 @@ CHECKS: tuple[Check, ...] = (
     oneshot_restarts,
     watchdog_is_fed,
     delays_grow,
-    forking_names_its_main,
+    pid_file_is_for_forking,
     commands_are_given,
     reload_is_one,
     nothing_follows_kill,

@@ -141,7 +141,8 @@ class AgentSection(Struct, frozen=True, kw_only=True):
     type: Literal["simple", "exec", "notify", "notify-reload", "forking", "oneshot"] = option(
         "exec",
         "What counts as started: the process runs (simple, exec), it said READY=1 (notify, notify-reload), it "
-        "ended well (oneshot), it ended well and `pid_file` names the process that goes on (forking). With a "
+        "ended well (oneshot), it ended well and another process goes on (forking): the one that `pid_file` names, or "
+        "else the only one that is left. With a "
         "readiness probe, its success counts in addition. notify-reload also answers `reload_signal` with "
         "RELOADING=1 and MONOTONIC_USEC, and with READY=1 when it has reloaded.",
     )
@@ -252,7 +253,9 @@ class AgentSection(Struct, frozen=True, kw_only=True):
         change=Change.LIVE,
     )
     pid_file: str | None = option(
-        None, "File that the first process of type forking writes the pid of the one that goes on to."
+        None,
+        "File that the first process of type forking writes the pid of the one that goes on to. It is removed when "
+        "that has ended.",
     )
     remain_after_exit: bool = option(
         False, "Whether it counts as up when its process has ended well, until it is stopped."

@@ -149,7 +149,7 @@ class Theatre:
             events.Adopt: self._adopt,
             events.Probe: self._probe,
             events.Unprobe: lambda deed: self._probed.discard(deed.agent),
-            events.FindMain: lambda deed: self._follow(deed.agent),
+            events.FindMain: self._follow,
         }
         hands.get(type(deed), lambda deed: None)(deed)
 
@@ -206,9 +206,15 @@ class Theatre:
         if play.ends is not None:
             self.later(play.ends, Ended(agent=agent, code=play.code, signal=play.signal))
 
-    def _follow(self, agent: str) -> None:
-        """Its pid file names another process, which goes on as the main one."""
+    def _follow(self, deed: events.FindMain) -> None:
+        """Its pid file names another process, which goes on as the main one; or it is the only one that is left."""
+        agent, section = deed.agent, self.declared[deed.unit].agent
+        if agent in self.alive:  # it is followed already
+            self.later(0.0, events.Spawned(agent, 1, 1))
+            return
         play = self._becomes.pop(agent, None)
+        if play is None and section is not None and section.pid_file is None:
+            self.later(0.0, events.NoMain(agent, "no one in sight"))
         if play is not None and self.leftovers.pop(agent, None) is not None:
             self.unacknowledged.pop(agent, None)
             self._enter(agent, play)
@@ -302,7 +308,7 @@ class Theatre:
     def kill_manager(self, *, keeper: bool = False, away: float = 0.0) -> None:
         """What was committed survives; what happens in the `away` seconds without a manager is kept by the keeper."""
         self._absent = True
-        answers = (events.Spawned, events.CannotSpawn)  # said to the one that is dead
+        answers = (events.Spawned, events.CannotSpawn, events.NoMain)  # said to the one that is dead
         self._heap = [one for one in self._heap if not isinstance(one[2], answers)]
         heapq.heapify(self._heap)
         back = self.now + away
