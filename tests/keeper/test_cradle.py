@@ -52,7 +52,7 @@ from maestro.keeper import kernel
 from maestro.keeper.cradle import live_apart
 kernel.adopt_orphans()
 def live():
-    own = subprocess.Popen(["sh", "-c", "sleep 1000 & echo $!; sleep 1000"], stdout=subprocess.PIPE)
+    own = subprocess.Popen(["sh", "-c", "sleep 1000 & echo $!; exec sleep 1000"], stdout=subprocess.PIPE)
     orphan = int(own.stdout.readline())
     gone = subprocess.Popen(["sh", "-c", "sleep 1000 & echo $!"], stdout=subprocess.PIPE)
     left = int(gone.stdout.readline())

@@ -107,8 +107,10 @@ class Daemon:
         try:
             self.call("hello")
         except CallError as trouble:
-            if trouble.code != "not-running" or self.process is None or self.process.poll() is not None:
+            if trouble.code != "no-daemon":
                 raise
+            if self.process is None or self.process.poll() is not None:
+                raise AssertionError(f"the daemon has ended: {self.said()[-600:]}") from trouble
             return False
         return True
 
