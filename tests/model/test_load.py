@@ -234,7 +234,7 @@ def test_targets() -> None:
         ("a", "b"),
     )
     assert said("agent: {exec: a}", "x.target.yaml") == [
-        "1:1: agent: no such section (there are unit, install)"
+        "1:1: agent: no such section (there are unit, condition, assert, install)"
     ]
     assert unit_of("", "x.target.yaml").unit.wants == ()
 

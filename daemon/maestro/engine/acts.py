@@ -57,10 +57,18 @@ def restart_now(scene: Scene) -> Outcome:
     )
 
 
+def ask_conditions(scene: Scene) -> Outcome:
+    """Whether they hold is known outside only; until the answer comes, it has an agent id, as if there was something to start."""
+    life = replace(fresh(scene), cause="its conditions are looked at")
+    return Outcome(life=life, deeds=order(scene.name, life))
+
+
 def arrive(scene: Scene) -> Outcome:
     """A target is there as soon as nothing holds it back."""
     life = replace(
         scene.life,
+        agent="",
+        skipped=False,
         ready_at=scene.now,
         completed=True,
         result=Result.SUCCESS,
@@ -199,6 +207,7 @@ def forgive(scene: Scene) -> Outcome:
 def _over(scene: Scene, life: Life, kind: str, text: str) -> Outcome:
     life = replace(
         life,
+        agent=life.agent if scene.unit.agent is not None else "",
         cause=text,
         bounce=False,
         halted=False,

@@ -8,8 +8,10 @@ from maestro.engine import policy
 from maestro.engine.phases import commands
 from maestro.engine.scene import Scene
 from maestro.engine.state import Goal, Result
+from maestro.model.conditions import CheckSection
 
 Guard = Callable[[Scene], bool]
+NO_CHECKS = CheckSection()
 
 
 def always(_: Scene) -> bool:
@@ -18,6 +20,11 @@ def always(_: Scene) -> bool:
 
 def has_no_process(scene: Scene) -> bool:
     return scene.unit.agent is None
+
+
+def has_checks_alone(scene: Scene) -> bool:
+    """A target with conditions; an agent's are looked at with the first thing that runs of it."""
+    return has_no_process(scene) and (scene.unit.condition, scene.unit.assert_) != (NO_CHECKS, NO_CHECKS)
 
 
 def bounces_without_process(scene: Scene) -> bool:

@@ -15,7 +15,7 @@ class State(StrEnum):
     DEAD = "dead"
     WAITING = "waiting"  # to be started as soon as nothing holds it back
     START_PRE = "start-pre"  # the commands before its start run
-    SPAWNING = "spawning"  # the keeper was asked to start it
+    SPAWNING = "spawning"  # the keeper was asked to start it; or a target's conditions are looked at
     STARTING = "start"  # its process runs and is not ready yet
     START_POST = "start-post"  # it is ready, and the commands after its start run
     RUNNING = "running"

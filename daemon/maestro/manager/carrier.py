@@ -95,12 +95,14 @@ class Carrier:
         return self._world.life(unit).state in (State.DEAD, State.FAILED)
 
     def _spawn(self, deed: events.Spawn) -> None:
-        definition = self._catalogue.definition(deed.unit)
-        if definition is not None:
+        unit, definition = self._world.units[deed.unit], self._catalogue.definition(deed.unit)
+        if definition is not None and unit.agent is not None:
             self._manager.note_definition(deed.unit, definition)
         if self._leaves_out(deed):
             return
-        unit = self._world.units[deed.unit]
+        if unit.agent is None:
+            self._manager.feed(events.Spawned(deed.agent, 0, 0))
+            return
         try:
             if deed.errand is not None:
                 prepared = recipe.make_errand(unit, deed.errand, self._house)

@@ -325,6 +325,8 @@ class TargetFile(Struct, frozen=True, kw_only=True):
     """NAME.target.yaml: a name for a set of units."""
 
     unit: UnitSection = UnitSection()
+    condition: CheckSection = CheckSection()
+    assert_: CheckSection = field(default=CheckSection(), name="assert")
     install: InstallSection = InstallSection()
 
 
