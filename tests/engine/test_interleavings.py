@@ -76,6 +76,15 @@ UNITS: tuple[Unit, ...] = (
         exec_reload=(Command("/bin/reload"),),
     ),
     unit(
+        "steps",
+        type="oneshot",
+        restart=QUICK,
+        stop=STOP,
+        start_timeout=Seconds(10),
+        exec_more=(Command("-/bin/two"), Command("/bin/three")),
+        exec_stop_post=(Command("/bin/after"),),
+    ),
+    unit(
         "fork",
         type="forking",
         pid_file="/run/fork.pid",

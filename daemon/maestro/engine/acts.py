@@ -89,6 +89,25 @@ def spawn_at_last(scene: Scene) -> Outcome:
     return _order_main(scene, replace(scene.life, errand=None))
 
 
+def spawn_next(scene: Scene) -> Outcome:
+    """One of its commands has ended well: the next is a process of its own, and otherwise nothing begins anew."""
+    past = scene.life
+    life = replace(
+        past,
+        agent=f"{scene.name}#{past.spawns + 1}",
+        spawns=past.spawns + 1,
+        line=past.line + 1,
+        pid=0,
+        start=0,
+        ended=None,
+        left=(),
+        sent=None,
+        orders=0,
+    )
+    outcome = _order_main(scene, life)
+    return replace(outcome, deeds=(Acknowledge(past.agent), *outcome.deeds))
+
+
 def fresh(scene: Scene) -> Life:
     """The life at the beginning of an activation: the next agent id, and what the last one left is forgotten."""
     past = scene.life
@@ -117,7 +136,7 @@ def _order_main(scene: Scene, life: Life) -> Outcome:
         bare=False,
         awaits=_awaits(scene.unit),
         timers={} if isinf(limit) else {"start": scene.now + limit},
-        cause=f"starting {scene.agent.exec[0]}",
+        cause=f"starting {policy.command(scene.agent, life).words[0]}",
     )
     deeds = order(scene.name, life)
     return Outcome(life=life, deeds=deeds, news=(_tell(scene, "starting", life.cause, life),))
@@ -236,6 +255,8 @@ def _how(scene: Scene) -> str:
     if life.result is Result.ASSERT:
         return scene.words
     ended = words.how_ended(life.ended)
+    if life.result is not Result.SUCCESS and scene.agent.exec_more and life.ended is not None:
+        ended = f"{policy.command(scene.agent, life).words[0]} {ended}"
     if life.result is Result.PROTOCOL:
         ended += " before it was ready"
     if life.fault:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from maestro.engine import policy
 from maestro.engine.phases import commands
 from maestro.engine.scene import Scene
-from maestro.engine.state import Goal, Result
+from maestro.engine.state import Goal, Life, Result
 from maestro.model.conditions import CheckSection
 
 Guard = Callable[[Scene], bool]
@@ -106,7 +106,18 @@ def has_done_its_work(scene: Scene) -> bool:
     """A process whose end is no end of the unit: a oneshot's, or one that remains; it ended well, and by itself."""
     life, agent = scene.life, scene.agent
     wanted = agent.type == "oneshot" or (agent.remain_after_exit and not life.awaits)
-    return wanted and life.ended is not None and life.result is Result.SUCCESS
+    return wanted and _ended_well(life) and life.line >= len(agent.exec_more)
+
+
+def has_next_line(scene: Scene) -> bool:
+    """One of several commands has ended well, and the next is to be started."""
+    life = scene.life
+    left = _ended_well(life) and life.line < len(scene.agent.exec_more)
+    return left and not life.must_come_down and not life.halted
+
+
+def _ended_well(life: Life) -> bool:
+    return life.ended is not None and life.result is Result.SUCCESS
 
 
 def did_its_work_with_post(scene: Scene) -> bool:

@@ -23,6 +23,8 @@ from maestro.engine.state import Life, Result, State
 if TYPE_CHECKING:
     from maestro.engine.world import World
 
+NO_PROGRAM = 203  # systemd's exit status of what could not be executed
+
 
 def hear(world: World, event: AboutAgent) -> None:
     name = world.owner(event.agent)
@@ -35,8 +37,7 @@ def hear(world: World, event: AboutAgent) -> None:
             notified.main_named(world, event.agent)
         case CannotSpawn():
             if name is not None and not world.life(name).bare:  # or it is told again
-                facts = {"result": Result.RESOURCES, "fault": event.why, "bare": True}
-                world.put_to(event.agent, Input.CANNOT_SPAWN, event.why, **facts)
+                _cannot_spawn(world, name, event)
         case Skipped():
             facts = {"result": Result.ASSERT} if event.refused else {}
             world.put_to(event.agent, Input.REFUSED if facts else Input.SKIPPED, event.why, **facts)
@@ -50,6 +51,16 @@ def hear(world: World, event: AboutAgent) -> None:
             notified.ready(world, event.agent, "probe")
         case _:
             assert_never(event)
+
+
+def _cannot_spawn(world: World, name: str, event: CannotSpawn) -> None:
+    agent = world.units[name].agent
+    assert agent is not None
+    if policy.command(agent, world.life(name)).is_forgiven:
+        ended(world, Ended(agent=event.agent, code=NO_PROGRAM, at=world.now))
+    else:
+        facts = {"result": Result.RESOURCES, "fault": event.why, "bare": True}
+        world.put_to(event.agent, Input.CANNOT_SPAWN, event.why, **facts)
 
 
 def ended(world: World, event: Ended) -> None:

@@ -113,8 +113,10 @@ def _coming_up(state: State) -> tuple[Row, ...]:
         Row(state, I.FORKED, guards.always, S.STARTING, acts.find_main),
         Row(state, I.RANG_START, guards.always, S.STOPPING, stopping.time_out),
         Row(state, I.HALT, guards.always, S.STOPPING, stopping.terminate),
+        Row(state, I.ENDED, guards.has_next_line, S.NEXT, stopping.clear_the_way),
         *(Row(state, I.ENDED, *one) for one in done),
         Row(state, I.ENDED, guards.always, S.STOPPING, stopping.sweep),
+        Row(state, I.GONE, guards.has_next_line, S.SPAWNING, acts.spawn_next),
         *(Row(state, I.GONE, *one) for one in done),
         *_over(state, I.GONE),
     )
@@ -186,6 +188,10 @@ TABLE: tuple[Row, ...] = (
     Row(S.STARTING, I.READY, guards.always, S.RUNNING, acts.get_ready),
     Row(S.STARTING, I.STOP_SAID, guards.always, S.STOPPING, stopping.let_stop),
     *_coming_up(S.STARTING),
+    Row(S.NEXT, I.GONE, guards.has_next_line, S.SPAWNING, acts.spawn_next),
+    *_over(S.NEXT, I.GONE),
+    Row(S.NEXT, I.RANG_STOP, guards.always, S.NEXT, stopping.clear_the_way),
+    Row(S.NEXT, I.HALT, guards.always, S.STOPPING, stopping.terminate),
     Row(S.START_POST, I.COMMAND_DONE, guards.has_more_commands, S.START_POST, errands.run_next),
     Row(S.START_POST, I.COMMAND_DONE, guards.has_main_running, S.RUNNING, acts.get_ready),
     Row(S.START_POST, I.COMMAND_DONE, guards.remains, S.EXITED, acts.remain),
@@ -254,7 +260,7 @@ TABLE: tuple[Row, ...] = (
     *_left_out(),
 )
 
-_WITHOUT_MAIN = (S.START_PRE, S.EXITED, S.STOP_POST)
+_WITHOUT_MAIN = (S.START_PRE, S.NEXT, S.EXITED, S.STOP_POST)
 IGNORED: frozenset[tuple[State, Input]] = frozenset(
     {
         *((state, I.START_ASKED) for state in ALIVE),  # only the goal changes
@@ -318,6 +324,7 @@ TIMERS: dict[State, frozenset[str]] = {
     State.START_PRE: frozenset({"command"}),
     State.SPAWNING: frozenset({"start"}),
     State.STARTING: frozenset({"start", "pid"}),
+    State.NEXT: frozenset({"stop"}),
     State.START_POST: frozenset({"command"}),
     State.RUNNING: frozenset({"watchdog", "forgive", "runtime"}),
     State.RELOADING: frozenset({"watchdog", "forgive", "runtime", "command"}),

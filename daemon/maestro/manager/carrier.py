@@ -107,8 +107,8 @@ class Carrier:
             if deed.errand is not None:
                 prepared = recipe.make_errand(unit, deed.errand, self._house)
             else:
-                trigger = self._world.life(deed.unit).trigger
-                prepared = recipe.make(unit, deed.agent, self._house, trigger)
+                life = self._world.life(deed.unit)
+                prepared = recipe.make(unit, deed.agent, self._house, life.trigger, life.line)
         except CannotPrepare as why:
             self._manager.feed(events.CannotSpawn(deed.agent, str(why)))
             return
@@ -145,7 +145,7 @@ class Carrier:
 
     def _leaves_out(self, deed: events.Spawn) -> bool:
         """Whether a condition or an assert of the unit keeps it from being started."""
-        if not errands.begins(deed, self._world.units[deed.unit]):
+        if not errands.begins(deed, self._world.units[deed.unit], self._world.life(deed.unit).line):
             return False
         unit, environ = self._world.units[deed.unit], self._house.environ
         why = conditions.unmet(unit.condition, "condition", environ)

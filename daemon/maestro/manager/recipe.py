@@ -48,10 +48,15 @@ def invocation(house: House, agent: str) -> str:
     return hashlib.sha256(f"{house.identity}\n{agent}".encode()).hexdigest()[:32]
 
 
-def make(unit: Unit, agent_id: str, house: House, trigger: Trigger | None = None) -> Recipe:
-    """The recipe for the next process of a unit, and what it is told of the one whose end started it. Raises `CannotPrepare`."""
+def make(unit: Unit, agent_id: str, house: House, trigger: Trigger | None = None, line: int = 0) -> Recipe:
+    """The recipe for the next process of a unit, and what it is told of the one whose end started it. Raises `CannotPrepare`.
+
+    `line` says which of several commands it is.
+    """
     agent = unit.agent
     assert agent is not None
+    if line > len(agent.exec_more):
+        raise CannotPrepare(f"its unit was changed meanwhile and has no agent.exec_more[{line - 1}] any more")
     uid, gid, groups, home = identity(agent, house.uid)
     env = environment(unit, agent, house, home)
     env["INVOCATION_ID"] = invocation(house, agent_id)
@@ -66,8 +71,8 @@ def make(unit: Unit, agent_id: str, house: House, trigger: Trigger | None = None
         env["WATCHDOG_USEC"] = str(int(agent.watchdog * 1e6))
     cwd = agent.working_directory.removeprefix("-")
     streams = (agent.stdin, agent.stdout, agent.stderr)
-    return Recipe(
-        argv=expand(agent.exec, env),
+    recipe = Recipe(
+        argv=(),
         env=env,
         cwd=home or "/" if cwd == "~" else cwd,
         cwd_may_fail=agent.working_directory.startswith("-"),
@@ -82,22 +87,22 @@ def make(unit: Unit, agent_id: str, house: House, trigger: Trigger | None = None
         stream=unit.name if "log" in streams else None,
         title=unit.name,
     )
+    return _with(recipe, agent.lines[line], env)
+
+
+def _with(recipe: Recipe, command: Command, env: dict[str, str]) -> Recipe:
+    """The same for this command, as the marks before its program have it."""
+    argv = command.words if command.is_verbatim else expand(command.words, env)
+    recipe = replace(recipe, argv=argv, env=env)
+    return replace(recipe, uid=None, gid=None, groups=()) if command.is_privileged else recipe
 
 
 def make_errand(unit: Unit, errand: Errand, house: House) -> Recipe:
     """A recipe for a command around the main process: as that, and its output goes to the same stream."""
-    command = Command(errand.line)
     recipe = make(unit, errand.agent, house)
     env = {name: value for name, value in recipe.env.items() if name not in _OF_THE_MAIN} | errand.variables
-    recipe = replace(
-        recipe,
-        argv=command.words if command.is_verbatim else expand(command.words, env),
-        env=env,
-        notify_fd=0,
-        store="",
-        title=f"{errand.option} of {unit.name}",
-    )
-    return replace(recipe, uid=None, gid=None, groups=()) if command.is_privileged else recipe
+    recipe = replace(recipe, notify_fd=0, store="", title=f"{errand.option} of {unit.name}")
+    return _with(recipe, Command(errand.line), env)
 
 
 def make_probe(unit: Unit, agent_id: str, command: tuple[str, ...], house: House) -> Recipe:

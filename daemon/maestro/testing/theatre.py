@@ -174,7 +174,7 @@ class Theatre:
             if agent.rpartition("#")[0] == deed.unit and not self._may_run_beside(deed, agent):
                 self.two_at_once.append(deed.agent)
         play = self._casting(deed)
-        begins = errands.begins(deed, self.declared[deed.unit])
+        begins = errands.begins(deed, self.declared[deed.unit], self.life(deed.unit).line)
         if begins and (play.skipped or play.refused):
             words, agent = play.skipped or play.refused, deed.agent.partition("/")[0]
             self.feed(events.Skipped(agent, words, refused=bool(play.refused)))  # the manager's own finding
