@@ -123,7 +123,7 @@ As \-\-no\-color.
 def states() -> str:
     return (
         f"{_MARK}# The life of a unit\n\n"
-        "Drawn from the table in `daemon/maestro/engine/machine.py`. An arrow says: what happens [when this holds] / what is done.\n"
+        "Drawn from the table in `daemon/maestro/engine/table.py`. An arrow says: what happens [when this holds] / what is done.\n"
         "OVER is no state: it is where nothing of the unit runs any more, and the first verdict that fits is taken.\n\n"
         f"```mermaid\n{machine.diagram()}```\n"
     )

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from maestro.engine.events import Asked
 from maestro.engine.state import Goal, Result, State
+from maestro.model.conditions import CheckSection, PathCheck
 from maestro.model.unit import RestartSection
 from maestro.testing.theatre import FOREVER, Play, Theatre, unit
 
@@ -113,3 +116,90 @@ def test_a_manager_that_dies_before_it_looked_leaves_it_to_the_next() -> None:
     theatre.ask_in_vain("start", "web")
     theatre.run(1)
     assert theatre.life("web").cause == f"skipped: {WHY}"
+
+
+# ------------------------------------------------------------------------------------------- targets
+
+ASKS = CheckSection(path_exists=(PathCheck("/x"),))
+
+
+def house(check: Play) -> Theatre:
+    """A target with a condition, one that it wants, and one that requires it."""
+    return stage(
+        unit("all.target", wants=["extra"], condition=ASKS, on_failure=["bad"]),
+        unit("extra"),
+        unit("top", requires=["all.target"], after=["all.target"]),
+        unit("bad"),
+        **{"all.target": check},
+    )
+
+
+def test_a_target_whose_conditions_hold_is_reached() -> None:
+    theatre = house(FOREVER)
+    theatre.ask("start", "top")
+    theatre.run(1)
+    assert theatre.states("all.target") == [State.WAITING, State.SPAWNING, State.RUNNING]
+    life = theatre.life("all.target")
+    assert (life.cause, life.agent, life.alive) == ("reached", "", False)
+    assert [one.kind for one in theatre.news if one.unit == "all.target"] == ["waiting", "ready"]
+    assert theatre.life("top").state is State.RUNNING
+
+
+def test_a_skipped_target_is_done_and_what_it_pulled_in_and_who_requires_it_run() -> None:
+    theatre = house(Play(skipped=WHY))
+    theatre.ask("start", "top", "all.target")
+    theatre.run(1)
+    life = theatre.life("all.target")
+    assert (life.state, life.cause, life.agent) == (State.DEAD, f"skipped: {WHY}", "")
+    assert job_of(theatre, "all.target") == f"start: done: skipped: {WHY}"
+    assert [theatre.life(name).state for name in ("extra", "top")] == [State.RUNNING, State.RUNNING]
+    assert not theatre.unacknowledged
+
+
+def test_a_target_with_an_unmet_assert_has_failed() -> None:
+    theatre = house(Play(refused="assert path_exists=/x was not met"))
+    theatre.ask("start", "top", "all.target")
+    theatre.run(1)
+    assert theatre.life("all.target").state is State.FAILED
+    assert job_of(theatre, "all.target") == "start: failed: assert path_exists=/x was not met"
+    words = "waits for all.target, which has failed: assert path_exists=/x was not met"
+    assert theatre.life("top").cause == words
+    assert theatre.life("bad").state is State.RUNNING
+
+
+def test_a_restart_of_a_target_looks_again() -> None:
+    plays = [FOREVER, Play(skipped=WHY)]
+    theatre = Theatre([unit("all.target", condition=ASKS)], lambda name, number: plays[number - 1])
+    theatre.ask("start", "all.target")
+    theatre.run(1)
+    theatre.ask("restart", "all.target")
+    theatre.run(2)
+    assert theatre.life("all.target").cause == f"skipped: {WHY}"
+
+
+@pytest.mark.parametrize(("verb", "state"), [("stop", State.DEAD), ("restart", State.RUNNING)])
+def test_a_verb_that_crosses_with_the_look_at_a_target_wins(verb: str, state: State) -> None:
+    theatre = Theatre([unit("all.target", condition=ASKS)])
+    begun = theatre.feed(Asked("start", ("all.target",)), carry=False)
+    assert theatre.life("all.target").state is State.SPAWNING
+    for deed in (*begun.deeds, *theatre.feed(Asked(verb, ("all.target",)), carry=False).deeds):
+        theatre.carry(deed)
+    assert theatre.run(1).life("all.target").state is state
+
+
+@pytest.mark.parametrize("keeper", [False, True])
+def test_a_manager_that_dies_before_it_looked_at_a_target_leaves_it_to_the_next(keeper: bool) -> None:
+    theatre = stage(unit("all.target", condition=ASKS), **{"all.target": Play(skipped=WHY)})
+    theatre.feed(Asked("start", ("all.target",)), carry=False)
+    theatre.kill_manager(keeper=keeper)
+    assert theatre.run(1).life("all.target").cause == f"skipped: {WHY}"
+    theatre.kill_manager(keeper=keeper)
+    assert theatre.run(2).life("all.target").cause == f"skipped: {WHY}"
+
+
+def test_a_target_that_is_upheld_and_skipped_is_not_tried_without_end() -> None:
+    holder = unit("holder", upholds=["all.target"])
+    theatre = stage(holder, unit("all.target", condition=ASKS), **{"all.target": Play(skipped=WHY)})
+    theatre.ask("start", "holder")
+    theatre.run(600)
+    assert 3 < theatre.life("all.target").spawns < 40

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from maestro.engine.state import ALIVE, Goal, State
+from maestro.model.conditions import Check, CheckSection
 from maestro.model.unit import ReadinessSection, RestartSection, StopSection, Unit
 from maestro.model.values import Command, Pattern, Seconds, StartLimit, StopStep
 from maestro.testing.theatre import Play, Theatre, unit
@@ -51,7 +52,7 @@ UNITS: tuple[Unit, ...] = (
         readiness=PROBE,
         start_timeout=Seconds(10),
     ),
-    unit("job", type="oneshot", restart=QUICK, stop=STOP, after=("db started", "full started")),
+    unit("job", type="oneshot", restart=QUICK, stop=STOP, after=("db",)),
     unit(
         "full",
         type="notify-reload",
@@ -76,6 +77,15 @@ UNITS: tuple[Unit, ...] = (
         exec_reload=(Command("/bin/reload"),),
     ),
     unit(
+        "steps",
+        type="oneshot",
+        restart=QUICK,
+        stop=STOP,
+        start_timeout=Seconds(10),
+        exec_more=(Command("-/bin/two"), Command("/bin/three")),
+        exec_stop_post=(Command("/bin/after"),),
+    ),
+    unit(
         "fork",
         type="forking",
         pid_file="/run/fork.pid",
@@ -85,6 +95,14 @@ UNITS: tuple[Unit, ...] = (
         exec_reload=(Command("/bin/reload"),),
         exec_stop_post=(Command("/bin/after"),),
     ),
+    unit("guess", type="forking", restart=QUICK, stop=STOP, start_timeout=Seconds(10)),
+    unit("all.target", wants=("web", "job"), requires=("log",)),
+    unit(
+        "some.target", wants=("all.target",), requires=("db",), condition=CheckSection(user=(Check("root"),))
+    ),
+    unit("top", requires=("some.target",), after=("some.target",), restart=QUICK, stop=STOP),
+)
+EARLY: tuple[Unit, ...] = (
     unit(
         "early",
         restart=QUICK,
@@ -93,10 +111,9 @@ UNITS: tuple[Unit, ...] = (
         binds_to=("db",),
         after=("full started", "db started"),
     ),
-    unit("guess", type="forking", restart=QUICK, stop=STOP, start_timeout=Seconds(10)),
-    unit("all.target", wants=("web", "job"), requires=("log",)),
-)
-NAMES = [one.name for one in UNITS]
+    unit("first", type="oneshot", restart=QUICK, stop=STOP, after=("db started", "full started")),
+)  # an answer of the keeper's lets them start: whether a verb or a death of the manager comes before it makes a difference
+NAMES = [one.name for one in (*UNITS, *EARLY)]
 
 plays = st.builds(
     Play,
@@ -144,9 +161,11 @@ def _brief(play: Play) -> Play:
     return replace(play, ends=play.ends or 0.0, code=0 if play.code == 3 else play.code)
 
 
-def perform(cast: list[Play], acts: list[tuple[str, object]]) -> Theatre:
+def perform(
+    cast: list[Play], acts: list[tuple[str, object]], units: tuple[Unit, ...] = (*UNITS, *EARLY)
+) -> Theatre:
     theatre = Theatre(
-        UNITS,
+        units,
         lambda name, number: cast[(number + len(name)) % len(cast)],
         chance=0.5,
         commands=lambda name, command: _brief(cast[len(name + command) % len(cast)]),
@@ -235,8 +254,9 @@ def test_a_dead_manager_changes_nothing(cast: list[Play], acts: list[tuple[str, 
     """The same play with and without a death of the manager after each act ends in the same states."""
     calm = [act for act in acts if act[0] in ("run", "start", "stop", "restart")]
     shaken = [step for act in calm for step in (act, ("kill", False))]
-    one, two = perform(cast, calm), perform(cast, shaken)
+    one, two = perform(cast, calm, UNITS), perform(cast, shaken, UNITS)
     for theatre in (one, two):
         theatre.run(until=theatre.now + 500)
     assert two.two_at_once == []
-    assert {name: one.life(name).state for name in NAMES} == {name: two.life(name).state for name in NAMES}
+    names = [one.name for one in UNITS]
+    assert {name: one.life(name).state for name in names} == {name: two.life(name).state for name in names}

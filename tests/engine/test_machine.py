@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from maestro.engine import guards, machine, verbs
-from maestro.engine.machine import IGNORED, ROWS, TABLE, TIMERS, VERDICTS, Input
+from maestro.engine.machine import ROWS, TIMERS
 from maestro.engine.phases import PHASES
 from maestro.engine.state import COARSE, State
+from maestro.engine.table import IGNORED, TABLE, VERDICTS, Input
 
 
 def cannot_come() -> set[tuple[State, Input]]:
@@ -50,7 +51,7 @@ def cannot_come() -> set[tuple[State, Input]]:
     }
     without_main = {State.START_PRE, State.STOP_POST}
     pairs |= {(state, moment) for state in without_main for moment in (Input.ENDED, Input.GONE)}
-    pairs.add((State.EXITED, Input.ENDED))
+    pairs |= {(state, Input.ENDED) for state in (State.NEXT, State.EXITED)}
     not_ordered.add(State.START_PRE)
     for moment in (Input.SKIPPED, Input.REFUSED):
         pairs |= {(state, moment) for state in State if state not in not_ordered}

@@ -109,3 +109,18 @@ def test_conditions_go_before_asserts_and_what_holds_is_started() -> None:
             assert one.keeper.asked("spawn") == [("web#1",)]
 
     play(go())
+
+
+@pytest.mark.parametrize(
+    ("path", "state", "cause"),
+    [("/", "running", "reached"), ("/no", "dead", "skipped: condition path_exists=/no was not met")],
+)
+def test_the_conditions_of_a_target_are_looked_at(path: str, state: str, cause: str) -> None:
+    async def go() -> None:
+        async with rig(unit("all.target", condition=exists(path))) as one:
+            one.manager.feed(Asked("start", ("all.target",)))
+            await one.manager.settle()
+            assert one.manager.world.life("all.target").cause == cause
+            assert (one.state("all.target"), one.keeper.asked("spawn")) == (state, [])
+
+    play(go())

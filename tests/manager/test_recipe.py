@@ -17,6 +17,7 @@ from maestro.manager import recipe
 from maestro.manager.recipe import CannotPrepare, House
 from maestro.model.streams import StandardError, StandardInput, StandardOutput
 from maestro.model.values import (
+    Command,
     CommandLine,
     EnvironmentMap,
     Seconds,
@@ -335,3 +336,14 @@ def test_what_became_of_the_other_is_told(ended: Ended | None, code: str | None,
     assert env["MONITOR_SERVICE_RESULT"] == "timeout"
     assert env["MONITOR_INVOCATION_ID"] == recipe.invocation(HOUSE, "db#7")
     assert (env.get("MONITOR_EXIT_CODE"), env.get("MONITOR_EXIT_STATUS")) == (code, status)
+
+
+def test_one_of_several_commands_is_made_like_the_first() -> None:
+    more = (Command("-/bin/two $A"), Command(":/bin/three $A"))
+    job = unit("job", type="oneshot", exec=("/bin/one",), exec_more=more, environment={"A": "x y"})
+    made = [recipe.make(job, f"job#{line}", HOUSE, line=line) for line in range(3)]
+    assert [one.argv for one in made] == [("/bin/one",), ("/bin/two", "x", "y"), ("/bin/three", "$A")]
+    assert len({one.env["INVOCATION_ID"] for one in made}) == 3
+    assert {one.title for one in made} == {"job"}
+    with pytest.raises(CannotPrepare, match=r"has no agent.exec_more\[2\] any more"):
+        recipe.make(job, "job#3", HOUSE, line=3)

@@ -44,6 +44,12 @@ INSTEAD: Mapping[str, Mapping[str, Any]] = {
         for probe in ("exec", "http", "unix", "log")
     },
     "agent.exec_reload": {"agent.reload_signal": OUT},
+    "agent.exec_more": {
+        "agent.type": "oneshot",
+        "agent.watchdog": OUT,
+        "agent.notify_fd": OUT,
+        **{name: OUT for name in OPTIONS["agent"] if name.startswith("health.readiness.")},
+    },
     "agent.pid_file": {"agent.type": "forking", "agent.watchdog": OUT, "agent.notify_fd": OUT},
 }
 VARIANTS = ("", *INSTEAD)

@@ -154,6 +154,9 @@ EXEC = "agent:\n  exec: [a]\n"
         (EXEC + "health: {readiness: {unix: a}}", "3:28: health.readiness.unix: 'a' is not a socket's path (write a path that begins with /, or @NAME for an abstract socket)"),
         (EXEC + "health: {readiness: {exec: []}}", "3:28: health.readiness.exec: empty (write the command)"),
         (EXEC + "  type: oneshot\n  restart: {policy: always}", "4:21: agent.restart.policy: a oneshot that ended well is done: it may not be restarted with always (write on-failure, or another type)"),
+        (EXEC + "  exec_more: [b, '']\n  type: oneshot", "3:18: agent.exec_more[1]: empty (write the command)"),
+        (EXEC + "  exec_more: [b]", "3:14: agent.exec_more: only a oneshot runs one command after the other; this one is exec (write type: oneshot, or exec_start_pre for what comes before the process)"),
+        (EXEC + "  type: oneshot\n  exec_more: b\nhealth: {readiness: {unix: /a}}", "5:21: health.readiness: given beside exec_more: nobody could tell which of the commands it asks about (leave it out)"),
         (EXEC + "  watchdog: 5s", "3:13: agent.watchdog: only agents of type notify send WATCHDOG=1; this one is exec (write type: notify, or leave watchdog out)"),
         (EXEC + "  restart: {delay: 2min}", "3:20: agent.restart.delay: max_delay (1min) is shorter than delay (2min) (raise max_delay)"),
         (EXEC + "  restart: {delay: 2s, max_delay: 1s}", "3:35: agent.restart.max_delay: max_delay (1s) is shorter than delay (2s) (raise max_delay)"),
@@ -233,7 +236,7 @@ def test_targets() -> None:
         ("a", "b"),
     )
     assert said("agent: {exec: a}", "x.target.yaml") == [
-        "1:1: agent: no such section (there are unit, install)"
+        "1:1: agent: no such section (there are unit, condition, assert, install)"
     ]
     assert unit_of("", "x.target.yaml").unit.wants == ()
 

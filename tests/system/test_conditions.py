@@ -34,3 +34,25 @@ def test_an_unmet_assert_is_a_failure(daemon: Daemon) -> None:
     assert told.returncode == 1
     assert "assert path_exists=/no/such/file was not met" in told.stdout + told.stderr
     assert daemon.status("db")["state"] == "failed"
+
+
+def test_a_target_with_conditions(daemon: Daemon) -> None:
+    file = daemon.root / "there"
+    daemon.unit("db", agent=SLEEPS)
+    daemon.unit("all.target", unit={"wants": ["db"]}, condition={"path_exists": str(file)})
+    daemon.unit("sure.target", unit={"wants": ["db"]}, **{"assert": {"path_exists": str(file)}})
+    daemon.unit("web", unit={"requires": ["all.target"], "after": ["all.target"]}, agent=SLEEPS)
+    daemon.start()
+    assert daemon.ctl("start", "web").returncode == 0
+    assert [daemon.status(name)["state"] for name in ("db", "web")] == ["active", "active"]
+    assert f"skipped: condition path_exists={file} was not met" in daemon.ctl("status", "all.target").stdout
+    told = daemon.ctl("start", "sure.target")
+    assert told.returncode == 1
+    assert f"assert path_exists={file} was not met" in told.stdout + told.stderr
+    file.touch()
+    daemon.kill_manager()
+    assert daemon.ctl("start", "all.target", "sure.target").returncode == 0
+    assert daemon.status("all.target")["state"] == "active"
+    daemon.kill_manager()
+    assert daemon.status("all.target")["state"] == "active"
+    assert daemon.ctl("stop", "all.target").returncode == 0

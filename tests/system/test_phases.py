@@ -279,3 +279,25 @@ def test_a_manager_that_was_stopped_blames_no_agent(daemon: Daemon) -> None:
     os.kill(manager, signal.SIGCONT)
     pause(1.5)
     assert daemon.status("web")["fine"] == "running", daemon.status("web")["cause"]
+
+
+def test_several_commands_of_a_oneshot_go_on_under_a_new_manager(daemon: Daemon) -> None:
+    book, gate = daemon.root / "book", daemon.root / "gate"
+    wait = ["/bin/sh", "-c", f"echo two >> {book}; until [ -e {gate} ]; do sleep 0.01; done"]
+    write = ["/bin/sh", "-c", f"echo one >> {book}; sleep 1000 &"]
+    more = [wait, "-/bin/false", "-/no/such/program", ["/bin/sh", "-c", f"echo five >> {book}"]]
+    agent = {"type": "oneshot", "exec": write, "exec_more": more, "restart": {"policy": "no"}}
+    daemon.unit("job", agent=agent)
+    daemon.unit("bad", agent=agent | {"exec": "/bin/true", "exec_more": ["/bin/false", more[3]]})
+    daemon.start()
+    daemon.call("start", units=["job"], wait=False)
+    until(lambda: book.exists() and book.read_text() == "one\ntwo\n")
+    assert [one.endswith("#2") for one in [daemon.status("job")["agent"]]] == [True]
+    daemon.kill_manager()
+    gate.touch()
+    daemon.wait_state("job", "inactive")
+    assert book.read_text() == "one\ntwo\nfive\n"
+    assert daemon.agents_of_this_root() == []
+    assert daemon.ctl("start", "bad").returncode == 1
+    assert daemon.status("bad")["cause"] == "/bin/false ended with exit status 1"
+    assert book.read_text() == "one\ntwo\nfive\n"

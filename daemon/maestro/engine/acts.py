@@ -58,10 +58,18 @@ def restart_now(scene: Scene) -> Outcome:
     )
 
 
+def ask_conditions(scene: Scene) -> Outcome:
+    """Whether they hold is known outside only; until the answer comes, it has an agent id, as if there was something to start."""
+    life = replace(fresh(scene), cause="its conditions are looked at")
+    return Outcome(life=life, deeds=order(scene.name, life))
+
+
 def arrive(scene: Scene) -> Outcome:
     """A target is there as soon as nothing holds it back."""
     life = replace(
         scene.life,
+        agent="",
+        skipped=False,
         ready_at=scene.now,
         completed=True,
         result=Result.SUCCESS,
@@ -80,6 +88,25 @@ def spawn(scene: Scene) -> Outcome:
 def spawn_at_last(scene: Scene) -> Outcome:
     """Its commands have prepared the ground."""
     return _order_main(scene, replace(scene.life, errand=None))
+
+
+def spawn_next(scene: Scene) -> Outcome:
+    """One of its commands has ended well: the next is a process of its own, and otherwise nothing begins anew."""
+    past = scene.life
+    life = replace(
+        past,
+        agent=f"{scene.name}#{past.spawns + 1}",
+        spawns=past.spawns + 1,
+        line=past.line + 1,
+        pid=0,
+        start=0,
+        ended=None,
+        left=(),
+        sent=None,
+        orders=0,
+    )
+    outcome = _order_main(scene, life)
+    return replace(outcome, deeds=(Acknowledge(past.agent), *outcome.deeds))
 
 
 def fresh(scene: Scene) -> Life:
@@ -111,7 +138,7 @@ def _order_main(scene: Scene, life: Life) -> Outcome:
         bare=False,
         awaits=_awaits(scene.unit),
         timers={} if isinf(limit) else {"start": scene.now + limit},
-        cause=f"starting {scene.agent.exec[0]}",
+        cause=f"starting {policy.command(scene.agent, life).words[0]}",
     )
     deeds = order(scene.name, life)
     return Outcome(life=life, deeds=deeds, news=(_tell(scene, "starting", life.cause, life),))
@@ -202,6 +229,7 @@ def forgive(scene: Scene) -> Outcome:
 def _over(scene: Scene, life: Life, kind: str, text: str) -> Outcome:
     life = replace(
         life,
+        agent=life.agent if scene.unit.agent is not None else "",
         cause=text,
         bounce=False,
         halted=False,
@@ -233,6 +261,8 @@ def _how(scene: Scene) -> str:
     if life.result is Result.ASSERT:
         return scene.words
     ended = words.how_ended(life.ended)
+    if life.result is not Result.SUCCESS and scene.agent.exec_more and life.ended is not None:
+        ended = f"{policy.command(scene.agent, life).words[0]} {ended}"
     if life.result is Result.PROTOCOL:
         ended += " before it was ready" + words.pid_fault(life)
     if life.fault:

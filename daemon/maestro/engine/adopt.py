@@ -19,8 +19,8 @@ from maestro.engine.events import (
     Send,
     Spawned,
 )
-from maestro.engine.machine import Input
 from maestro.engine.state import Goal, Life, State
+from maestro.engine.table import Input
 
 if TYPE_CHECKING:
     from maestro.engine.world import World
@@ -67,6 +67,8 @@ def _compare(world: World, name: str, life: Life, seen: Looked) -> None:
     if life.agent in seen.ended:
         _probe_again(world, name)
         hearing.ended(world, seen.ended[life.agent])
+        if world.life(name).state is State.NEXT:
+            world.do(*stopping.send_again(world.life(name)))
     elif life.agent in seen.running:
         _resume(world, name, life, *seen.running[life.agent])
     elif seen.fresh:

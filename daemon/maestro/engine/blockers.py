@@ -84,7 +84,10 @@ class Hold:
 
 
 # The states in which a unit has come as far as a phase.
-_THERE: dict[Phase, frozenset[State]] = {READY: UP, STARTED: UP | {State.STARTING, State.START_POST}}
+_THERE: dict[Phase, frozenset[State]] = {
+    READY: UP,
+    STARTED: UP | {State.STARTING, State.NEXT, State.START_POST},
+}
 _COMING: dict[Phase, str] = {READY: "is still starting", STARTED: ""}
 
 

@@ -10,6 +10,7 @@ from maestro.engine.blockers import is_up
 from maestro.engine.events import Happening, Quit
 from maestro.engine.relations import Atom
 from maestro.engine.state import COMING_UP, GOING_DOWN, UP, Goal, Life, State
+from maestro.model.unit import RestartSection
 
 if TYPE_CHECKING:
     from maestro.engine.world import World
@@ -56,7 +57,8 @@ def uphold(world: World, name: str, life: Life) -> None:
     wanted = bool(upholder(world, name)) and not life.aside
     if wanted and "uphold" not in life.timers:
         agent = world.units[name].agent
-        pause = policy.pause(agent.restart, life.tries + 1, world.chance) if agent else 0.0
+        rule = agent.restart if agent is not None else RestartSection()
+        pause = policy.pause(rule, life.tries + 1, world.chance)
         world.change(name, timers={**life.timers, "uphold": world.now + pause})
     elif not wanted and "uphold" in life.timers:
         world.change(name, timers={key: at for key, at in life.timers.items() if key != "uphold"})

@@ -8,8 +8,8 @@ from msgspec.structs import replace
 
 from maestro.engine import errands
 from maestro.engine.events import AboutAgent, Acknowledge, CannotSpawn, Emptied, Ended, Errand, Send, Spawned
-from maestro.engine.machine import Input
 from maestro.engine.state import Result, State
+from maestro.engine.table import Input
 
 if TYPE_CHECKING:
     from maestro.engine.world import World

@@ -158,8 +158,8 @@ def fault(errand: Errand, ended: Ended) -> str:
     return f"{name(errand)} {words.how_ended(ended)}"
 
 
-def begins(deed: Spawn, unit: Unit) -> bool:
+def begins(deed: Spawn, unit: Unit, line: int) -> bool:
     """Whether this is the first thing that runs of an activation: what was begun is not left out half-way."""
     if deed.errand is not None:
         return deed.errand.option == "exec_start_pre" and deed.errand.place == 0
-    return unit.agent is not None and not unit.agent.exec_start_pre
+    return unit.agent is None or (line == 0 and not unit.agent.exec_start_pre)

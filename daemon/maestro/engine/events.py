@@ -29,6 +29,8 @@ class Asked(Struct, frozen=True):
 
 
 class Spawned(Struct, frozen=True):
+    """It runs. Of a target, which has no process: its conditions hold."""
+
     agent: str
     pid: int
     start: int
@@ -118,6 +120,8 @@ class Errand(Struct, frozen=True, kw_only=True):
 
 
 class Spawn(Struct, frozen=True):
+    """Start it, if its conditions hold; a target has nothing else."""
+
     unit: str
     agent: str
     errand: Errand | None = None  # None: the main process

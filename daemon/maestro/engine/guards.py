@@ -7,9 +7,11 @@ from collections.abc import Callable
 from maestro.engine import policy
 from maestro.engine.phases import commands
 from maestro.engine.scene import Scene
-from maestro.engine.state import Goal, Result
+from maestro.engine.state import Goal, Life, Result
+from maestro.model.conditions import CheckSection
 
 Guard = Callable[[Scene], bool]
+NO_CHECKS = CheckSection()
 
 
 def always(_: Scene) -> bool:
@@ -18,6 +20,11 @@ def always(_: Scene) -> bool:
 
 def has_no_process(scene: Scene) -> bool:
     return scene.unit.agent is None
+
+
+def has_checks_alone(scene: Scene) -> bool:
+    """A target with conditions; an agent's are looked at with the first thing that runs of it."""
+    return has_no_process(scene) and (scene.unit.condition, scene.unit.assert_) != (NO_CHECKS, NO_CHECKS)
 
 
 def bounces_without_process(scene: Scene) -> bool:
@@ -99,7 +106,18 @@ def has_done_its_work(scene: Scene) -> bool:
     """A process whose end is no end of the unit: a oneshot's, or one that remains; it ended well, and by itself."""
     life, agent = scene.life, scene.agent
     wanted = agent.type == "oneshot" or (agent.remain_after_exit and not life.awaits)
-    return wanted and life.ended is not None and life.result is Result.SUCCESS
+    return wanted and _ended_well(life) and life.line >= len(agent.exec_more)
+
+
+def has_next_line(scene: Scene) -> bool:
+    """One of several commands has ended well, and the next is to be started."""
+    life = scene.life
+    left = _ended_well(life) and life.line < len(scene.agent.exec_more)
+    return left and not life.must_come_down and not life.halted
+
+
+def _ended_well(life: Life) -> bool:
+    return life.ended is not None and life.result is Result.SUCCESS
 
 
 def did_its_work_with_post(scene: Scene) -> bool:

@@ -18,11 +18,13 @@ from maestro.engine.events import (
     Skipped,
     Spawned,
 )
-from maestro.engine.machine import Input
 from maestro.engine.state import Life, Result, State
+from maestro.engine.table import Input
 
 if TYPE_CHECKING:
     from maestro.engine.world import World
+
+NO_PROGRAM = 203  # systemd's exit status of what could not be executed
 
 
 def hear(world: World, event: AboutAgent) -> None:
@@ -35,7 +37,7 @@ def hear(world: World, event: AboutAgent) -> None:
             world.put_to(event.agent, Input.SPAWNED, pid=event.pid, start=event.start)
             notified.main_named(world, event.agent)
         case CannotSpawn():
-            _cannot_spawn(world, event)
+            _cannot_spawn(world, name, event)
         case Skipped():
             facts = {"result": Result.ASSERT} if event.refused else {}
             world.put_to(event.agent, Input.REFUSED if facts else Input.SKIPPED, event.why, **facts)
@@ -53,9 +55,14 @@ def hear(world: World, event: AboutAgent) -> None:
             assert_never(event)
 
 
-def _cannot_spawn(world: World, event: CannotSpawn) -> None:
-    name = world.owner(event.agent)
-    if name is not None and not world.life(name).bare:  # or it is told again
+def _cannot_spawn(world: World, name: str | None, event: CannotSpawn) -> None:
+    if name is None or world.life(name).bare:
+        return  # it is told again
+    agent = world.units[name].agent
+    assert agent is not None
+    if policy.command(agent, world.life(name)).is_forgiven:
+        ended(world, Ended(agent=event.agent, code=NO_PROGRAM, at=world.now))
+    else:
         facts = {"result": Result.RESOURCES, "fault": event.why, "bare": True}
         world.put_to(event.agent, Input.CANNOT_SPAWN, event.why, **facts)
 

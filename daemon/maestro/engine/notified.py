@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, get_args
 from maestro.engine import policy
 from maestro.engine.blockers import NEVER_SEEN
 from maestro.engine.events import NoMain, Notified
-from maestro.engine.machine import Input
 from maestro.engine.state import GOING_DOWN, Result, State
+from maestro.engine.table import Input
 from maestro.model.unit import NotifyAccess
 
 if TYPE_CHECKING:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from maestro.engine.events import Ended
 from maestro.engine.state import Life, Result, State
 from maestro.model.unit import AgentSection, RestartSection
+from maestro.model.values import Command
 
 CLEAN_SIGNALS = frozenset({1, 2, 13, 15})  # HUP, INT, PIPE, TERM
 
@@ -28,11 +29,16 @@ def judge(agent: AgentSection, life: Life, ended: Ended) -> Result:
         return life.result
     if ended.code is None and ended.signal is None:
         return Result.LOST
-    if not is_clean(agent, ended):
+    if not is_clean(agent, ended) and not command(agent, life).is_forgiven:
         return Result.EXIT_CODE if ended.signal is None else Result.SIGNAL
     if life.awaits and life.awaits != ("end",) and not life.halted:
         return Result.PROTOCOL
     return Result.SUCCESS
+
+
+def command(agent: AgentSection, life: Life) -> Command:
+    """What the main process is, or was: one of several where its unit says so."""
+    return agent.lines[min(life.line, len(agent.exec_more))]
 
 
 def goes_on(agent: AgentSection, life: Life) -> bool:

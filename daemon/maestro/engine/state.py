@@ -15,8 +15,9 @@ class State(StrEnum):
     DEAD = "dead"
     WAITING = "waiting"  # to be started as soon as nothing holds it back
     START_PRE = "start-pre"  # the commands before its start run
-    SPAWNING = "spawning"  # the keeper was asked to start it
+    SPAWNING = "spawning"  # the keeper was asked to start it; or a target's conditions are looked at
     STARTING = "start"  # its process runs and is not ready yet
+    NEXT = "start-next"  # what one of several commands has left is killed before the next is started
     START_POST = "start-post"  # it is ready, and the commands after its start run
     RUNNING = "running"
     RELOADING = "reload"  # it runs, and reads its configuration again
@@ -48,6 +49,7 @@ COARSE: dict[State, Coarse] = {
     State.START_PRE: Coarse.ACTIVATING,
     State.SPAWNING: Coarse.ACTIVATING,
     State.STARTING: Coarse.ACTIVATING,
+    State.NEXT: Coarse.ACTIVATING,
     State.START_POST: Coarse.ACTIVATING,
     State.RUNNING: Coarse.ACTIVE,
     State.RELOADING: Coarse.RELOADING,
@@ -61,7 +63,7 @@ COARSE: dict[State, Coarse] = {
     State.FAILED: Coarse.FAILED,
 }
 
-COMING_UP = frozenset({State.START_PRE, State.SPAWNING, State.STARTING, State.START_POST})
+COMING_UP = frozenset({State.START_PRE, State.SPAWNING, State.STARTING, State.NEXT, State.START_POST})
 UP = frozenset({State.RUNNING, State.RELOADING, State.FROZEN, State.EXITED})  # what dependants may build on
 GOING_DOWN = frozenset({State.STOP_COMMAND, State.STOPPING, State.STOP_POST})
 ALIVE = COMING_UP | UP | GOING_DOWN  # an activation is under way
@@ -118,6 +120,7 @@ class Life(Struct, frozen=True, kw_only=True, omit_defaults=True):
     pid: int = 0
     start: int = 0  # start time of pid in clock ticks: together they name a process
     spawns: int = 0  # agent ids given so far
+    line: int = 0  # which of several commands the agent is
     asked: float | None = None  # when the current or last start was asked for, or was due after a pause
     opened: float | None = (
         None  # when the current or last activation began: with a command before its start, or its agent

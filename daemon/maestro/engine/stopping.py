@@ -60,6 +60,15 @@ def sweep(scene: Scene) -> Outcome:
     return _stop_step(scene, replace(scene.life, stop_began=began), first, "sweeping", cause)
 
 
+def clear_the_way(scene: Scene) -> Outcome:
+    """The main process has ended, another command of the unit follows, and what is left would run beside it."""
+    cause = (
+        f"{words.how_ended(scene.life.ended)}; killing what is left of it: {words.several(scene.life.left)}"
+    )
+    life = replace(scene.life, cause=cause, timers=_until(scene.now, INSIST_EVERY))
+    return _sent(scene, life, "KILL", True, "sweeping")
+
+
 def give_in(scene: Scene, kind: str = "stopping") -> Outcome:
     """What was noted as its fault ends it."""
     return _stop_step(scene, scene.life, 0, kind, scene.life.fault or words.how_ended(scene.life.ended))

@@ -10,11 +10,11 @@ from msgspec.structs import replace
 from maestro.engine import policy
 from maestro.engine.events import Asked
 from maestro.engine.jobs import MERGE, JobState, Merge
-from maestro.engine.machine import Input
 from maestro.engine.plan import Kind, Mode, Plan, Planned, Planner, Unplannable
 from maestro.engine.relations import Atom
 from maestro.engine.state import ALIVE, GOING_DOWN, Goal, Life, State, Trigger
 from maestro.engine.step import Refusal
+from maestro.engine.table import Input
 
 if TYPE_CHECKING:
     from maestro.engine.world import World

@@ -39,11 +39,12 @@ from maestro.engine.events import (
 )
 from maestro.engine.graph import Graph
 from maestro.engine.jobs import Job, JobState
-from maestro.engine.machine import Impossible, Input
+from maestro.engine.machine import Impossible
 from maestro.engine.plan import Activity, Plan, Scope
 from maestro.engine.scene import Scene
 from maestro.engine.state import ALIVE, UP, Goal, Life, State, Trigger
 from maestro.engine.step import Refusal, Step
+from maestro.engine.table import Input
 from maestro.model.unit import Unit
 
 NEVER_SEEN = blockers.NEVER_SEEN

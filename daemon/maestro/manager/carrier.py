@@ -96,21 +96,23 @@ class Carrier:
         return self._world.life(unit).state in (State.DEAD, State.FAILED)
 
     def _spawn(self, deed: events.Spawn) -> None:
-        begins = errands.begins(deed, self._world.units[deed.unit])
-        if begins or deed.errand is None:  # other commands are beside a process that may be of an older one
+        unit, life = self._world.units[deed.unit], self._world.life(deed.unit)
+        # Commands after the first are beside a process that may be of an older definition.
+        if unit.agent is not None and (deed.errand is None or errands.begins(deed, unit, life.line)):
             definition = self._catalogue.definition(deed.unit)
             if definition is not None:
                 self._manager.note_definition(deed.unit, definition)
         if self._leaves_out(deed):
             return
-        unit = self._world.units[deed.unit]
+        if unit.agent is None:
+            self._manager.feed(events.Spawned(deed.agent, 0, 0))
+            return
         try:
             if deed.errand is not None:
                 prepared = recipe.make_errand(unit, deed.errand, self._house)
             else:
-                trigger = self._world.life(deed.unit).trigger
                 note = partial(self._logs.note, deed.unit)
-                prepared = recipe.make(unit, deed.agent, self._house, trigger, note)
+                prepared = recipe.make(unit, deed.agent, self._house, life.trigger, life.line, note)
         except CannotPrepare as why:
             self._manager.feed(events.CannotSpawn(deed.agent, str(why)))
             return
@@ -154,7 +156,7 @@ class Carrier:
 
     def _leaves_out(self, deed: events.Spawn) -> bool:
         """Whether a condition or an assert of the unit keeps it from being started."""
-        if not errands.begins(deed, self._world.units[deed.unit]):
+        if not errands.begins(deed, self._world.units[deed.unit], self._world.life(deed.unit).line):
             return False
         unit, environ = self._world.units[deed.unit], self._house.environ
         why = conditions.unmet(unit.condition, "condition", environ)

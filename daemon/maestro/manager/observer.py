@@ -10,6 +10,7 @@ from collections.abc import Callable
 from msgspec import Struct
 
 from maestro import hooks
+from maestro.engine import policy
 from maestro.manager import tasks
 from maestro.manager.happened import Told
 from maestro.manager.loop import Manager
@@ -64,7 +65,7 @@ class Observer:
             return
         end = hooks.EndNotice(
             unit=name,
-            command=tuple(unit.agent.exec),
+            command=policy.command(unit.agent, life).words,
             code=life.ended.code,
             signal=life.ended.signal,
             log=await asyncio.to_thread(lines),

@@ -54,14 +54,17 @@ def make(
     agent_id: str,
     house: House,
     trigger: Trigger | None = None,
+    line: int = 0,
     note: Callable[[str], None] = lambda text: None,
 ) -> Recipe:
     """The recipe for the next process of a unit, and what it is told of the one whose end started it. Raises `CannotPrepare`.
 
-    What was left out of its environment is told to `note`.
+    `line` says which of several commands it is. What was left out of its environment is told to `note`.
     """
     agent = unit.agent
     assert agent is not None
+    if line > len(agent.exec_more):
+        raise CannotPrepare(f"its unit was changed meanwhile and has no agent.exec_more[{line - 1}] any more")
     uid, gid, groups, home = identity(agent, house.uid)
     env = environment(unit, agent, house, home, note)
     env["INVOCATION_ID"] = invocation(house, agent_id)
@@ -76,8 +79,8 @@ def make(
         env["WATCHDOG_USEC"] = str(int(agent.watchdog * 1e6))
     cwd = agent.working_directory.removeprefix("-")
     streams = openings(agent.stdin, agent.stdout, agent.stderr)
-    return Recipe(
-        argv=expand(agent.exec, env),
+    recipe = Recipe(
+        argv=(),
         env=env,
         cwd=home or "/" if cwd == "~" else cwd,
         cwd_may_fail=agent.working_directory.startswith("-"),
@@ -92,26 +95,31 @@ def make(
         stream=unit.name if _LOG in streams else None,
         title=unit.name,
     )
+    return _with(recipe, agent.lines[line], env)
+
+
+def _with(recipe: Recipe, command: Command, env: dict[str, str]) -> Recipe:
+    """The same for this command, as the marks before its program have it."""
+    argv = command.words if command.is_verbatim else expand(command.words, env)
+    recipe = replace(recipe, argv=argv, env=env)
+    return replace(recipe, uid=None, gid=None, groups=()) if command.is_privileged else recipe
 
 
 def make_errand(unit: Unit, errand: Errand, house: House) -> Recipe:
     """A recipe for a command around the main process: as that, and its output goes to the same stream."""
-    command = Command(errand.line)
     recipe = make(unit, errand.agent, house)
     hidden = _NOT_BEFORE if _may_leave_descriptors(unit, errand) else _OF_THE_MAIN
     env = {name: value for name, value in recipe.env.items() if name not in hidden} | errand.variables
     stdio = without_stored(recipe.stdio)
     recipe = replace(
         recipe,
-        argv=command.words if command.is_verbatim else expand(command.words, env),
-        env=env,
         stdio=stdio,
         stream=unit.name if not stdio or _LOG in stdio else None,
         notify_fd=0,
         store="",
         title=f"{errand.option} of {unit.name}",
     )
-    return replace(recipe, uid=None, gid=None, groups=()) if command.is_privileged else recipe
+    return _with(recipe, Command(errand.line), env)
 
 
 def _may_leave_descriptors(unit: Unit, errand: Errand) -> bool:

@@ -14,7 +14,7 @@ from maestro.model.plain import Mistake
 from maestro.model.streams import STORED, openings
 from maestro.model.unit import Unit
 
-COMMANDS = ("exec_start_pre", "exec_start_post", "exec_reload", "exec_stop", "exec_stop_post")
+COMMANDS = ("exec_more", "exec_start_pre", "exec_start_post", "exec_reload", "exec_stop", "exec_stop_post")
 NOTIFIES = ("notify", "notify-reload")
 _PROBES = ("exec", "http", "tcp", "unix", "log")
 _TIMES = (
@@ -92,6 +92,19 @@ def oneshot_restarts(unit: Unit) -> Iterator[Finding]:
     if agent is not None and agent.type == "oneshot" and agent.restart.policy in ("always", "on-success"):
         message = f"a oneshot that ended well is done: it may not be restarted with {agent.restart.policy}"
         yield Finding("agent.restart.policy", message, "write on-failure, or another type", ("agent.type",))
+
+
+def only_oneshots_have_more(unit: Unit) -> Iterator[Finding]:
+    agent = unit.agent
+    if agent is None or not agent.exec_more:
+        return
+    if agent.type != "oneshot":
+        message = f"only a oneshot runs one command after the other; this one is {agent.type}"
+        hint = "write type: oneshot, or exec_start_pre for what comes before the process"
+        yield Finding("agent.exec_more", message, hint, ("agent.type",))
+    if unit.health.readiness is not None:
+        message = "given beside exec_more: nobody could tell which of the commands it asks about"
+        yield Finding("health.readiness", message, "leave it out", ("agent.exec_more",))
 
 
 def watchdog_is_fed(unit: Unit) -> Iterator[Finding]:
@@ -288,6 +301,7 @@ CHECKS: tuple[Check, ...] = (
     readiness_is_one,
     readiness_can_be_asked,
     oneshot_restarts,
+    only_oneshots_have_more,
     watchdog_is_fed,
     delays_grow,
     pid_file_is_for_forking,

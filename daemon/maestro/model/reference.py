@@ -264,7 +264,7 @@ quotes group, a backslash begins an escape. No shell is run unless the command n
 In the arguments, ${NAME} is replaced by the variable of this name, $NAME as a word of its own is
 replaced by the variable's words, and $$ is a dollar sign."""
 
-_TARGETS = "A target has the sections unit and install, as an agent has."
+_TARGETS = "A target has the sections unit, condition, assert and install, as an agent has."
 _SPECIFIERS = (
     "In commands, variables, paths, names of units and other texts, these are replaced. Others are an error."
 )

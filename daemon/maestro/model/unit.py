@@ -138,6 +138,13 @@ class AgentSection(Struct, frozen=True, kw_only=True):
     exec: CommandLine = option(
         CommandLine(()), "The command: a list, or a string split as systemd splits command lines."
     )
+    exec_more: tuple[Command, ...] = option(
+        (),
+        "With `type: oneshot`: commands started one after the other when `exec` has ended well, as further ExecStart= "
+        "lines of systemd's are, each a main process like `exec` and within `start_timeout`. The end of the last is the "
+        "end of the unit; one that fails fails it, unless `-` stands in front of the program. What one leaves running "
+        "is killed before the next.",
+    )
     type: Literal["simple", "exec", "notify", "notify-reload", "forking", "oneshot"] = option(
         "exec",
         "What counts as started: the process runs (simple, exec), it said READY=1 (notify, notify-reload), it "
@@ -267,6 +274,11 @@ class AgentSection(Struct, frozen=True, kw_only=True):
         Seconds(0), "Up to this much is added to `runtime_max`, drawn once per start."
     )
 
+    @property
+    def lines(self) -> tuple[Command, ...]:
+        """The commands that are its main process in turn."""
+        return (Command(self.exec), *self.exec_more)
+
 
 class ReadinessSection(Struct, frozen=True, kw_only=True):
     """A question asked until the answer is yes. Exactly one of exec, http, tcp, unix, log."""
@@ -343,6 +355,8 @@ class TargetFile(Struct, frozen=True, kw_only=True):
     """NAME.target.yaml: a name for a set of units."""
 
     unit: UnitSection = UnitSection()
+    condition: CheckSection = CheckSection()
+    assert_: CheckSection = field(default=CheckSection(), name="assert")
     install: InstallSection = InstallSection()
 
 

@@ -172,13 +172,16 @@ class Theatre:
             if agent.rpartition("#")[0] == deed.unit and not self._may_run_beside(deed, agent):
                 self.two_at_once.append(deed.agent)
         play = self._casting(deed)
-        if play.cannot:
-            self.later(0.0, events.CannotSpawn(deed.agent, play.cannot))
-            return
-        begins = errands.begins(deed, self.declared[deed.unit])
+        begins = errands.begins(deed, self.declared[deed.unit], self.life(deed.unit).line)
         if begins and (play.skipped or play.refused):
             words, agent = play.skipped or play.refused, deed.agent.partition("/")[0]
             self.feed(events.Skipped(agent, words, refused=bool(play.refused)))  # the manager's own finding
+            return
+        if self.declared[deed.unit].agent is None:
+            self.feed(events.Spawned(deed.agent, 0, 0))
+            return
+        if play.cannot:
+            self.later(0.0, events.CannotSpawn(deed.agent, play.cannot))
             return
         if deed.errand is not None:
             self.ran.append(deed.errand)
@@ -347,7 +350,7 @@ def unit(name: str = "web", **options: Any) -> Unit:
     hung["after"] = tuple(map(Predecessor, hung.get("after", ())))
     section = UnitSection(**hung)
     if name.endswith(".target"):
-        return Unit(name=name, kind="target", unit=section)
+        return Unit(name=name, kind="target", unit=section, **options)
     options.setdefault("exec", ("/bin/true",))
     readiness = options.pop("readiness", None)
     origins: dict[str, Any] = {"agent.start_timeout": None} if "start_timeout" in options else {}
