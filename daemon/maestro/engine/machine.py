@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from msgspec.structs import replace
 
+from maestro.engine import guards
 from maestro.engine.events import Deed, Freeze, Send
 from maestro.engine.guards import Guard
 from maestro.engine.scene import Outcome, Scene
