@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -15,6 +17,7 @@ import pytest
 import uvloop
 
 from maestro.drivers.keeper_link import KeeperGone, KeeperLink
+from maestro.drivers.keeper_link.family import Family
 from maestro.keeper import wire
 from maestro.keeper.proc import Proc
 from maestro.ports import SOMEBODYS, Ended, Entry, Keeper, Recipe
@@ -333,3 +336,24 @@ def test_a_process_is_known_by_its_parents_its_session_or_its_environment(play: 
         for one in (main, stranger):
             one.kill()
             one.wait()
+
+
+@pytest.mark.system
+def test_a_process_is_known_when_no_descriptor_is_left() -> None:
+    """Who comes to the socket then was taken for some agent's process, and refused."""
+    stranger = subprocess.Popen(["sleep", "1000"])
+    family = Family()
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    taken = [os.dup(0)]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (taken[0] + 1, limits[1]))
+    try:
+        with contextlib.suppress(OSError):
+            while True:
+                taken.append(os.dup(0))
+        assert family.whose(stranger.pid) is None
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+        for fd in taken:
+            os.close(fd)
+        stranger.kill()
+        stranger.wait()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from maestro.keeper.proc import Proc, Process
+from maestro.keeper.spare import Spare
 from maestro.ports import SOMEBODYS
 
 _DEEPEST = 64  # parents of a process that are looked at
@@ -14,7 +15,7 @@ class Family:
     """Asks /proc, and remembers what the keeper has told."""
 
     def __init__(self) -> None:
-        self._proc = Proc()
+        self._proc = Proc(see_to=Spare().see_to)  # without it nobody is anybody when descriptors run out
         self._own, self._keeper = os.getpid(), os.getppid()
         self._mains: dict[int, tuple[int, str]] = {}  # pid -> (start, agent)
         self._pids: dict[str, int] = {}
