@@ -98,3 +98,30 @@ def test_an_instance_that_no_store_knows_is_made_of_its_template_and_kept() -> N
     theatre.feed(Looked({"w@1#1": (100, 100), "gone#4": (7, 7)}, {}, False))
     assert (theatre.life("w@1").state, theatre.life("w@1").agent) == (State.RUNNING, "w@1#1")
     assert set(theatre.alive) == {"w@1#1"}, "and what has no unit any more is left alone"
+
+
+def test_what_is_left_gets_its_signal_though_the_manager_died_before_it_was_sent() -> None:
+    """The main process has ended, and what it left is asked to end: committed, and not carried out."""
+    theatre = Theatre([unit("web", stop=STOP, restart=NEVER)], lambda *_: Play(leaves=2))
+    theatre.ask("start", "web")
+    theatre.run(until=1)
+    theatre.alive.clear()
+    end = Ended(agent="web#1", code=0, left=("7 (child)",))
+    theatre.unacknowledged["web#1"], theatre.leftovers["web#1"] = end, 2
+    theatre.feed(end, carry=False)
+    assert (theatre.life("web").state, theatre.signals) == (State.STOPPING, [])
+    theatre.kill_manager()
+    assert theatre.signals == [("web#1", "TERM")]
+
+
+def test_what_a_frozen_one_left_goes_on_though_the_manager_died_before_it_was_told() -> None:
+    theatre = Theatre([unit("web", stop=STOP, restart=NEVER)], lambda *_: FOREVER)
+    theatre.ask("start", "web")
+    theatre.run(until=1)
+    theatre.ask("freeze", "web")
+    theatre.alive.clear()
+    end = Ended(agent="web#1", signal=9, left=("7 (child)",))
+    theatre.unacknowledged["web#1"], theatre.leftovers["web#1"] = end, 1
+    theatre.feed(end, carry=False)
+    theatre.kill_manager()
+    assert theatre.still == set()
