@@ -9,7 +9,8 @@ from maestro.engine.events import Asked, Ended, Looked, Send, Spawn
 from maestro.engine.state import Life, Result, State
 from maestro.engine.world import World
 from maestro.model.unit import RestartSection
-from maestro.testing.theatre import Play, Theatre, unit
+from maestro.testing.theatre import FOREVER, Play, Theatre, unit
+from tests.engine.around import NEVER, STOP
 
 UNLIMITED = RestartSection(start_limits=())
 
