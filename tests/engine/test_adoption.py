@@ -126,3 +126,18 @@ def test_what_a_frozen_one_left_goes_on_though_the_manager_died_before_it_was_to
     theatre.feed(end, carry=False)
     theatre.kill_manager()
     assert theatre.still == set()
+
+
+def test_the_end_of_a_followed_process_is_told_truly_though_the_manager_died_before_it_knew_of_it() -> None:
+    """The keeper followed what the first process had left, and that has ended since."""
+    theatre = Theatre([unit("web", type="forking", restart=NEVER)], lambda *_: FOREVER)
+    theatre.ask("start", "web")
+    theatre.run(until=1)
+    theatre.alive.clear()
+    theatre.feed(Ended(agent="web#1", code=0, at=1.0, left=("7 (daemon)",)), carry=False)
+    assert theatre.life("web").awaits == ("pid",)
+    theatre.unacknowledged["web#1"] = Ended(agent="web#1", code=3, at=2.0)
+    theatre.kill_manager()
+    theatre.run(until=5)
+    assert theatre.life("web").cause == "ended with exit status 3"
+    assert theatre.life("web").ready_at is not None
