@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from maestro.control import protocol as p
 from maestro.control.service import Refused
-from maestro.engine.events import Ended
+from maestro.engine.events import Ended, Looked
 from maestro.engine.state import Life, State
 from maestro.manager.transients import Transients
 from maestro.testing.loop import play
@@ -32,6 +32,11 @@ async def run(
     asked = p.Run(unit=unit, properties=("agent.exec=[/bin/true]", *properties), wait=False, **fields)
     caller = replace(ROOT, request_id=request)
     return [view async for view in desk.desk.run(caller, asked)][-1]
+
+
+async def start(desk: Behind, name: str) -> None:
+    async for _ in desk.desk.verb(ROOT, p.Start(units=(name,), wait=False)):
+        pass
 
 
 async def ends(desk: Behind, agent: str, code: int = 0) -> None:
@@ -218,6 +223,55 @@ def test_a_new_manager_takes_away_what_an_earlier_one_left() -> None:
         assert desk.manager.world.life("ended").spawns == 9
 
     play(go())
+
+
+def test_one_that_runs_is_not_forgotten_though_its_life_was_never_committed() -> None:
+    """The disk was full when it was started, and that manager died: the next one finds its agent."""
+
+    async def go() -> None:
+        desk = Behind(job=GOOD)
+        desk.files.passing = {FILE}
+        transients = Transients(desk.manager, desk.catalogue)
+        over = transients.take_up()
+        desk.manager.feed(Looked({"job#1": (9, 1)}, {}, fresh=False))
+        transients.forget(over)
+        assert FILE in desk.files.texts
+        assert desk.manager.world.life("job").agents == ("job#1",)
+
+    play(go())
+
+
+def test_the_file_that_counts_by_now_outlives_it() -> None:
+    """A unit of the same name was installed while it ran."""
+
+    async def go(desk: Behind) -> None:
+        await run(desk)
+        desk.files.texts[FILE] = GOOD
+        desk.files.paths[FILE] = f"/etc/{FILE}"
+        desk.carrier.reread()
+        await ends(desk, "job#1")
+        assert desk.catalogue.path_of("job") == f"/etc/{FILE}"
+        assert "job" in desk.manager.world.units
+        await start(desk, "job")
+        await ends(desk, "job#2")
+        assert "job" in desk.manager.world.units
+
+    running(go)
+
+
+def test_a_file_that_could_not_be_made_is_of_no_transient_unit() -> None:
+    async def go(desk: Behind) -> None:
+        desk.files.trouble = "no space left on device"
+        with pytest.raises(Refused, match="no space left"):
+            await run(desk)
+        desk.files.trouble = ""
+        desk.files.texts[FILE] = GOOD
+        desk.carrier.reread()
+        await start(desk, "job")
+        await ends(desk, "job#1")
+        assert FILE in desk.files.texts
+
+    running(go)
 
 
 def test_the_log_of_one_that_is_gone_is_still_read() -> None:

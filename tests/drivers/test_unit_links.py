@@ -155,6 +155,18 @@ def test_a_transient_unit_is_below_the_runtime_directory_and_told_from_others_th
     assert set(units.read().files) == {"mine.agent.yaml"}
 
 
+def test_nobody_else_reads_a_transient_unit(disk: Disk) -> None:
+    """Its variables may be secrets."""
+    run = disk.etc.parent / "run"
+    units = UnitDirectories([str(disk.etc), str(run), str(disk.lib)], os.geteuid())
+    umask = os.umask(0)
+    try:
+        units.put("job", "agent: {exec: a, environment: {KEY: secret}}\n")
+    finally:
+        os.umask(umask)
+    assert Path(units.place_of("job")).stat().st_mode & 0o777 == 0o600
+
+
 def test_drop_ins_of_another_name_are_the_units_own(disk: Disk) -> None:
     """As in systemd: all of them by the names of their files; of two with one name the unit's own counts."""
     for file in ("a.agent.yaml", "w@.agent.yaml"):

@@ -9,7 +9,8 @@ from maestro.engine.events import Asked, Ended, Looked, Send, Spawn
 from maestro.engine.state import Life, Result, State
 from maestro.engine.world import World
 from maestro.model.unit import RestartSection
-from maestro.testing.theatre import Play, Theatre, unit
+from maestro.testing.theatre import FOREVER, Play, Theatre, unit
+from tests.engine.around import NEVER, STOP
 
 UNLIMITED = RestartSection(start_limits=())
 
@@ -98,3 +99,45 @@ def test_an_instance_that_no_store_knows_is_made_of_its_template_and_kept() -> N
     theatre.feed(Looked({"w@1#1": (100, 100), "gone#4": (7, 7)}, {}, False))
     assert (theatre.life("w@1").state, theatre.life("w@1").agent) == (State.RUNNING, "w@1#1")
     assert set(theatre.alive) == {"w@1#1"}, "and what has no unit any more is left alone"
+
+
+def test_what_is_left_gets_its_signal_though_the_manager_died_before_it_was_sent() -> None:
+    """The main process has ended, and what it left is asked to end: committed, and not carried out."""
+    theatre = Theatre([unit("web", stop=STOP, restart=NEVER)], lambda *_: Play(leaves=2))
+    theatre.ask("start", "web")
+    theatre.run(until=1)
+    theatre.alive.clear()
+    end = Ended(agent="web#1", code=0, left=("7 (child)",))
+    theatre.unacknowledged["web#1"], theatre.leftovers["web#1"] = end, 2
+    theatre.feed(end, carry=False)
+    assert (theatre.life("web").state, theatre.signals) == (State.STOPPING, [])
+    theatre.kill_manager()
+    assert theatre.signals == [("web#1", "TERM")]
+
+
+def test_what_a_frozen_one_left_goes_on_though_the_manager_died_before_it_was_told() -> None:
+    theatre = Theatre([unit("web", stop=STOP, restart=NEVER)], lambda *_: FOREVER)
+    theatre.ask("start", "web")
+    theatre.run(until=1)
+    theatre.ask("freeze", "web")
+    theatre.alive.clear()
+    end = Ended(agent="web#1", signal=9, left=("7 (child)",))
+    theatre.unacknowledged["web#1"], theatre.leftovers["web#1"] = end, 1
+    theatre.feed(end, carry=False)
+    theatre.kill_manager()
+    assert theatre.still == set()
+
+
+def test_the_end_of_a_followed_process_is_told_truly_though_the_manager_died_before_it_knew_of_it() -> None:
+    """The keeper followed what the first process had left, and that has ended since."""
+    theatre = Theatre([unit("web", type="forking", restart=NEVER)], lambda *_: FOREVER)
+    theatre.ask("start", "web")
+    theatre.run(until=1)
+    theatre.alive.clear()
+    theatre.feed(Ended(agent="web#1", code=0, at=1.0, left=("7 (daemon)",)), carry=False)
+    assert theatre.life("web").awaits == ("pid",)
+    theatre.unacknowledged["web#1"] = Ended(agent="web#1", code=3, at=2.0)
+    theatre.kill_manager()
+    theatre.run(until=5)
+    assert theatre.life("web").cause == "ended with exit status 3"
+    assert theatre.life("web").ready_at is not None

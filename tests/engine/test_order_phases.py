@@ -146,3 +146,20 @@ def test_a_circle_is_one_whatever_the_phase() -> None:
     theatre = play((unit("db", after=["web started"]), unit("web", requires=["db"], after=["db started"])))
     refused = theatre.ask("start", "web").refusals["web"]
     assert refused.code == "cycle"
+
+
+def test_one_of_several_commands_is_started_once_the_first_is() -> None:
+    """Who is bound to it, and needs it only started, runs on while the next command begins."""
+    job = unit(
+        "job",
+        type="oneshot",
+        exec=("/bin/one",),
+        exec_more=commands("/bin/two", "/bin/three"),
+        remain_after_exit=True,
+    )
+    web = unit("web", binds_to=["job"], after=["job started"])
+    theatre = Theatre([job, web], lambda name, _: Play(ends=1.0) if name == "job" else FOREVER)
+    theatre.ask("start", "web")
+    theatre.run(until=10)
+    assert theatre.life("job").state is State.EXITED
+    assert theatre.times("web", State.SPAWNING) == [0]

@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from maestro.engine.events import Asked
+from maestro.engine.events import Asked, Reread
 from maestro.manager import conditions
 from maestro.model.conditions import Check, CheckSection, PathCheck
 from maestro.model.option import describe
 from maestro.model.unit import Unit
 from maestro.testing.loop import play
 from maestro.testing.theatre import unit
-from tests.manager.rig import rig
+from tests.manager.rig import rig, turns
 
 NOTHING = CheckSection()
 
@@ -122,5 +122,26 @@ def test_the_conditions_of_a_target_are_looked_at(path: str, state: str, cause: 
             await one.manager.settle()
             assert one.manager.world.life("all.target").cause == cause
             assert (one.state("all.target"), one.keeper.asked("spawn")) == (state, [])
+
+    play(go())
+
+
+def test_a_target_that_is_stopped_and_gone_before_its_conditions_were_looked_at() -> None:
+    """Its start was being committed meanwhile: what comes of that is for nobody any more."""
+
+    async def go() -> None:
+        async with rig(unit("all.target", condition=exists("/"))) as one:
+            one.store.gate.clear()
+            one.manager.note_fact("any", "thing")
+            await turns()
+            for event in (
+                Asked("start", ("all.target",)),
+                Asked("stop", ("all.target",)),
+                Reread(("all.target",)),
+            ):
+                one.manager.feed(event)
+            one.store.gate.set()
+            await one.manager.settle()
+            assert (one.doomed, one.state("all.target")) == ([], "dead")
 
     play(go())

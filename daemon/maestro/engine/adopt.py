@@ -67,8 +67,8 @@ def _compare(world: World, name: str, life: Life, seen: Looked) -> None:
     if life.agent in seen.ended:
         _probe_again(world, name)
         hearing.ended(world, seen.ended[life.agent])
-        if world.life(name).state is State.NEXT:
-            world.do(*stopping.send_again(world.life(name)))
+        _freeze_again(world, name)
+        world.do(*stopping.send_again(world.life(name)))  # to what it has left
     elif life.agent in seen.running:
         _resume(world, name, life, *seen.running[life.agent])
     elif seen.fresh:

@@ -71,6 +71,8 @@ def ended(world: World, event: Ended) -> None:
     name = world.owner(event.agent)
     if name is None or not world.life(name).alive:
         return
+    if _is_of_its_follower(world.life(name), event):
+        notified.main_named(world, event.agent)
     if world.life(name).ended is not None:  # told again: what matters is what is left of it by now
         world.change(name, left=event.left)
         if not event.left:
@@ -103,6 +105,12 @@ def emptied(world: World, agent: str, *, for_good: bool = True) -> None:
     assert unit is not None
     world.change(name, left=(), result=policy.judge(unit, life, life.ended), bare=True)
     world.apply(name, Input.GONE)
+
+
+def _is_of_its_follower(life: Life, ended: Ended) -> bool:
+    """Not the end of the first process told again, but of the one that the keeper follows: of which a manager had died before it knew."""
+    is_another = life.ended is not None and ended.at != life.ended.at
+    return is_another and "pid" in life.awaits and (ended.code, ended.signal) != (None, None)
 
 
 def _never_began(life: Life, ended: Ended) -> bool:

@@ -26,6 +26,11 @@ _log = logging.getLogger("maestro")
 _LOG_GRAIN = 20_000_000  # nanoseconds: times in the log's index are no finer
 _MOST_UNCLAIMED = 64  # senders whose notifications are kept until it is known whose they are
 _MOST_BATCHES = 16  # of notifications, before a timer rings: a flood must not hold it up for ever
+_FOR_A_LIFE = (
+    events.Spawn,
+    events.Probe,
+    events.FindMain,
+)  # of no use once another, or none, is in its place
 _PROBE = "probe:"  # agent ids of exec probes: the engine never hears of them
 
 
@@ -56,6 +61,8 @@ class Carrier:
     # ---------------------------------------------------------------------------------- deeds
 
     def carry(self, deed: Deed) -> None:
+        if isinstance(deed, _FOR_A_LIFE) and self._world.owner(deed.agent) is None:
+            return  # that was stopped, and its unit perhaps forgotten, while the deed was committed
         self._hands[type(deed)](deed)
 
     def _table_of_hands(self) -> dict[type[Deed], Callable[[Any], object]]:

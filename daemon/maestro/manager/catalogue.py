@@ -154,12 +154,19 @@ class Catalogue:
         world.know(name)
         return self.library.get(name)
 
-    def unmake(self, name: str) -> None:
-        """Take such a file away; the unit is for the world to forget, by the event `Reread`."""
+    def unmake(self, name: str) -> bool:
+        """Take such a file away. Returns whether the unit is gone with it, and for the world to forget, by the event `Reread`:
+
+        not where another file of this name was read meanwhile, and counts.
+        """
         self._files.take_away(name)
+        loaded = self.library.get(name)
+        if loaded is not None and loaded.path != self.place_of(name):
+            return False
         self._sources, self.library = self._library_with(name, None)
         self._noted.pop(name, None)
         self._seen.pop(name, None)
+        return True
 
     def transients(self) -> tuple[str, ...]:
         """Units whose files go when they have ended."""

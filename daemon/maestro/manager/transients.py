@@ -17,6 +17,7 @@ from maestro.manager.loop import Manager
 from maestro.model.load import Loaded
 
 _log = logging.getLogger("maestro")
+_AT_REST = (State.DEAD, State.FAILED)
 
 
 class Transients:
@@ -35,8 +36,9 @@ class Transients:
 
     def make(self, name: str, text: str) -> Loaded | None:
         """Make a unit, which is for the caller to start at once. May raise OSError."""
+        loaded = self._catalogue.make(self._manager.world, name, text)
         self._names.add(name)
-        return self._catalogue.make(self._manager.world, name, text)
+        return loaded
 
     def look_at(self, names: Iterable[str]) -> None:
         """After something about these was committed: forget those that have ended."""
@@ -44,17 +46,23 @@ class Transients:
             self.forget([name for name in names if name in self._names and self._is_over(name)])
 
     def forget(self, names: Sequence[str]) -> None:
-        """Take their files away, and all that is known of them but their logs and events."""
+        """Take their files away, and all that is known of them but their logs and events.
+
+        But not of one that was found running although its life was never committed.
+        """
         done = []
         for name in names:
+            if self._manager.world.life(name).state not in _AT_REST:
+                continue
             try:
-                self._catalogue.unmake(name)
+                is_gone = self._catalogue.unmake(name)
             except OSError as error:
                 _log.error("%s: its unit file cannot be taken away: %s", name, error.strerror or error)
                 continue  # a later manager tries again
             self._names.discard(name)
-            self._manager.note_definition(name, None)
-            done.append(name)
+            if is_gone:
+                self._manager.note_definition(name, None)
+                done.append(name)
         if done:
             self._manager.feed(Reread(tuple(done)))
 
@@ -68,5 +76,4 @@ class Transients:
 
     def _is_lost(self, name: str, life: Life) -> bool:
         """An earlier manager has taken its file away, and died before it could forget the unit."""
-        at_rest = life.state in (State.DEAD, State.FAILED)
-        return at_rest and name not in self._names and self._catalogue.loaded(name) is None
+        return life.state in _AT_REST and name not in self._names and self._catalogue.loaded(name) is None

@@ -182,12 +182,14 @@ class FakeFiles:
         self.masks: set[str] = set()
         self.preset_files: tuple[Piece, ...] = ()
         self.passing: set[str] = set()  # files of transient units
+        self.paths: dict[str, str] = {}  # of files that are elsewhere
+        self.trouble = ""  # what the disk says to what is written
 
     def read(self) -> UnitSources:
         files: dict[str, Piece] = {}
         dropins: dict[str, tuple[Piece, ...]] = {}
         for name, text in sorted(self.texts.items()):
-            piece = Piece(path=f"/units/{name}", text=text.encode())
+            piece = Piece(path=self.paths.get(name, f"/units/{name}"), text=text.encode())
             folder, inside, _ = name.rpartition("/")
             if inside:
                 dropins[folder] = (*dropins.get(folder, ()), piece)
@@ -243,8 +245,11 @@ class FakeFiles:
         return f"/units/{name}.agent.yaml"
 
     def put(self, name: str, text: str) -> None:
+        if self.trouble:
+            raise OSError(0, self.trouble)
         self.texts[f"{name}.agent.yaml"] = text
         self.passing.add(f"{name}.agent.yaml")
 
     def take_away(self, name: str) -> None:
-        self.texts.pop(f"{name}.agent.yaml", None)
+        if f"{name}.agent.yaml" not in self.paths:
+            self.texts.pop(f"{name}.agent.yaml", None)

@@ -106,8 +106,8 @@ class UnitDirectories:
         return tuple(found)
 
     def put(self, name: str, text: str) -> None:
-        """Make a transient unit's file, in one step."""
-        writing.put(self.place_of(name), text)
+        """Make a transient unit's file, in one step. Its variables may be secrets: nobody else reads it."""
+        writing.put(self.place_of(name), text, mode=0o600)
 
     def take_away(self, name: str) -> None:
         """Take a transient unit's file away, if it is there."""
