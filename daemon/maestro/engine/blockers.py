@@ -88,6 +88,15 @@ _THERE: dict[Phase, frozenset[State]] = {
     READY: UP,
     STARTED: UP | {State.STARTING, State.NEXT, State.START_POST},
 }
+
+
+def _is_there(life: Life, phase: Phase) -> bool:
+    """Whether it has come as far as that; a further one of its commands that is about to be executed does not take it back."""
+    return life.state in _THERE[phase] or (
+        phase == STARTED and life.state is State.SPAWNING and life.line > 0
+    )
+
+
 _COMING: dict[Phase, str] = {READY: "is still starting", STARTED: ""}
 
 
@@ -103,19 +112,19 @@ def _before(name: str, life: Life, required: bool, phase: Phase) -> Blocker | No
 
 def _is_satisfied(life: Life, phase: Phase) -> bool:
     """Whether those that require this unit may start."""
-    return life.state in _THERE[phase] or (life.state is State.DEAD and life.completed)
+    return _is_there(life, phase) or (life.state is State.DEAD and life.completed)
 
 
 def is_up(life: Life, phase: Phase = READY) -> bool:
     """Whether those that are bound to this unit may run: unlike who requires it, they do not without it."""
-    return life.state in _THERE[phase] and not life.must_come_down
+    return _is_there(life, phase) and not life.must_come_down
 
 
 def _is_on_its_way(life: Life, phase: Phase) -> bool:
     """Whether the first outcome of a start is still open; after a failed attempt it no longer is."""
     if life.state is State.WAITING:
         return not life.hopeless
-    return life.goal is Goal.UP and life.state in COMING_UP - _THERE[phase]
+    return life.goal is Goal.UP and life.state in COMING_UP and not _is_there(life, phase)
 
 
 def _unsatisfied(name: str, life: Life, phase: Phase) -> Blocker:
