@@ -26,6 +26,7 @@ def start(
     ready: float | None = None,
     *,
     asked: float = 0.0,
+    started: float | None = None,
     ended: float | None = None,
     state: str = "active",
     after: tuple[str, ...] = (),
@@ -41,6 +42,7 @@ def start(
         state=state,
         asked=BASE + asked,
         began=at(began),
+        started=at(started),
         ready=at(ready),
         ended=at(ended),
         after=(*after, *after_started),
@@ -127,11 +129,11 @@ def test_a_chain_leads_to_what_came_first(ctl: Ctl, served: Served) -> None:
 
 def test_what_only_had_to_be_started_held_up_until_then(ctl: Ctl, served: Served) -> None:
     web = start("web", 2.0, 3.0, after_started=("db",))
-    db = start("db", 2.0, 9.0, after=("disk",))
-    assert chain(ctl, served, web, db, start("disk", 0.0, 2.0), name="web") == [
+    db = start("db", 1.0, 9.0, started=2.0, after=("disk",))  # its exec_start_pre took a second
+    assert chain(ctl, served, web, db, start("disk", 0.0, 1.0), name="web") == [
         "web @2.000s +1.000s",
-        "└─db @2.000s +7.000s",
-        "  └─disk @0ms +2.000s",
+        "└─db @1.000s +8.000s",
+        "  └─disk @0ms +1.000s",
     ]
 
 

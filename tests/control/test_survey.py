@@ -98,11 +98,12 @@ def test_the_commands_before_a_start_are_part_of_it() -> None:
             await made.manager.settle()
             made.spawned("web#1/pre1", pid=90)
             await rest(3)
+            assert (await made.desk.starts(ROOT, p.Starts(units=("web",)))).starts[0].started is None
             made.ended("web#1/pre1")
             await made.manager.settle()
             made.spawned("web#1")
             [web] = (await made.desk.starts(ROOT, p.Starts(units=("web",)))).starts
-            assert (web.began, web.ready) == (web.asked, web.asked + 3)
+            assert (web.began, web.started, web.ready) == (web.asked, web.asked + 3, web.asked + 3)
 
     play(go())
 

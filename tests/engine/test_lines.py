@@ -172,3 +172,12 @@ def test_conditions_are_looked_at_before_the_first_alone() -> None:
     theatre = play(steps(), Play(skipped=why))
     theatre.feed(Asked("start", ("job",)))
     assert theatre.run(10).life("job").skipped
+
+
+def test_what_is_bound_to_its_beginning_runs_on_through_all_of_them() -> None:
+    bound = unit("web", binds_to=["job"], after=["job started"])
+    theatre = play(steps(remain_after_exit=True), WELL, others=(bound,))
+    theatre.run(10)
+    assert theatre.life("job").state is State.EXITED
+    assert theatre.times("web", State.RUNNING) == [0]
+    assert theatre.life("web").state is State.RUNNING

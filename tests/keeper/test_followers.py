@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -72,6 +73,38 @@ def test_the_only_one_that_is_left_can_be_followed_without_its_name(rig: Rig, le
         assert answer[0] == ("spawned" if taken else "ended")
         assert not taken or answer[2] != main
     manager.order("send", "a#1", signal.SIGKILL, True)
+
+
+DAEMON = """
+import ctypes, os, sys, time
+pipe = os.pipe()
+if os.fork():
+    os.read(pipe[0], 1)
+    os._exit(0)
+os.setsid()
+for number in (1, 2):
+    os.dup2(os.open("/dev/null", os.O_RDWR), number)
+fields = open("/proc/self/stat").read().rpartition(")")[2].split()
+start, end = int(fields[47]), int(fields[48])
+ctypes.memset(start, 0, end - start)  # as setproctitle does
+os.write(pipe[1], b"x")
+time.sleep(1000)
+"""
+
+
+def test_a_daemon_that_nothing_ties_to_its_agent_any_more_is_the_one_that_is_left(rig: Rig) -> None:
+    manager = rig.start()
+    manager.hello()
+    manager.spawn("other#1", "/bin/sleep", "1000")
+    manager.spawn("a#1", sys.executable, "-c", DAEMON)
+    main = manager.news("spawned", "a#1")[2]
+    manager.news("ended", "a#1")
+    manager.order("follow", "a#1", 0)
+    answer = manager.next()
+    assert (answer[0], answer[1]) == ("spawned", "a#1")
+    assert answer[2] != main
+    manager.order("send", "a#1", signal.SIGKILL, True)
+    assert manager.news("ended", "a#1")[3] == signal.SIGKILL
 
 
 @pytest.fixture

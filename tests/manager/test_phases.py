@@ -119,6 +119,7 @@ def test_what_is_wrong_with_a_pid_file_is_said(tmp_path: Path, text: str | None,
     ("left", "why"),
     [
         ((), "its first process left none that is known: write pid_file"),
+        (("7 (a)",), "its first process left 7 (a), which has ended, too"),
         (
             ("7 (a)", "8 (b)"),
             "its first process left 7 (a) and 8 (b), and either may be the main one: write pid_file",

@@ -141,8 +141,11 @@ def make_fifo(path: Path) -> None:
 
 @pytest.mark.parametrize("make_it", [Path.mkdir, make_fifo])
 def test_what_is_no_file_is_refused_at_once(tmp_path: Path, make_it: Callable[[Path], None]) -> None:
-    make_it(tmp_path / "odd")
-    assert "cannot read environment file" in refused(environment_file=(str(tmp_path / "odd"),))
+    odd = tmp_path / "odd"
+    make_it(odd)
+    opened = len(os.listdir("/proc/self/fd"))
+    assert refused(environment_file=(str(odd),)) == f"cannot read environment file {odd}: not a regular file"
+    assert len(os.listdir("/proc/self/fd")) == opened
 
 
 def test_a_line_that_sets_nothing_is_left_out_and_told(tmp_path: Path) -> None:

@@ -76,7 +76,8 @@ class Chain:
             if other["asked"] > began:
                 lost[name] = None
                 continue
-            over = other["began"] if name in here["after_started"] else settled(other)
+            over = other["started"] if name in here["after_started"] else None
+            over = settled(other) if over is None else over
             if over is None and here["began"] is None:
                 over = now  # it is what is being waited for
             if over is not None and when < over <= began + _SAME:

@@ -68,6 +68,7 @@ class StartView(Struct, frozen=True, kw_only=True):
     state: str
     asked: float  # when it was asked for, or a restart was due
     began: float | None = None  # when nothing held it back any more, and it was ordered
+    started: float | None = None  # when its main process was ordered, after the commands before it
     ready: float | None = None  # when it was ready, or had ended well where that is its purpose
     ended: float | None = None  # when its main process ended, or it began to stop
     after: tuple[str, ...] = ()  # what comes up before it

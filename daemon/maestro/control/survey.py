@@ -133,6 +133,7 @@ class Survey:
         if life.completed and ready is None and life.ended is not None:
             ready = life.ended.at
         began = opened if life.agent else ready  # what has no process is there at once
+        main = life.began if life.agent and life.state is not State.START_PRE else None
         return looks.StartView(
             name=name,
             kind=unit.kind if unit is not None else "agent",
@@ -140,6 +141,7 @@ class Survey:
             asked=asked,
             # While it waits to be started again, these are still the times of the start before.
             began=_since(asked, began),
+            started=_since(asked, main),
             ready=_since(asked, ready),
             ended=_since(asked, _ended(life)),
             after=tuple(awaited),

@@ -106,7 +106,8 @@ def spawn_next(scene: Scene) -> Outcome:
         orders=0,
     )
     outcome = _order_main(scene, life)
-    return replace(outcome, deeds=(Acknowledge(past.agent), *outcome.deeds))
+    life = replace(outcome.life, began=past.began)  # what waits until it is started has waited for the first
+    return replace(outcome, life=life, deeds=(Acknowledge(past.agent), *outcome.deeds))
 
 
 def fresh(scene: Scene) -> Life:

@@ -125,7 +125,7 @@ class Life(Struct, frozen=True, kw_only=True, omit_defaults=True):
     opened: float | None = (
         None  # when the current or last activation began: with a command before its start, or its agent
     )
-    began: float = 0.0  # when the current or last agent was ordered
+    began: float = 0.0  # when the current or last agent was ordered; of several commands the first
     awaits: tuple[
         str, ...
     ] = ()  # what readiness, or a reload, still waits for: "notify", "probe", "end", "fork", "pid", "reloading"

@@ -27,6 +27,7 @@ class Tree:
         self._orphans: dict[str, list[Process]] = {}
         self.not_agents: set[int] = set()  # children that are of no agent: the manager
         self.unclaimed: list[Process] = []  # orphans that ended before it could be seen whose they were
+        self._untied: list[Process] = []  # orphans that live, and nothing says whose they are
         self._remembered: dict[int, tuple[int, str]] = {}  # descendant seen once -> (start, agent)
 
     def refresh(self) -> bool:
@@ -38,16 +39,15 @@ class Tree:
         # The list is the first thread's (cradle.py): a former main process is in that of the other.
         pids = {*self._proc.other_children(self._keeper, self._table.numerals), *self._table.former}
         orphans = [p for pid in sorted(pids - self.not_agents) if (p := self._proc.look(pid))]
-        self._orphans, self.unclaimed = {}, []
+        self._orphans, self.unclaimed, self._untied = {}, [], []
         for process in orphans:
             agent = self._owner.get(process.pid) or self._attribute(process)
             if agent:
                 self._owner[process.pid] = agent
                 self._orphans.setdefault(agent, []).append(process)
-            elif (
-                now := self._proc.look(process.pid)
-            ) and not now.lives:  # it had an environment a moment ago
-                self.unclaimed.append(now)
+            elif now := self._proc.look(process.pid):
+                # it had an environment a moment ago
+                (self._untied if now.lives else self.unclaimed).append(now)
         return not all(process.lives for process in orphans)
 
     def reaped(self, pid: int) -> None:
@@ -92,9 +92,17 @@ class Tree:
         return found + [process for process in roots if process.pid not in living]
 
     def only_orphan(self, entry: Entry) -> int:
-        """What the main process has left, if that is one process and what comes from it; 0 where it is not. As of the last refresh."""
-        living = [process.pid for process in self._orphans.get(entry.agent, []) if process.lives]
-        return living[0] if entry.ended is not None and len(living) == 1 else 0
+        """What the main process has left, if that is one process and what comes from it; 0 where it is not. As of the last refresh.
+
+        A daemon may have left its session and overwritten its environment before anybody looked: then it is an
+        orphan that nothing ties to any agent, and that began after the main process.
+        """
+        if entry.ended is None:
+            return 0
+        known = self._orphans.get(entry.agent, [])
+        younger = [process for process in self._untied if process.start >= entry.start]
+        living = [process.pid for process in known or younger if process.lives]
+        return living[0] if len(living) == 1 else 0
 
     def nobodys(self, pid: int) -> Process | None:
         """An orphan that some agent has left, and nothing says which: one that left its session, and overwrote its environment."""

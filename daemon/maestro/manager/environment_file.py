@@ -46,10 +46,13 @@ def load(option: str) -> tuple[dict[str, str], list[str]]:
 
 def _read(path: str) -> str:
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # a fifo must not hold the manager up
-    with os.fdopen(fd, "rb") as file:
+    try:
         if not stat.S_ISREG(os.fstat(fd).st_mode):
             raise OSError(0, "not a regular file", path)
-        content = file.read(_MAX_FILE + 1)
+        with os.fdopen(fd, "rb", closefd=False) as file:
+            content = file.read(_MAX_FILE + 1)
+    finally:
+        os.close(fd)
     if len(content) > _MAX_FILE:
         raise OSError(0, f"it is larger than {_MAX_FILE >> 20} MiB", path)
     if b"\0" in content:

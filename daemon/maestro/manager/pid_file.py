@@ -45,6 +45,8 @@ def cannot_guess(left: tuple[str, ...]) -> str:
     """Why it is not known which process goes on, where no pid file says it."""
     if not left:
         return "its first process left none that is known: write pid_file"
+    if len(left) == 1:
+        return f"its first process left {left[0]}, which has ended, too"
     which = "either" if len(left) == 2 else "any of them"
     return f"its first process left {several(left)}, and {which} may be the main one: write pid_file"
 
