@@ -368,3 +368,29 @@ def test_a_thousand_are_started_and_killed(manager: Manager, rig: Rig) -> None:
     assert {message[1:4] for message in ended} == {(agent, None, signal.SIGKILL) for agent in agents}
     assert took < 5, "well under a second on a quiet machine"
     assert pss < 16_000, "8 MB is the aim; here libpython may be counted as the keeper's alone"
+
+
+def test_hundreds_that_leave_others_behind_and_end_at_once_are_told_of_at_once(
+    manager: Manager, rig: Rig
+) -> None:
+    agents = [f"a#{n}" for n in range(200)]
+    script = "sleep 1000 & exec sleep 1000"
+    for agent in agents:
+        manager.spawn(agent, "/bin/sh", "-c", script, env={"INVOCATION_ID": rig.token})
+    for agent in agents:
+        manager.news("spawned", agent)
+    until(lambda: len(_sleepers(rig)) == 400, "each has a child")
+    before = _cpu(rig.pid)
+    for agent in agents:
+        manager.order("send", agent, signal.SIGKILL, False)
+    assert {len(manager.news("ended", agent)[-1]) for agent in agents} == {1}
+    took = _cpu(rig.pid) - before
+    for agent in agents:
+        manager.order("send", agent, signal.SIGKILL, True)
+        manager.news("emptied", agent)
+    assert took < 1, "a look at all that are left, for each that has ended, takes some seconds"
+
+
+def _sleepers(rig: Rig) -> list[int]:
+    found = [p for p in Proc().all() if p.lives and Proc().invocation(p.pid) == rig.token]
+    return [p.pid for p in found if Path(f"/proc/{p.pid}/comm").read_text() == "sleep\n"]

@@ -140,7 +140,7 @@ class Keeper:
         heard = self.ear.hear()
         self._take_in(heard)
         if signal.SIGCHLD in heard:
-            self._reap(breathing=True)
+            self._reap(breathing=self._reap_at is None)
 
     def _take_in(self, heard: set[int]) -> None:
         for number in sorted(heard):
@@ -154,24 +154,21 @@ class Keeper:
                 self.manager.short_lives = 0
 
     def _reap(self, *, breathing: bool = False) -> None:
-        """Reap what has ended, and tell of each at once. To find that there is no more takes the kernel as long as all else:
+        """Reap what has ended, and tell of it together, so that many who end at once cost one look for orphans.
 
-        where it is as good a moment later, after a breath.
+        Of the first it is told at once. To find that there is no more takes the kernel as long as all else: where it
+        is as good a moment later, after a breath.
         """
         ended: list[Entry] = []
-        rounds = 0
-        for _ in range(_REAPED_AT_ONCE):
+        for reaped in range(1, _REAPED_AT_ONCE + 1):
             if not self._reap_one(ended):
                 self._reap_at = None
                 break
-            rounds += 1
-            if ended and (not self.agents.look_for_orphans(ended) or rounds > _REAPINGS):
+            if breathing and ended and (not self.agents.look_for_orphans(ended) or reaped > _REAPINGS):
+                self._reap_at = time.monotonic() + _BREATH
                 self.agents.settle(ended)
                 self._flush()
-                ended, rounds = [], 0
-                if breathing:
-                    self._reap_at = self._reap_at or time.monotonic() + _BREATH
-                    return
+                return
         else:
             self._reap_at = time.monotonic()  # once orders and deadlines have had their turn
         self.agents.look_for_orphans(ended)
