@@ -88,15 +88,6 @@ _THERE: dict[Phase, frozenset[State]] = {
     READY: UP,
     STARTED: UP | {State.STARTING, State.NEXT, State.START_POST},
 }
-
-
-def _is_there(life: Life, phase: Phase) -> bool:
-    """Whether it has come as far as that; a further one of its commands that is about to be executed does not take it back."""
-    return life.state in _THERE[phase] or (
-        phase == STARTED and life.state is State.SPAWNING and life.line > 0
-    )
-
-
 _COMING: dict[Phase, str] = {READY: "is still starting", STARTED: ""}
 
 
