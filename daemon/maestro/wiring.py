@@ -181,7 +181,8 @@ async def _begin(parts: Parts, where: Paths) -> Session:
     manager, carrier, link, boot = parts.manager, parts.carrier, parts.link, host.boot_id()
     saved = await parts.store.load()
     resume.restore(manager, parts.catalogue, saved, boot)
-    over = parts.transients.take_up()
+    parts.transients.discard_log = parts.logs.discard
+    over = parts.transients.take_up(saved.facts.get("gone", ""))
     table = await link.hello(carrier)
     observer = Observer(manager, parts.logs, parts.plugins)
     session = Session(manager, carrier, link, Closing(parts.logs, parts.plugins, parts.store), EXIT_RESTART)

@@ -215,7 +215,7 @@ def test_a_new_manager_takes_away_what_an_earlier_one_left() -> None:
         }
         desk.manager.restore(lives, [], {})
         transients = Transients(desk.manager, desk.desk._o.catalogue)
-        over = transients.take_up()
+        over = transients.take_up("")
         transients.forget(over)
         assert set(over) == {"never", "ended", "collected", "gone", "failed-gone"}
         assert set(desk.files.texts) == {"failed.agent.yaml", "runs.agent.yaml", "mine.agent.yaml"}
@@ -232,7 +232,7 @@ def test_one_that_runs_is_not_forgotten_though_its_life_was_never_committed() ->
         desk = Behind(job=GOOD)
         desk.files.passing = {FILE}
         transients = Transients(desk.manager, desk.catalogue)
-        over = transients.take_up()
+        over = transients.take_up("")
         desk.manager.feed(Looked({"job#1": (9, 1)}, {}, fresh=False))
         transients.forget(over)
         assert FILE in desk.files.texts
@@ -283,5 +283,28 @@ def test_the_log_of_one_that_is_gone_is_still_read() -> None:
             [line async for line in desk.desk.logs(ROOT, p.Logs(units=("job",)))]
         with pytest.raises(Refused):
             [line async for line in desk.desk.logs(ROOT, p.Logs(units=("../x",), to_end=True))]
+
+    running(go)
+
+
+def test_the_logs_of_the_newest_that_are_gone_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each may have a name that never comes again: the disk would fill."""
+    monkeypatch.setattr("maestro.manager.transients.KEPT_LOGS", 2)
+
+    async def go(desk: Behind) -> None:
+        discarded: list[str] = []
+        desk.desk._o.transients.discard_log = discarded.append
+        for name in ("a", "b", "a", "c", "d"):
+            await run(desk, unit=name)
+            await ends(desk, f"{name}#{desk.manager.world.life(name).spawns}")
+        assert discarded == ["b", "a"]
+        noted = [batch.facts["gone"] for batch in desk.store.batches if "gone" in batch.facts]
+        assert noted[-1] == "c\nd"
+        desk.files.texts["c.agent.yaml"] = GOOD  # the name is a unit's now, and so is the log
+        desk.carrier.reread()
+        for name in ("e", "f"):
+            await run(desk, unit=name)
+            await ends(desk, f"{name}#{desk.manager.world.life(name).spawns}")
+        assert discarded == ["b", "a", "d"]
 
     running(go)

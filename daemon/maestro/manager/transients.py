@@ -8,7 +8,7 @@ before it serves anybody, and the request, which comes again, makes the unit ane
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from maestro.engine.events import Reread
 from maestro.engine.state import Life, State
@@ -18,6 +18,7 @@ from maestro.model.load import Loaded
 
 _log = logging.getLogger("maestro")
 _AT_REST = (State.DEAD, State.FAILED)
+KEPT_LOGS = 200  # of units that are gone: each may have a name that never comes again
 
 
 class Transients:
@@ -26,10 +27,16 @@ class Transients:
     def __init__(self, manager: Manager, catalogue: Catalogue) -> None:
         self._manager, self._catalogue = manager, catalogue
         self._names: set[str] = set()
+        self._gone: list[str] = []  # whose logs are kept, the oldest first
+        self.discard_log: Callable[[str], None] = lambda name: None
         manager.on_committed = self.look_at
 
-    def take_up(self) -> list[str]:
-        """Go on from what an earlier manager left. Returns those that its committed lives say are over."""
+    def take_up(self, gone: str) -> list[str]:
+        """Go on from what an earlier manager left. Returns those that its committed lives say are over.
+
+        `gone` is the fact of that name.
+        """
+        self._gone = gone.split()
         self._names = set(self._catalogue.transients())
         lost = [name for name, life in self._manager.world.lives.items() if self._is_lost(name, life)]
         return [*lost, *(name for name in self._names if self._is_over(name))]
@@ -38,6 +45,7 @@ class Transients:
         """Make a unit, which is for the caller to start at once. May raise OSError."""
         loaded = self._catalogue.make(self._manager.world, name, text)
         self._names.add(name)
+        self._note_gone([one for one in self._gone if one != name])
         return loaded
 
     def look_at(self, names: Iterable[str]) -> None:
@@ -65,6 +73,17 @@ class Transients:
                 done.append(name)
         if done:
             self._manager.feed(Reread(tuple(done)))
+            self._note_gone([*(one for one in self._gone if one not in done), *done])
+
+    def _note_gone(self, names: list[str]) -> None:
+        """The log of the oldest goes before its name is forgotten; not that of another unit which has the name by now."""
+        while len(names) > KEPT_LOGS:
+            oldest = names.pop(0)
+            if oldest not in self._names and self._catalogue.loaded(oldest) is None:
+                self.discard_log(oldest)
+        if names != self._gone:
+            self._gone = names
+            self._manager.note_fact("gone", "\n".join(names))
 
     def _is_over(self, name: str) -> bool:
         world = self._manager.world

@@ -132,6 +132,7 @@ class FakeLogs:
         self.awaited: dict[str, tuple[str, Callable[[], None]]] = {}
         self.taken: dict[str, LogLimits] = {}
         self.trouble: OSError | None = None  # what reading raises
+        self.discarded: list[str] = []
 
     def take(self, name: str, fd: int, limits: LogLimits) -> None:
         self.taken[name] = limits
@@ -156,6 +157,9 @@ class FakeLogs:
     ) -> Callable[[], None]:
         self.awaited[name] = (pattern, seen)
         return lambda: self.awaited.pop(name, None) and None
+
+    def discard(self, name: str) -> None:
+        self.discarded.append(name)
 
     def tail(self, name: str, lines: int) -> list[LogLine]:
         if self.trouble is not None:

@@ -88,6 +88,17 @@ def test_a_successor_goes_on_where_the_files_end(rig: Any) -> None:
     assert rig.texts("a") == ["first half, second half"]
 
 
+def test_what_is_discarded_leaves_no_file_and_can_begin_anew(rig: Any) -> None:
+    os.write(rig.take("a"), b"words\n")
+    rig.until(lambda: rig.logs.mark("a").size == 6)
+    rig.logs.discard("a")
+    rig.until(lambda: not (rig.directory / "a").exists())
+    os.write(rig.take("a"), b"more\n")
+    rig.until(lambda: rig.logs.mark("a").size == 5)
+    assert rig.kept("a") == b"more\n"
+    rig.logs.discard("never written")
+
+
 def test_close_and_drop_empty_the_pipe(rig: Any) -> None:
     into = rig.take("a")
     os.write(into, b"last words\n")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import shutil
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -87,6 +88,11 @@ class LogFiles:
             return last_lines(self._shelf(name), lines)
         except OSError:
             return []
+
+    def discard(self, name: str) -> None:
+        """Delete the files of a stream that nothing writes to any more."""
+        self.drop(name)
+        self._readers.submit(shutil.rmtree, self._path(name), ignore_errors=True)
 
     async def follow(self, name: str, query: LogQuery) -> AsyncIterator[LogLine]:
         """Raises re.error for a pattern that is none, OSError when the files cannot be read."""
