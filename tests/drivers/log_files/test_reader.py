@@ -8,7 +8,9 @@ import os
 import threading
 from typing import Any
 
+from maestro.manager import tasks
 from maestro.ports import LogLine, LogQuery
+from tests.manager.rig import turns
 
 SECOND = 1_000_000_000
 
@@ -158,3 +160,41 @@ def test_following_ends_with_the_logs(rig: Any) -> None:
         return [line async for line in rig.logs.follow("a", LogQuery(follow=True))]
 
     assert rig.run(follow()) == []
+
+
+def test_a_log_that_nobody_writes_costs_no_memory_once_it_was_read(rig: Any) -> None:
+    """One of a thousand commands that were run once, each followed to its end and past it."""
+    os.write(rig.take("a"), b"last words\n")
+
+    async def follow() -> None:
+        reading = rig.logs.follow("a", LogQuery(lines=1, follow=True))
+        assert (await anext(reading)).text == "last words"
+        rig.logs.drop("a")
+        drained = asyncio.Event()
+        rig.logs.drained("a", drained.set)
+        await drained.wait()
+        await reading.aclose()
+
+    rig.run(follow())
+    assert rig.logs._streams == {}
+
+
+def test_who_stops_reading_takes_no_watch_away(rig: Any) -> None:
+    seen = asyncio.Event()
+
+    async def follow() -> None:
+        reading = rig.logs.follow("a", LogQuery(lines=None, follow=True))
+
+        async def wait() -> None:
+            await anext(reading)
+
+        waiting = tasks.spawn(wait(), "reader")
+        await turns()
+        rig.logs.await_line("a", "ready", seen.set)
+        waiting.cancel()
+        await asyncio.wait([waiting])
+        await reading.aclose()
+        os.write(rig.take("a"), b"ready\n")
+        await seen.wait()
+
+    rig.run(follow())

@@ -28,6 +28,9 @@ class LogFiles:
     def __init__(self, directory: str, loop: asyncio.AbstractEventLoop, wall_ns: Callable[[], int]) -> None:
         self._directory, self._loop, self._wall_ns = directory, loop, wall_ns
         self._streams: dict[str, Stream] = {}
+        self._wanted: set[str] = (
+            set()
+        )  # those that somebody writes, or is waited to write: others go with their last reader
         self._pens = Pens()
         self._pump = Pump(loop, self._pens)
         self._readers = ThreadPoolExecutor(2, "log-reader")
@@ -35,6 +38,7 @@ class LogFiles:
 
     def take(self, name: str, fd: int, limits: LogLimits) -> None:
         """Move what comes out of the pipe. The descriptor is ours now; its status flags are left alone."""
+        self._wanted.add(name)
         self._wish(partial(self._pump.take, self._stream(name), fd, limits))
 
     def relimit(self, name: str, limits: LogLimits) -> None:
@@ -42,6 +46,7 @@ class LogFiles:
 
     def drop(self, name: str) -> None:
         """Move what is in the pipe, then let go of it. The files stay."""
+        self._wanted.discard(name)
         if stream := self._streams.pop(name, None):
             for bell in stream.bells:
                 self._stream(name).bells.append(bell)
@@ -49,7 +54,8 @@ class LogFiles:
 
     def drained(self, name: str, empty: Callable[[], None]) -> None:
         """Move what is in the pipe, and call `empty` on the loop if that was all."""
-        self._wish(partial(self._pump.drained, self._stream(name), empty))
+        stream = self._streams.get(name) or self._new(name)  # of one that was dropped it is asked in its turn
+        self._wish(partial(self._pump.drained, stream, empty))
 
     def mark(self, name: str) -> LogMark:
         stream = self._streams.get(name)
@@ -68,6 +74,7 @@ class LogFiles:
         self, name: str, pattern: str, seen: Callable[[], None], since_ns: int | None = None
     ) -> Callable[[], None]:
         """In what comes from now on, or came since a time. Raises re.error for a pattern that is none."""
+        self._wanted.add(name)
         stream = self._stream(name)
         at = stream.tape.end
         if since_ns is not None and (found := offset_from(self._shelf(name), since_ns)) is not None:
@@ -113,6 +120,8 @@ class LogFiles:
             stream = self._streams.get(name)
             if stream is not None and bell in stream.bells:
                 stream.bells.remove(bell)
+                if not stream.bells and name not in self._wanted:
+                    self.drop(name)
 
     def close(self) -> None:
         """Move what the pipes hold, for at most 1 s, and close everything. Who follows, ends."""
@@ -140,9 +149,11 @@ class LogFiles:
     def _stream(self, name: str) -> Stream:
         stream = self._streams.get(name)
         if stream is None:
-            times = Times(self._pens, self._wall_ns)
-            stream = self._streams[name] = Stream(name, self._path(name), times)
+            stream = self._streams[name] = self._new(name)
         return stream
+
+    def _new(self, name: str) -> Stream:
+        return Stream(name, self._path(name), Times(self._pens, self._wall_ns))
 
     def _shelf(self, name: str) -> Shelf:
         return Shelf(self._path(name))
