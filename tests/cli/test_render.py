@@ -163,6 +163,15 @@ no time recorded     two
     )
 
 
+def test_a_unit_whose_file_is_gone_is_not_told_to_be_restarted() -> None:
+    one = unit(
+        "web", pid=0, state="inactive", load="missing", path="/u/web", outdated={"agent.exec": "restart"}
+    )
+    picture = blocks(view(one), None, PLAIN)
+    assert "    Loaded: no file any more (/u/web is gone)\n" in picture
+    assert "restart web" not in picture
+
+
 def test_a_block_of_what_went_wrong() -> None:
     picture = blocks(
         view(

@@ -192,6 +192,29 @@ def test_reset_failed_without_a_name_is_for_all_that_have_failed() -> None:
     play(go())
 
 
+@pytest.mark.parametrize(
+    ("given", "canceled", "why"),
+    [
+        ("*", "web: canceled", ""),
+        ("{job}", "web: canceled", ""),
+        ("d*", "", "no unit d* has a pending job"),
+        ("999", "", "there is no pending job 999"),
+        ("db", "", "db has no pending job"),
+        ("x*", "", "no unit x*"),
+    ],
+)
+def test_what_is_canceled_are_pending_jobs(given: str, canceled: str, why: str) -> None:
+    async def go() -> None:
+        async with manned(Behind(web=GOOD, db=GOOD)) as behind:
+            await asked(behind, p.Start(units=("web",), wait=False))
+            [job] = behind.manager.world.book.jobs
+            view = await behind.desk.at_once(ROOT, p.Cancel(units=(given.format(job=job),)))
+            assert " ".join(view.changes) == canceled
+            assert [error.message for error in view.errors.values()] == [why] * bool(why)
+
+    play(go())
+
+
 def test_what_does_not_load_has_no_result() -> None:
     async def go() -> None:
         behind = Behind(bad="agent: {exce: x}\n", idle=GOOD)

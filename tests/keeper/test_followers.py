@@ -107,6 +107,22 @@ def test_a_daemon_that_nothing_ties_to_its_agent_any_more_is_the_one_that_is_lef
     assert manager.news("ended", "a#1")[3] == signal.SIGKILL
 
 
+def test_a_daemon_that_began_after_its_end_is_another_s(rig: Rig) -> None:
+    manager = rig.start()
+    manager.hello()
+    manager.spawn("a#1", "/bin/true")
+    manager.news("ended", "a#1")
+    manager.spawn("pause#1", "/bin/sleep", "0.2")  # longer than a daemon takes to fork once more
+    manager.news("ended", "pause#1")
+    manager.spawn("b#1", sys.executable, "-c", DAEMON)
+    manager.news("ended", "b#1")
+    manager.order("follow", "a#1", 0)
+    assert manager.next()[:2] == ("ended", "a#1")
+    manager.order("follow", "b#1", 0)
+    assert manager.next()[:2] == ("spawned", "b#1")
+    manager.order("send", "b#1", signal.SIGKILL, True)
+
+
 @pytest.fixture
 def scene() -> Iterator[Scene]:
     one = Scene()

@@ -47,3 +47,9 @@ def test_a_link_over_a_file(leads: str, kind: str) -> None:
 def test_a_link_to_nowhere_masks_and_leads_nowhere() -> None:
     [one] = differences({"a": (piece("/etc/a", "", masked=True), piece("/lib/a"))}, {"/etc/a": "/dev/null"})
     assert one.kind == "masked"
+
+
+def test_a_link_to_what_is_not_there_is_no_mask() -> None:
+    top = Piece(path="/etc/a", refused="is a link to /gone, which does not exist")
+    [one] = differences({"a": (top, piece("/lib/a"))}, {"/etc/a": "/gone"})
+    assert one.kind == "redirected"

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from maestro.control import protocol as p
 from maestro.control import views
-from maestro.control.finder import Finder
+from maestro.control.finder import Finder, Found, is_glob
 from maestro.control.linker import THEN, Linker
 from maestro.control.roles import Caller
 from maestro.control.runner import Draft, Runner
@@ -101,7 +101,7 @@ class Clerk:
         self, caller: Caller, request: p.ResetFailed | p.Cancel | p.Freeze | p.Thaw
     ) -> p.VerbView:
         verb = str(request.__struct_config__.tag)
-        names, errors = self._find.match(self._units_of_jobs(request.units))
+        names, errors = (self._of_jobs if verb == "cancel" else self._find.match)(request.units)
         if not request.units:  # a `Cancel` names some
             names = [
                 name for name in self._find.everything() if self._world.life(name).coarse is Coarse.FAILED
@@ -120,10 +120,20 @@ class Clerk:
         await self._o.manager.settle()
         return p.VerbView(errors=errors if before is None else before, changes=tuple(changes))
 
-    def _units_of_jobs(self, names: Sequence[str]) -> tuple[str, ...]:
-        """The same, with the unit's name for the number of a pending job."""
-        jobs = self._world.book.jobs
-        return tuple(jobs[int(one)].unit if one.isdigit() and int(one) in jobs else one for one in names)
+    def _of_jobs(self, given: Sequence[str]) -> Found:
+        """The units that pending jobs are for: named, or by the job's number, or of a glob those that have one."""
+        jobs, found, errors = self._world.book.jobs, dict[str, None](), dict[str, p.ErrorView]()
+        for one in given:
+            named = jobs[int(one)].unit if one.isdigit() and int(one) in jobs else one
+            names, wrong = self._find.match([named])
+            names = [name for name in names if not is_glob(one) or self._world.book.of(name) is not None]
+            found |= dict.fromkeys(names)
+            if wrong and one.isdigit():
+                wrong = {one: _no_job(f"there is no pending job {one}")}
+            elif not names and not wrong:
+                wrong = {one: _no_job(f"no unit {one} has a pending job")}
+            errors |= wrong
+        return list(found), errors
 
     async def jobs(self, caller: Caller, request: p.Jobs) -> tuple[p.JobView, ...]:
         now = self._o.manager.clock.now()
@@ -301,3 +311,7 @@ def refused_in(result: str) -> set[str]:
     """The units for which a request of this result was refused."""
     parts = (part.partition(": ") for part in result.split(", "))
     return {name for name, _, what in parts if what and not what.startswith("job ")}
+
+
+def _no_job(message: str) -> p.ErrorView:
+    return p.ErrorView(code="no-job", message=message, hint="maestroctl jobs")

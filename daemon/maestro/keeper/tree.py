@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import time
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -10,6 +13,9 @@ if TYPE_CHECKING:
     from maestro.keeper.table import Entry, Table
 
 _MOST = 10_000  # processes of one agent that are looked at
+_HANDS_OVER = (
+    0.1  # seconds after its end in which the child of a main process has forked once more, as many daemons do
+)
 
 
 class Tree:
@@ -95,13 +101,14 @@ class Tree:
         """What the main process has left, if that is one process and what comes from it; 0 where it is not. As of the last refresh.
 
         A daemon may have left its session and overwritten its environment before anybody looked: then it is an
-        orphan that nothing ties to any agent, and that began after the main process.
+        orphan that nothing ties to any agent, and that began while the main process ran.
         """
         if entry.ended is None:
             return 0
         known = self._orphans.get(entry.agent, [])
-        younger = [process for process in self._untied if process.start >= entry.start]
-        living = [process.pid for process in known or younger if process.lives]
+        last = _ticks(entry.ended[-1] + _HANDS_OVER)
+        between = [process for process in self._untied if entry.start <= process.start <= last]
+        living = [process.pid for process in known or between if process.lives]
         return living[0] if len(living) == 1 else 0
 
     def nobodys(self, pid: int) -> Process | None:
@@ -166,3 +173,9 @@ class Tree:
             and not (lent and process.session == entry.session)
             and self._attribute(process) == entry.agent
         ]
+
+
+def _ticks(monotonic: float) -> float:
+    """A moment as /proc counts the starts of processes: by a clock that goes on while the host sleeps."""
+    slept = time.clock_gettime(time.CLOCK_BOOTTIME) - time.monotonic()
+    return (monotonic + slept) * os.sysconf("SC_CLK_TCK")

@@ -21,6 +21,8 @@ class Piece(Protocol):
     def text(self) -> bytes: ...
     @property
     def masked(self) -> bool: ...
+    @property
+    def refused(self) -> str: ...
 
 
 class Difference(Struct, frozen=True, kw_only=True):
@@ -44,7 +46,7 @@ def differences(
 
 
 def _between(top: Piece, bottom: Piece, leads: str) -> Difference:
-    if top.masked or (not top.text and bottom.text):
+    if top.masked or (not top.text and bottom.text and not top.refused):
         return Difference(kind="masked", top=top.path, bottom=bottom.path)
     if leads and leads != bottom.path:
         return Difference(kind="redirected", top=top.path, bottom=bottom.path)

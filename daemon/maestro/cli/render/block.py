@@ -39,7 +39,7 @@ def _facts(unit: View, now: float, paint: Paint) -> Iterator[tuple[str, str]]:
         yield "", paint.red(problem(one))
     if unit["changed"]:
         yield "Warning", paint("yellow", "the file has changed; maestroctl daemon-reload reads it")
-    if outdated := unit.get("outdated"):
+    if (outdated := unit.get("outdated")) and unit["load"] != "missing":
         words = f"it was started without the newest {', '.join(outdated)}; maestroctl restart {unit['name']}"
         yield "Warning", paint("yellow", words)
     yield "Active", _active(unit, now, paint)
@@ -85,7 +85,8 @@ def _loaded(unit: View) -> str:
     enabled = "enabled" if unit["enabled"] else "disabled"
     path = unit["path"] or "built in"
     if unit["load"] == "missing":
-        return f"no file any more ({path} is gone); what runs goes on"
+        runs = "; what runs goes on" if unit["state"] not in ("inactive", "failed") else ""
+        return f"no file any more ({path} is gone){runs}"
     if unit["load"] == "masked":
         return f"masked by {path}"
     return f"{path} ({enabled})" if unit["load"] == "loaded" else f"{path} (with problems; {enabled})"
