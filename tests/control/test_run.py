@@ -177,9 +177,20 @@ def test_the_audit_log_names_the_command_and_not_its_variables() -> None:
         await run(desk, "agent.environment={KEY: secret}")
         await desk.manager.settle()
         [entry] = [json.loads(body) for batch in desk.store.batches for _, body in batch.audit]
-        assert (entry["action"], entry["result"]) == ("run job: /bin/true", "job: job 1")
+        assert (entry["action"], entry["result"]) == ("run job /bin/true", "job: job 1")
 
     running(go)
+
+
+def test_why_says_who_ran_it_and_does_not_take_its_words_for_units() -> None:
+    async def go(desk: Behind) -> None:
+        await run(desk, "agent.exec=[/bin/echo, web]")
+        await desk.manager.settle()
+        desk.store.rows.clear()
+        job, web = (await desk.desk.why(ROOT, p.Why(units=("job", "web")))).reasons
+        assert (job.asked, job.asked_by, web.asked) == ("run", "uid 0", "")
+
+    running(go, web=GOOD)
 
 
 def test_the_end_is_committed_before_the_file_goes() -> None:

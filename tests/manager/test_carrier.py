@@ -300,6 +300,10 @@ def test_the_store_learns_what_an_agent_was_started_from(tmp_path: Path) -> None
             assert len(bodies) == 1
             assert bodies[0] is not None
             assert text.encode() in bodies[0]
+            intents = [batch for batch in one.store.batches if batch.lives.get("web")]
+            assert "web" in intents[0].definitions, (
+                "with the intent: its file may be gone when a new manager looks"
+            )
 
     play(go())
 

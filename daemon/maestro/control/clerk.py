@@ -250,7 +250,7 @@ class Clerk:
             errors[draft.name] = p.ErrorView(code="bad-unit", message=f"cannot run it: {loaded.problems[0]}")
         agent = loaded.unit.agent if loaded is not None and loaded.unit is not None else None
         words = shlex.join(agent.exec) if agent is not None else ""  # not its variables, which may be secrets
-        self._audit(caller, f"run {draft.name}: {words}", _result(jobs, errors))
+        self._audit(caller, f"run {draft.name} {words}", _result(jobs, errors))
         for error in errors.values():
             self._o.transients.forget([draft.name])
             raise refused(error.code, error.message, error.hint)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 _REMEMBERED = 500  # entries of the audit log that are looked through for who asked last
 _PULLS = (Atom.START, Atom.TRY_START, Atom.UPHOLD)  # what makes one unit want another up
-_ASKED = {*VERBS, "kill"}  # requests after which a unit may be in another state
+_ASKED = {*VERBS, "kill", "run"}  # requests after which a unit may be in another state
 _DOWN = frozenset({Coarse.INACTIVE, Coarse.FAILED, Coarse.DEACTIVATING})
 
 
@@ -195,7 +195,8 @@ class Survey:
             entry = json.loads(row.body)
             verb, *others = str(entry["action"]).split()
             if verb in _ASKED:
-                accepted = names.intersection(others) - refused_in(str(entry["result"]))
+                named = others[:1] if verb == "run" else others  # then comes the command
+                accepted = names.intersection(named) - refused_in(str(entry["result"]))
                 found |= {name: (verb, str(entry["who"]), row.time) for name in accepted}
         return found
 

@@ -52,7 +52,7 @@ class Carrier:
         self.listen: Callable[[], bool] = lambda: (
             False
         )  # takes what waits at the notify socket; whether there may be more
-        manager.hear = self._hear
+        manager.hear, manager.foresee = self._hear, self._foresee
         self._hands = self._table_of_hands()
         self.on_told: Callable[[str], None] = lambda what: None
         self.on_quit: Callable[[str, int], None] = lambda unit, code: None
@@ -102,13 +102,19 @@ class Carrier:
     def _is_at_rest(self, unit: str) -> bool:
         return self._world.life(unit).state in (State.DEAD, State.FAILED)
 
-    def _spawn(self, deed: events.Spawn) -> None:
-        unit, life = self._world.units[deed.unit], self._world.life(deed.unit)
+    def _foresee(self, deed: Deed) -> None:
+        """What an agent is started from is committed with the intent: its file may change, or go, before a new manager looks."""
+        if not isinstance(deed, events.Spawn):
+            return
+        unit, line = self._world.units[deed.unit], self._world.life(deed.unit).line
         # Commands after the first are beside a process that may be of an older definition.
-        if unit.agent is not None and (deed.errand is None or errands.begins(deed, unit, life.line)):
+        if unit.agent is not None and (deed.errand is None or errands.begins(deed, unit, line)):
             definition = self._catalogue.definition(deed.unit)
             if definition is not None:
                 self._manager.note_definition(deed.unit, definition)
+
+    def _spawn(self, deed: events.Spawn) -> None:
+        unit, life = self._world.units[deed.unit], self._world.life(deed.unit)
         if self._leaves_out(deed):
             return
         if unit.agent is None:

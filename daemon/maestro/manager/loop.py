@@ -43,6 +43,7 @@ class Manager:
         self._chance = chance
         self._carry: Callable[[Deed], None] = lambda deed: None
         self._doom: Callable[[str], None] = lambda unit: None
+        self.foresee: Callable[[Deed], None] = lambda deed: None  # notes what is to be committed with a deed
         self.hear: Callable[[], None] = lambda: None  # takes in what agents have said by now
         self.on_committed: Callable[[Iterable[str]], None] = lambda units: None  # is told whose lives were
         self._unsaved: set[str] = set()  # units whose lives the disk has refused so far
@@ -91,6 +92,8 @@ class Manager:
         for happening in step.news:
             self.tell(happening)
         self._deeds.extend(step.deeds)
+        for deed in step.deeds:
+            self.foresee(deed)
         if step.jobs or step.deeds:
             self._stir()
         self._wind()
