@@ -173,7 +173,7 @@ def test_a_log_probe_waits_for_its_line() -> None:
             assert pattern == "^up"
             seen()
             assert one.state("web") == "running"
-            assert one.carrier._probes == {}, "nothing is kept of a question that was answered"
+            assert one.carrier.prober._asked == {}, "nothing is kept of a question that was answered"
 
     play(go())
 
@@ -265,9 +265,9 @@ def test_an_exec_probe_that_leaves_something_is_swept() -> None:
 def test_probes_of_an_earlier_manager_are_swept() -> None:
     async def go() -> None:
         async with rig(unit()) as one:
-            assert one.carrier.sweep_probe("probe:web#1:77:1")
+            assert one.carrier.prober.sweep("probe:web#1:77:1")
             assert one.keeper.asked("send") == [("probe:web#1:77:1", signal.SIGKILL, True)]
-            assert not one.carrier.sweep_probe("web#1")
+            assert not one.carrier.prober.sweep("web#1")
 
     play(go())
 

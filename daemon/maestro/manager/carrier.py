@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
 import signal
@@ -14,16 +13,15 @@ from maestro.engine import errands, events
 from maestro.engine.events import Deed, Ended
 from maestro.engine.state import ALIVE, State
 from maestro.engine.words import signal_name
-from maestro.manager import conditions, fdstore, pid_file, probes, recipe
+from maestro.manager import conditions, fdstore, pid_file, recipe
 from maestro.manager.catalogue import Catalogue, Changes
 from maestro.manager.loop import Manager
+from maestro.manager.prober import Prober
 from maestro.manager.recipe import CannotPrepare, House
 from maestro.model.status import signal_number
-from maestro.model.unit import Unit
 from maestro.ports import SOMEBODYS, Keeper, LogLimits, Logs
 
 _log = logging.getLogger("maestro")
-_LOG_GRAIN = 20_000_000  # nanoseconds: times in the log's index are no finer
 _MOST_UNCLAIMED = 64  # senders whose notifications are kept until it is known whose they are
 _MOST_BATCHES = 16  # of notifications, before a timer rings: a flood must not hold it up for ever
 _FOR_A_LIFE = (
@@ -31,7 +29,6 @@ _FOR_A_LIFE = (
     events.Probe,
     events.FindMain,
 )  # of no use once another, or none, is in its place
-_PROBE = "probe:"  # agent ids of exec probes: the engine never hears of them
 
 
 class Carrier:
@@ -42,9 +39,7 @@ class Carrier:
     ) -> None:
         self._manager, self._keeper, self._logs, self._house = manager, keeper, logs, house
         self._world, self._catalogue = manager.world, catalogue
-        self._probes: dict[str, Callable[[], object]] = {}  # agent -> how to stop asking
-        self._commands: dict[str, asyncio.Future[bool]] = {}  # exec probes that run
-        self._probe_number = 0
+        self.prober = Prober(manager, keeper, logs, house)
         self._sought: set[str] = set()  # agents whose pid file is being looked at
         self._unclaimed: dict[int, list[dict[str, str]]] = {}  # notifications by the pid of their sender
         self._following: set[str] = set()  # agents that named another main process, until the keeper answers
@@ -76,8 +71,8 @@ class Carrier:
             events.Adopt: lambda deed: keeper.adopt(
                 deed.agent, deed.pid, deed.start, recipe.invocation(house, deed.agent)
             ),
-            events.Probe: self._probe,
-            events.Unprobe: lambda deed: self._probes.pop(deed.agent, lambda: None)(),
+            events.Probe: lambda deed: self.prober.begin(self._world.units[deed.unit], deed.agent),
+            events.Unprobe: lambda deed: self.prober.stop(deed.agent),
             events.FindMain: self._find_main,
             events.RemovePidFile: lambda deed: pid_file.remove(deed.path),
             events.Quit: lambda deed: self.on_quit(deed.unit, deed.code),
@@ -183,78 +178,19 @@ class Carrier:
         )
         return True
 
-    # ---------------------------------------------------------------------------------- probes
-
-    def _probe(self, deed: events.Probe) -> None:
-        unit, agent = self._world.units[deed.unit], deed.agent
-        section = unit.health.readiness
-        if section is None or agent in self._probes:
-            return
-
-        def answered() -> None:
-            self._probes.pop(agent, None)
-            self._manager.feed(events.ProbeAnswered(agent))
-
-        if section.log is not None:
-            since = self._began_ns(unit.name)
-            self._probes[agent] = self._logs.await_line(unit.name, str(section.log), answered, since)
-        else:
-            self._probes[agent] = probes.begin(
-                section, unit.name, lambda *what: self._run(unit, agent, *what), answered
-            ).cancel
-
-    def _began_ns(self, name: str) -> int | None:
-        """When an agent began that an earlier manager started: its line may have come since. None for one that begins now."""
-        life, clock = self._world.life(name), self._manager.clock
-        if not life.pid:
-            return None
-        return int((clock.wall() - (clock.now() - life.began)) * 1e9) - _LOG_GRAIN
-
-    async def _run(self, unit: Unit, agent: str, command: tuple[str, ...], limit: float) -> bool:
-        """Run an exec probe by the keeper, like everything that runs; what takes too long is killed with its tree."""
-        self._probe_number += 1
-        probe = f"{_PROBE}{agent}:{os.getpid()}:{self._probe_number}"
-        try:
-            prepared = recipe.make_probe(unit, probe, command, self._house)
-        except CannotPrepare:
-            return False
-        self._keeper.spawn(probe, prepared)
-        future = self._commands[probe] = asyncio.get_running_loop().create_future()
-        try:
-            return await asyncio.wait_for(asyncio.shield(future), limit)
-        except (TimeoutError, asyncio.CancelledError):
-            self._keeper.send(probe, signal.SIGKILL, tree=True)
-            raise
-        finally:
-            self._commands.pop(probe, None)
-
-    def _command_ended(self, probe: str, good: bool) -> None:
-        future = self._commands.get(probe)
-        if future is not None and not future.done():
-            future.set_result(good)
-        self._keeper.acknowledge(probe)
-
-    def sweep_probe(self, probe: str) -> bool:
-        """End a probe that an earlier manager had started; says whether this agent id is one."""
-        if not probe.startswith(_PROBE):
-            return False
-        self._keeper.send(probe, signal.SIGKILL, tree=True)
-        self._keeper.acknowledge(probe)
-        return True
-
     # ---------------------------------------------------------------------------------- news
 
     def spawned(self, agent: str, pid: int, start: int) -> None:
         self._following.discard(agent)
         self._early.pop(agent, None)  # the end of a main process that had handed over
-        if not agent.startswith(_PROBE):
+        if not self.prober.is_ours(agent):
             self._manager.feed(events.Spawned(agent, pid, start))
         for fields in self._unclaimed.pop(pid, ()):
             self.notified(pid, agent, fields)
 
     def cannot_spawn(self, agent: str, stage: str, errno: int) -> None:
-        if agent.startswith(_PROBE):
-            self._command_ended(agent, good=False)
+        if self.prober.is_ours(agent):
+            self.prober.command_ended(agent, good=False)
         else:
             why = f": {os.strerror(errno).lower()}" if errno else ""  # else the words say it
             self._manager.feed(events.CannotSpawn(agent, f"cannot {stage}{why}"))
@@ -266,10 +202,10 @@ class Carrier:
                 return
 
     def ended(self, ended: Ended) -> None:
-        if ended.agent.startswith(_PROBE):
+        if self.prober.is_ours(ended.agent):
             if ended.left:
                 self._keeper.send(ended.agent, signal.SIGKILL, tree=True)
-            self._command_ended(ended.agent, good=ended.code == 0)
+            self.prober.command_ended(ended.agent, good=ended.code == 0)
             return
         self.listen()  # what it said before it ended comes first: that it is ready, that another goes on for it
         if ended.agent in self._following and ended.agent not in self._early:

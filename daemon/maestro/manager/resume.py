@@ -67,7 +67,7 @@ def take_up(carrier: Carrier, logs: Logs, table: Table) -> Looked:
         logs.take(name, fd, carrier.limits(name))
     running, ended = {}, {}
     for entry in table.entries:
-        if carrier.sweep_probe(entry.agent):
+        if carrier.prober.sweep(entry.agent):
             continue
         if entry.ended is not None and not carrier.hands_over(entry.ended):
             ended[entry.agent] = entry.ended
