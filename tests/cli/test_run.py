@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from pathlib import Path
 
 import pytest
 
@@ -52,6 +53,8 @@ def test_what_cannot_be_meant_is_said(ctl: Ctl) -> None:
         2, "maestroctl: --setenv: you have no variable NONE\n  write NONE=VALUE\n",
     )  # fmt: skip
     assert "not UTF-8" in ctl("run", "true", "\udcff").err
+    said = ctl("run", "true", "x" * (1 << 20))
+    assert (said.code, "this request has 10" in said.err) == (2, True)
     assert "--no-wait contradicts --wait" in ctl("run", "--no-wait", "--wait", "true").err
 
 
@@ -78,3 +81,22 @@ def test_following_shows_the_output_alone(served: Served, ctl: Ctl) -> None:
     views = [json.loads(line) for line in ctl("run", "-f", "-o", "json", "true").out.splitlines()]
     assert [view.get("text") for view in views[:2]] == ["x 0", "x 1"]
     assert (views[-1]["exit"], views[-1]["end"]["kind"]) == (3, "failed")
+
+
+def test_a_long_command_is_no_line_for_people(served: Served, ctl: Ctl) -> None:
+    ctl("run", "true", "x" * 1000)
+    (told,) = [one for one in asked(served).properties if one.startswith("unit.description=")]
+    assert told == f'unit.description="true {"x" * 194}…"'
+
+
+def test_a_directory_that_was_removed_is_named(
+    ctl: Ctl, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    for given in (["-d", "true"], ["./run"], ["--working-directory", "here", "true"]):
+        said = ctl("run", *given)
+        assert said.code == 2
+        assert "the directory that you are in was removed" in said.err

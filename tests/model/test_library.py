@@ -84,6 +84,7 @@ def test_problems_of_all_files() -> None:
         "r.agent.yaml": Piece(path="/u/r.agent.yaml", refused="is a directory, not a file")
     }
     pieces["d.target.wants/x y"] = Piece(path="/u/d.target.wants/x y", refused="names no unit")
+    assert not load_all(UnitSources(files=pieces, links={})).problems[3].hint, "its name is not what is wrong"
     library = load_all(UnitSources(files=pieces, links={}))
     assert [problem.path.removeprefix("/u/") for problem in library.problems] == [
         "README.yaml", "a.agent.yaml", "b.agent.yaml", "d.target.wants/x y", "r.agent.yaml", "t.timer.yaml", "w@.agent.yaml",

@@ -70,6 +70,7 @@ def test_a_transient_unit_is_not_restarted_unless_it_says_so() -> None:
         (".type=oneshot", "'.type=oneshot' names no option"),
         ("agent.exec=[a", "agent.exec: not YAML: "),
         ("agent.umask=a: b: c", "agent.umask: not YAML: "),
+        (f"agent{'.a' * 3000}=1", "'agent.a.a.a.a"),
     ],
 )
 def test_a_mistake_names_the_property(given: str, words: str) -> None:

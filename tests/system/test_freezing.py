@@ -82,6 +82,7 @@ def test_what_forks_all_the_time_is_caught(daemon: Daemon, folder: Path) -> None
     for _ in range(10):
         daemon.call("freeze", units=["busy"])
         until(lambda: state(main) == "T")
+        pause(0.05)  # its child is found a round later
         before = count.read_bytes()
         pause(0.05)
         assert count.read_bytes() == before

@@ -114,6 +114,7 @@ def test_signals_are_told_and_kept_while_there_is_no_manager(rig: Rig) -> None:
     assert manager.news("told", "reload")
     os.kill(rig.pid, signal.SIGUSR2)
     assert manager.news("told", "reexec")
+    os.kill(rig.pid, signal.SIGUSR1)  # as if it were a daemon that opens its logs again
     manager.kill()
     manager = rig.manager()
     os.kill(rig.pid, signal.SIGTERM)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from maestro.cli.context import Context
 
+_MOST_SHOWN = 200  # characters of a command, as a description
 _TEXTS = {"uid": "agent.user", "gid": "agent.group"}
 
 
@@ -26,10 +27,10 @@ def properties(given: Mapping[str, Any], environ: Mapping[str, str]) -> list[str
     words = [_program(given["names"][0], environ), *given["names"][1:]]
     texts = {option: given[name] for name, option in _TEXTS.items() if given[name] is not None}
     if given["working_directory"] is not None:
-        texts["agent.working_directory"] = os.path.abspath(given["working_directory"])
+        texts["agent.working_directory"] = _absolute(given["working_directory"])
     if given["same_dir"]:
-        texts["agent.working_directory"] = os.getcwd()
-    description = given["description"] or shlex.join(given["names"])
+        texts["agent.working_directory"] = _absolute("")
+    description = given["description"] or _shown(shlex.join(given["names"]))
     texts["unit.description"] = " ".join(description.split())
     found = [f"{option}={verbatim(text)}" for option, text in texts.items()]
     if given["setenv"]:
@@ -49,11 +50,25 @@ def properties(given: Mapping[str, Any], environ: Mapping[str, str]) -> list[str
 def _program(word: str, environ: Mapping[str, str]) -> str:
     """Where the program is for the caller: the daemon has another directory, and another PATH."""
     if "/" in word:
-        return os.path.abspath(word)
+        return _absolute(word)
     import shutil
 
     found = shutil.which(word, path=environ.get("PATH"))
-    return os.path.abspath(found) if found else word
+    return _absolute(found) if found else word
+
+
+def _absolute(path: str) -> str:
+    """What the caller means by it; by nothing, the directory that the caller is in."""
+    try:
+        return os.path.abspath(path)
+    except FileNotFoundError:
+        message = "the directory that you are in was removed"
+        raise CallError("bad-request", message, "change to another one") from None
+
+
+def _shown(command: str) -> str:
+    """A command as one line for people; a longer one is with its unit."""
+    return command if len(command) <= _MOST_SHOWN else f"{command[: _MOST_SHOWN - 1]}…"
 
 
 def _variable(text: str, environ: Mapping[str, str]) -> tuple[str, str]:

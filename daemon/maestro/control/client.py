@@ -22,8 +22,8 @@ from _socket import (
 from _socket import socket as Socket
 
 from maestro.control import trouble
-from maestro.control.bounds import VERSION
-from maestro.control.frames import FrameError, Frames, encode, replies
+from maestro.control.bounds import MAX_REQUEST, VERSION
+from maestro.control.frames import HEADER, FrameError, Frames, encode, replies
 from maestro.control.trouble import CallError as CallError
 
 TYPE_CHECKING = False
@@ -97,6 +97,8 @@ class Client:
     ) -> Iterator[tuple[str, dict[str, Any] | None]]:
         """("more", item), ("tick", None), and at the end ("done", answer), over several connections if need be."""
         request = {"v": VERSION, "id": os.urandom(12).hex(), "do": do, **fields}
+        if (size := len(encode(request)) - HEADER) > MAX_REQUEST:
+            raise trouble.too_long(size)
         clock = _Clock(tick, limit, met=self._sock is not None)
         whole = False
         try:

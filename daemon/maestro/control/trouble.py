@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import stat
 
+from maestro.control.bounds import MAX_REQUEST
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,6 +27,13 @@ def not_running(path: str, root: str) -> CallError:
     lacks = "nobody listens at" if os.path.lexists(path) else "no socket at"
     message = f"maestrod is not running{where} ({lacks} {path})"
     return CallError("no-daemon", message, "start it with bin/maestrod or systemctl start maestrod")
+
+
+def too_long(size: int) -> CallError:
+    message = f"this request has {size} bytes, and {MAX_REQUEST} are allowed"
+    return CallError(
+        "bad-request", message, "ask for less at once; a program can read long texts from a file"
+    )
 
 
 def no_answer(seconds: float) -> CallError:

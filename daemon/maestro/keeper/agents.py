@@ -108,9 +108,12 @@ class Agents:
         entry.order = max(entry.order, order)
         if entry.ended is not None and not entry.left:
             return  # its pid may be another's by now
+        # What was stopped cannot hear what we ask of it. What an operator sends has no number, and comes alone.
+        numbers = (number, signal.SIGCONT) if order else (number,)
         if not tree:
             if entry.ended is None:
-                self._signal_main(entry, number)
+                for one in numbers:
+                    self._signal_main(entry, one)
             return
         if number == signal.SIGKILL:
             # The whole of it is to end: also what is only found, or only born, in a moment.
@@ -119,7 +122,8 @@ class Agents:
             return
         self._refresh()
         for process in self._around.tree.members(entry):
-            self._signal(process, number)
+            for one in numbers:
+                self._signal(process, one)
 
     def freeze(self, agent: str, still: bool) -> None:
         """Have the whole of it stand still, also what is only found, or only born, in a moment; or have it go on."""

@@ -16,7 +16,7 @@ TOLD: dict[int, str] = {  # signal -> what the manager is told
     signal.SIGHUP: "reload",
     signal.SIGUSR2: "reexec",
 }
-HEARD = (signal.SIGCHLD, *TOLD)
+HEARD = (signal.SIGCHLD, signal.SIGUSR1, *TOLD)  # SIGUSR1 asks nothing of us, and is not to end us
 
 
 class Ear:

@@ -198,8 +198,8 @@ class Library:
             name = names.split_file(file)
         except Mistake as mistake:
             assert found is not None  # no unit is asked for by such a name
-            message = found.refused or str(mistake)
-            entry = _Entry((found,), None, refused(file, found.path, message, mistake.faults[0].hint))
+            message, hint = (found.refused, "") if found.refused else (str(mistake), mistake.faults[0].hint)
+            entry = _Entry((found,), None, refused(file, found.path, message, hint))
         else:
             entry = self._of(name)
         self._made[file] = entry

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from maestro.model.load import Settings
 from maestro.model.merge import lists, merge
-from maestro.model.plain import Mark, Mistake, Path, Plain, scalar_text
+from maestro.model.plain import Mark, Mistake, Path, Plain, scalar_text, shorten
 from maestro.model.unit import AgentFile
-from maestro.model.yaml_events import Parsed, parse
+from maestro.model.yaml_events import DEEPEST, Parsed, parse
 
 HEAD = "# Made by maestroctl run, and taken away when it has ended.\n"
 _BASE = parse(b"unit: {}\nagent: {restart: {policy: no}}", "")  # as a transient service has it in systemd
@@ -36,6 +36,8 @@ def _piece(text: str) -> Parsed:
         raise Mistake(
             f"{text[:60]!r} names no option", "write SECTION.OPTION=VALUE, as in agent.type=oneshot"
         )
+    if len(steps) > DEEPEST:
+        raise Mistake(f"{shorten(name)} is nested deeper than {DEEPEST} levels", "no option lies that deep")
     parsed = parse(value.encode("utf-8", "surrogatepass"), name)
     data = parsed.data
     for step in reversed(steps):
