@@ -104,7 +104,7 @@ class Carrier:
         unit, line = self._world.units[deed.unit], self._world.life(deed.unit).line
         # Commands after the first are beside a process that may be of an older definition.
         if unit.agent is not None and (deed.errand is None or errands.begins(deed, unit, line)):
-            definition = self._catalogue.definition(deed.unit)
+            definition = self._catalogue.definition(deed.unit, unit)
             if definition is not None:
                 self._manager.note_definition(deed.unit, definition)
 
@@ -207,7 +207,8 @@ class Carrier:
                 self._keeper.send(ended.agent, signal.SIGKILL, tree=True)
             self.prober.command_ended(ended.agent, good=ended.code == 0)
             return
-        self.listen()  # what it said before it ended comes first: that it is ready, that another goes on for it
+        if self._may_have_spoken(ended.agent):
+            self.listen()  # what it said before it ended comes first: that it is ready, that another goes on for it
         if ended.agent in self._following and ended.agent not in self._early:
             self._early[ended.agent] = ended  # the keeper's answer says whether another goes on
             return
@@ -219,6 +220,10 @@ class Carrier:
             section = self._world.units[name].agent if refused and name is not None else None
             if section is not None and section.pid_file is None:
                 self._manager.feed(events.NoMain(ended.agent, pid_file.cannot_guess(ended.left)))
+
+    def _may_have_spoken(self, agent: str) -> bool:
+        unit = self._world.units.get(agent.rpartition("#")[0])
+        return unit is None or unit.agent is None or recipe.is_heard(unit.agent)
 
     def settle_past(self, agent: str) -> bool:
         """Let the keeper forget the end of a past agent, or of one set aside: nobody waits for it."""

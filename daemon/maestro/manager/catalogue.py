@@ -241,8 +241,10 @@ class Catalogue:
         """Whether a target's directory of links names this unit, or enabling gave it another name."""
         return name in self._linked or name in self._sources.enabled
 
-    def definition(self, name: str) -> bytes | None:
+    def definition(self, name: str, in_force: Unit | None = None) -> bytes | None:
         """What the store must learn before an agent of this unit starts; None when it knows."""
+        if in_force is not None and self._started.get(name) is in_force:
+            return None  # by far the most: it was restarted, and nobody has touched its files
         unit, found = self.resolve(name), self.pieces(name)
         if unit is None:
             return None  # it is started from what was read before

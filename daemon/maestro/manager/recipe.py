@@ -71,7 +71,7 @@ def make(
     env |= _monitored(trigger, house) if trigger is not None else {}
     env["MAESTRO_UNIT"] = unit.name
     env["MAESTRO_CONTROL"] = house.control
-    if agent.type in NOTIFIES or agent.watchdog or agent.file_descriptor_store_max:
+    if is_heard(agent):
         env["NOTIFY_SOCKET"] = house.notify
     if agent.file_descriptor_store_max:
         env["FDSTORE"] = str(agent.file_descriptor_store_max)
@@ -103,6 +103,11 @@ def _with(recipe: Recipe, command: Command, env: dict[str, str]) -> Recipe:
     argv = command.words if command.is_verbatim else expand(command.words, env)
     recipe = replace(recipe, argv=argv, env=env)
     return replace(recipe, uid=None, gid=None, groups=()) if command.is_privileged else recipe
+
+
+def is_heard(agent: AgentSection) -> bool:
+    """Whether its processes are told where to say how they are."""
+    return bool(agent.type in NOTIFIES or agent.watchdog or agent.file_descriptor_store_max)
 
 
 def make_errand(unit: Unit, errand: Errand, house: House) -> Recipe:
