@@ -128,8 +128,10 @@ def test_nothing_else_is(place: Path, kind: str) -> None:
     assert not place.exists()
 
 
-def test_nothing_is_written_before_there_is_a_place() -> None:
+def test_nothing_is_written_before_there_is_a_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
     maestro_event(event(1))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_oldest_reports_go_first(place: Path) -> None:

@@ -240,32 +240,6 @@ def test_nginx_forks_and_is_asked_by_its_own_commands(daemon: Daemon) -> None:
     lead_a_life(daemon, "web", lambda: get(f"http://127.0.0.1:{port}/") == b"all is well\n")
 
 
-def test_gunicorn_by_sd_notify(daemon: Daemon) -> None:
-    gunicorn, port = program("gunicorn", "PyPI package gunicorn"), free_port()
-    (daemon.root / "hello.py").write_text(
-        "def app(environ, start):\n    start('200 OK', [('Content-Type', 'text/plain')])\n    return [b'hello']\n"
-    )
-    daemon.unit(
-        "app",
-        agent={
-            "exec": [
-                gunicorn,
-                "--bind",
-                f"127.0.0.1:{port}",
-                "--workers",
-                "2",
-                "--no-control-socket",
-                "hello:app",
-            ],
-            "type": "notify",
-            "working_directory": str(daemon.root),
-            "restart": {"delay": "50ms"},
-        },
-    )
-    lead_a_life(daemon, "app", lambda: get(f"http://127.0.0.1:{port}/") == b"hello")
-    assert daemon.status("app")["status"] == "Gunicorn arbiter booted"
-
-
 # ------------------------------------------------------------------------------------------- MCP servers
 
 

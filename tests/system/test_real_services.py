@@ -216,3 +216,69 @@ def test_a_chain_of_twelve_with_mixed_kinds_breaks_and_recovers(daemon: Daemon) 
     assert all(daemon.status(name)["state"] == "active" for name in names)
     daemon.call("stop", units=list(reversed(names)))
     assert not any(map(is_alive, before.values()))
+
+
+def gunicorn_that_says(daemon: Daemon, words: str, *options: str) -> tuple[list[str], int]:
+    """The command and the port of a gunicorn that answers with these words."""
+    port = free_port()
+    write_hello(daemon, words)
+    fixed = ("--workers", "2", "--no-control-socket", *options, "hello:app")
+    return [program("gunicorn", "PyPI package gunicorn"), "--bind", f"127.0.0.1:{port}", *fixed], port
+
+
+def write_hello(daemon: Daemon, words: str) -> None:
+    (daemon.root / "hello.py").write_text(
+        f"def app(environ, start):\n    start('200 OK', [('Content-Type', 'text/plain')])\n    return [b'{words}']\n"
+    )
+
+
+def test_gunicorn_by_sd_notify(daemon: Daemon) -> None:
+    command, port = gunicorn_that_says(daemon, "hello")
+    daemon.unit(
+        "app",
+        agent={
+            "exec": command,
+            "type": "notify",
+            "working_directory": str(daemon.root),
+            "restart": {"delay": "50ms"},
+        },
+    )
+    lead_a_life(daemon, "app", lambda: get(f"http://127.0.0.1:{port}/") == b"hello")
+    assert daemon.status("app")["status"] == "Gunicorn arbiter booted"
+
+
+# gunicorn says nothing of a reload by itself; its hooks are the place for that.
+_HOOKS = """
+import time
+from gunicorn.systemd import sd_notify
+def on_reload(server):
+    sd_notify(f"RELOADING=1\\nMONOTONIC_USEC={time.monotonic_ns() // 1000}", server.log)
+def child_exit(server, worker):  # the new workers are there by then
+    sd_notify("READY=1\\nSTATUS=workers replaced", server.log)
+"""
+
+
+def test_gunicorn_says_when_it_has_reloaded(daemon: Daemon) -> None:
+    (daemon.root / "hooks.py").write_text(_HOOKS)
+    command, port = gunicorn_that_says(daemon, "hello", "--config", "hooks.py")
+    directory = str(daemon.root)
+    environment = {"PYTHONDONTWRITEBYTECODE": "1"}  # what is read again is of the same second, and as long
+    daemon.unit(
+        "app",
+        agent={
+            "exec": command,
+            "type": "notify-reload",
+            "working_directory": directory,
+            "environment": environment,
+        },
+    )
+    daemon.start()
+    daemon.call("start", units=["app"])
+    until(lambda: get(f"http://127.0.0.1:{port}/") == b"hello")
+    pid = daemon.status("app")["pid"]
+    write_hello(daemon, "again")
+    assert daemon.call("reload", units=["app"])["jobs"][0]["state"] == "done", daemon.said()
+    assert daemon.status("app")["status"] == "workers replaced"
+    until(lambda: get(f"http://127.0.0.1:{port}/") == b"again")
+    assert daemon.status("app")["pid"] == pid
+    daemon.call("stop", units=["app"])

@@ -5,24 +5,12 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
-from typing import Protocol
 
 from msgspec import Struct
 
+from maestro.model.library import Piece
+
 KINDS = ("masked", "equivalent", "redirected", "overridden", "extended")
-
-
-class Piece(Protocol):
-    """`ports.Piece`."""
-
-    @property
-    def path(self) -> str: ...
-    @property
-    def text(self) -> bytes: ...
-    @property
-    def masked(self) -> bool: ...
-    @property
-    def refused(self) -> str: ...
 
 
 class Difference(Struct, frozen=True, kw_only=True):
