@@ -54,7 +54,6 @@ class Catalogue:
         self.library = Library(self._sources, settings)
         self._linked: frozenset[str] = frozenset()  # units that .wants and .requires directories name
         self._noted: dict[str, bytes] = {}  # digests of the definitions that the store has
-        self._seen: dict[str, tuple[Piece, ...]] = {}  # what was found noted, the last time
         self._started: dict[str, Unit] = {}  # what the agents that were started last were started from
 
     def load(self, world: World, definitions: Mapping[str, bytes]) -> None:
@@ -165,7 +164,6 @@ class Catalogue:
             return False
         self._sources, self.library = self._library_with(name, None)
         self._noted.pop(name, None)
-        self._seen.pop(name, None)
         return True
 
     def transients(self) -> tuple[str, ...]:
@@ -245,13 +243,12 @@ class Catalogue:
         """What the store must learn before an agent of this unit starts; None when it knows."""
         if in_force is not None and self._started.get(name) is in_force:
             return None  # by far the most: it was restarted, and nobody has touched its files
-        unit, found = self.resolve(name), self.pieces(name)
+        unit = self.resolve(name)
         if unit is None:
             return None  # it is started from what was read before
         self._started[name] = unit
-        if not found or self._seen.get(name) == found:
+        if not self.pieces(name):
             return None
-        self._seen[name] = found
         body = self._body(name)
         digest = _digest(body)
         if self._noted.get(name) == digest:
