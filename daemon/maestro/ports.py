@@ -91,6 +91,21 @@ class Keeper(Protocol):
     def retire(self) -> None: ...  # end with me, start no further manager
 
 
+# ------------------------------------------------------------------------------------------------ groups
+
+
+class Usage(Struct, frozen=True, kw_only=True):
+    """What the processes of one group use now, and have used since the group was made. None: this kernel does not say."""
+
+    cpu: float | None = None  # seconds
+    memory: int | None = None  # bytes
+    memory_peak: int | None = None
+    tasks: int | None = None
+    read: int | None = None  # bytes from devices
+    written: int | None = None
+    oom_kills: int = 0
+
+
 # ------------------------------------------------------------------------------------------------ logs
 
 

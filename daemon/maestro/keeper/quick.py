@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from maestro.keeper.child import Nest
 
 _OPEN_FILES = 1024  # soft limit, as the fork's children get it
-_CHANGED_BY_FORK_ONLY = ("uid", "gid", "groups", "rlimits", "stdio", "root", "notify_fd")
+_CAN = frozenset({"argv", "env", "cwd", "cwd_may_fail", "umask", "stream", "store", "title", "notify_fd"})
 _MAY_HANG = (
     "nfs",
     "cifs",
@@ -85,14 +85,20 @@ class Quick:
         )
 
     def _fits(self, recipe: dict[str, Any], output: int) -> bool:
-        plain = recipe.get("cwd", "/") == "/" and not any(recipe.get(one) for one in _CHANGED_BY_FORK_ONLY)
-        return plain and output >= 0 and "/" in recipe["argv"][0] and self._nest.oom is None
+        plain = recipe.get("cwd", "/") == "/" and not recipe.get("notify_fd")
+        more = any(_is_set(value) for name, value in recipe.items() if name not in _CAN)
+        return plain and not more and output >= 0 and "/" in recipe["argv"][0] and self._nest.oom is None
 
     def _is_safe(self) -> bool:
         now = time.monotonic()
         if now - self._looked >= _LOOK_EVERY:
             self._looked, self._safe = now, not _may_hang()
         return self._safe
+
+
+def _is_set(value: object) -> bool:
+    """Whether a recipe asks for something by it: 0 is a number like another."""
+    return value is not None and value is not False and (isinstance(value, int) or bool(value))
 
 
 def _may_hang() -> bool:
