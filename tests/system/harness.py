@@ -23,6 +23,7 @@ import yaml
 
 from maestro.control.client import Client
 from maestro.control.trouble import CallError
+from maestro.drivers import cgroups
 from maestro.keeper import reexec
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -153,6 +154,7 @@ class Daemon:
                 self.process.kill()
                 self.process.wait(20)
         until(self._sweep, what="the last process of this root is gone")
+        cgroups.sweep(cgroups.this_host(0), str(self.root))
 
     def _sweep(self) -> bool:
         """Kill what is left; true when that was nothing."""
