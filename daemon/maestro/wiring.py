@@ -113,7 +113,11 @@ class Parts(Struct, frozen=True, kw_only=True):
 async def _manage(environ: Mapping[str, str]) -> int:
     where = paths.find(None, environ, os.geteuid())
     gc.disable()  # while thousands of things are made that stay
-    groups = cgroups.ControlGroups(cgroups.detect(cgroups.this_host(os.getppid()), where.root or where.state))
+    groups = cgroups.ControlGroups(
+        cgroups.Layout(why=("turned off by $MAESTRO_CGROUPS",))
+        if environ.get("MAESTRO_CGROUPS") == "none"
+        else cgroups.detect(cgroups.this_host(os.getppid()), where.root or where.state)
+    )
     link = KeeperLink(int(environ[LINK_VARIABLE]), groups.agent_of)
     try:
         parts = await _build(where, environ, link, groups)
