@@ -73,6 +73,14 @@ def name_of(root: str) -> str:
     return "maestro" if root == "/" else f"maestro-{hashlib.sha256(root.encode()).hexdigest()[:8]}"
 
 
+def probe(host: Host) -> str:
+    """Which kind this host has, without making anything."""
+    versions = {mount.version: mount for mount in mounts(host.mountinfo)}
+    if 1 in versions:
+        return "hybrid" if 2 in versions else "v1"
+    return "v2" if 2 in versions else "none"
+
+
 def detect(host: Host, root: str) -> Layout:
     """Look what there is, and make the groups that hold all others. What may not be made is told in `why`."""
     found, name = tuple(mounts(host.mountinfo)), name_of(root)
