@@ -20,9 +20,10 @@ import pytest
 
 from maestro.keeper import reexec, wire
 from maestro.keeper.proc import Proc
+from tests.system.harness import patient
 
 DAEMON = Path(__file__).resolve().parents[2] / "daemon"
-PATIENCE = 15.0
+PATIENCE = patient(15.0)
 
 # Connects to the test, passes the link on, and ends with the code that the test sends it.
 _STAND_IN = """
