@@ -27,7 +27,19 @@ def begin(daemon: Daemon, *arguments: str) -> subprocess.Popen[str]:
     """maestroctl run, in the background."""
     environ = {**os.environ, "PYTHONPATH": f"{REPOSITORY}/daemon:{REPOSITORY}/plugins", "NO_COLOR": "1"}
     command = [sys.executable, "-m", "maestro.cli", "--root", str(daemon.root), "run", *arguments]
-    return subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        command,
+        env=environ,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=_hear_interrupts,
+    )
+
+
+def _hear_interrupts() -> None:
+    """Tests that a shell has put into the background were started with SIGINT ignored, and what they start has it so, too."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def test_it_runs_and_is_gone_when_it_has_ended(daemon: Daemon, folder: Path) -> None:
