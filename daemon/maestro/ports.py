@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from msgspec import Struct
 
@@ -270,6 +270,16 @@ class UnitSources(Struct, frozen=True, kw_only=True):
     enabled: Mapping[str, str] = {}  # units that links name -> "enabled", "enabled-runtime"
     runtime: str = ""  # the directory whose content is gone after a boot
     directories: tuple[str, ...] = ()
+
+
+class Finding(Struct, frozen=True, kw_only=True):
+    """What this host offers of one thing that Maestro builds on."""
+
+    part: str  # "control groups"
+    state: Literal["ok", "limited", "missing"]
+    words: str  # what there is
+    cost: str = ""  # what does not work without the rest
+    advice: str = ""  # what would mend it
 
 
 class Clock(Protocol):

@@ -108,6 +108,7 @@ class Parts(Struct, frozen=True, kw_only=True):
     transients: Transients
     crashes: CrashFile
     trouble: str
+    groups: cgroups.ControlGroups
 
 
 async def _manage(environ: Mapping[str, str]) -> int:
@@ -183,6 +184,7 @@ async def _build(
         transients=Transients(manager, catalogue),
         crashes=crashes,
         trouble=trouble or "",
+        groups=groups,
     )
 
 
@@ -249,6 +251,7 @@ def _office(parts: Parts, where: Paths, session: Session, observer: Observer) ->
         is_ending=lambda: session.is_ending,
         end=session.end,
         notices=functools.partial(session.notices, parts.catalogue),
+        examine=lambda: cgroups.findings(parts.groups.layout),
     )
 
 

@@ -14,6 +14,8 @@ GUESTS = (BARE, USER, SYSTEMD)
 
 SELECTION: dict[str, tuple[str, ...]] = {
     "tests/system/test_smoke.py": (BARE, USER, SYSTEMD),
+    "tests/system/test_resources.py": (BARE, SYSTEMD),
+    "tests/system/test_freezing.py": (BARE, SYSTEMD),
     "tests/vm/test_on_systemd.py": (SYSTEMD,),
 }
 
