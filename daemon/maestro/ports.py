@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from msgspec import Struct
 
 from maestro.engine.events import Ended as Ended  # crosses the keeper port as it is
+from maestro.model.syscalls import SyscallFilter
 
 # ------------------------------------------------------------------------------------------------ keeper
 
@@ -104,6 +105,32 @@ class Usage(Struct, frozen=True, kw_only=True):
     read: int | None = None  # bytes from devices
     written: int | None = None
     oom_kills: int = 0
+
+
+# ------------------------------------------------------------------------------------------------ system calls
+
+
+class NoSeccomp(Exception):
+    """System calls cannot be filtered as asked; the text says why."""
+
+
+class SeccompPrograms(Struct, frozen=True, kw_only=True):
+    """A filter as the kernel takes it."""
+
+    programs: tuple[bytes, ...]  # to be loaded in this order
+    deny_write_execute: bool = False  # the kernel is to be asked for that by itself: no program does it
+
+
+class Seccomp(Protocol):
+    """Makes programs for the kernel of what is to be filtered."""
+
+    def missing(self) -> str:
+        """Why there are no filters on this host; empty: there are."""
+        ...
+
+    def programs(self, wanted: SyscallFilter) -> SeccompPrograms:
+        """Raises NoSeccomp."""
+        ...
 
 
 # ------------------------------------------------------------------------------------------------ logs

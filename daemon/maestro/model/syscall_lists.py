@@ -151,6 +151,7 @@ class SyscallList(SignedList):
     __slots__ = ()
     expected: ClassVar[str] = "system calls and groups such as [@system-service, ~@privileged ptrace:EPERM]"
     example: ClassVar[tuple[str, ...]] = ("@system-service", "~@privileged @resources:EACCES")
+    always: ClassVar[frozenset[str]] = calls_of("@default")  # a list of what is allowed has these too
 
     @classmethod
     def faults_of(cls, inverted: bool, words: list[str]) -> Iterator[Fault]:
@@ -178,10 +179,29 @@ class SyscallList(SignedList):
                 continue
             if allows is None:
                 allows = not inverted
-                found = dict.fromkeys(calls_of("@default"), ANY) if allows else {}
+                found = dict.fromkeys(self.always, ANY) if allows else {}
             for word in words:
                 _count(word, inverted, allows, found)
         return None if allows is None else Chosen(allows, tuple(sorted(found.items())))
+
+
+class LogList(SyscallList):
+    """System calls that are noted, none of them refused."""
+
+    __slots__ = ()
+    expected: ClassVar[str] = "system calls and groups such as [@mount, ptrace]"
+    example: ClassVar[tuple[str, ...]] = ("@mount ptrace",)
+    always: ClassVar[frozenset[str]] = frozenset()
+
+    @classmethod
+    def faults_of(cls, inverted: bool, words: list[str]) -> Iterator[Fault]:
+        for word in words:
+            if ":" in word:
+                yield Fault(
+                    f"{shorten(word)}: what is noted has no error", "leave out what follows the colon"
+                )
+                return
+        yield from super().faults_of(inverted, words)
 
 
 def _call_hint(name: str) -> str:

@@ -12,7 +12,15 @@ from maestro.model import guess
 from maestro.model.option import describe, option
 from maestro.model.plain import Mistake, shorten
 from maestro.model.syscall_groups import calls_of
-from maestro.model.syscall_lists import KILL, Chosen, ErrorNumber, FamilyList, NamespaceList, SyscallList
+from maestro.model.syscall_lists import (
+    KILL,
+    Chosen,
+    ErrorNumber,
+    FamilyList,
+    LogList,
+    NamespaceList,
+    SyscallList,
+)
 from maestro.model.values import Word
 
 ARCHITECTURES = (
@@ -58,8 +66,8 @@ class SyscallOptions(Struct, frozen=True, kw_only=True):
         "Architectures whose system calls it may make; a process that makes others is killed. By default native, as "
         "soon as anything here is filtered: a filter that 32-bit calls go around is none.",
     )
-    system_call_log: SyscallList = option(
-        SyscallList(()), "System calls that the kernel notes in its audit log; with `~` in front, all others."
+    system_call_log: LogList = option(
+        LogList(()), "System calls that the kernel notes in its audit log; with `~` in front, all others."
     )
     restrict_address_families: FamilyList = option(
         FamilyList(()),

@@ -1,0 +1,156 @@
+"""From the paths of a sandbox to the rules of Landlock that keeper/landlock.py carries out: the confinement that needs no privilege.
+
+Landlock knows only what is allowed, with all that is below. So a place that is closed inside of one that is open is
+gone around: its neighbours are opened one by one, as they are at the start. What comes to be beside it later stays closed,
+and a directory with something closed in it cannot be listed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from types import MappingProxyType
+
+from msgspec import Struct
+
+Rule = tuple[str, str | int]
+Entries = Callable[[str], Iterable[str]]  # names in a directory; none where it cannot be read
+
+_READ, _WRITE, _EXECUTE = 1, 2, 4
+_WORDS = {_READ: "read", _WRITE: "write", _EXECUTE: "execute"}
+_ALL = _READ | _WRITE | _EXECUTE
+_RUN = _READ | _EXECUTE
+
+_PROGRAMS = "/usr /bin /sbin /lib /lib32 /lib64 /libx32 /opt /nix/store /snap"
+# What libraries look at. /etc as a whole has keys and passwords of others in it, which root may read.
+_SETTINGS = """
+    alternatives ca-certificates ca-certificates.conf crypto-policies debian_version fonts gai.conf gitconfig group host.conf
+    hostname hosts inputrc java java-17-openjdk java-21-openjdk ld.so.cache ld.so.conf ld.so.conf.d ld.so.preload
+    locale.alias locale.conf localtime machine-id magic mime.types mailcap nodejs npmrc nsswitch.conf openssl os-release
+    papersize passwd perl pip.conf pki profile profile.d protocols python3 resolv.conf rpc services shells ssl terminfo
+    timezone vimrc xattr.conf xdg
+"""
+_KERNEL = """
+    /proc /sys/devices/system /sys/fs/cgroup /sys/kernel/mm/transparent_hugepage
+    /run/systemd/resolve /run/resolvconf
+"""
+_DEVICES = "null zero full random urandom tty ptmx pts"
+
+# Level -> what is open before the unit's own words: path -> rights.
+_OPEN: Mapping[str, Mapping[str, int]] = MappingProxyType(
+    {
+        "none": {"/": _ALL},
+        "baseline": {"/": _ALL, "/boot": _RUN, "/sys": _RUN},
+        "strict": {
+            "/": 0,
+            **dict.fromkeys(_PROGRAMS.split(), _RUN),
+            **dict.fromkeys((f"/etc/{name}" for name in _SETTINGS.split()), _READ),
+            **dict.fromkeys(_KERNEL.split(), _READ),
+            **dict.fromkeys((f"/dev/{name}" for name in _DEVICES.split()), _READ | _WRITE),
+        },
+    }
+)
+
+
+class Ports(Struct, frozen=True):
+    """TCP ports that it may use. None: any."""
+
+    bind: tuple[int, ...] | None = None
+    connect: tuple[int, ...] | None = None
+
+
+def rules(  # noqa: PLR0913 -- the options of a section, by their names
+    *,
+    level: str,
+    read_only: Iterable[str] = (),
+    read_write: Iterable[str] = (),
+    inaccessible: Iterable[str] = (),
+    execute: Iterable[str] = (),
+    no_execute: Iterable[str] = (),
+    ports: Ports = Ports(),  # noqa: B008 -- frozen
+    entries: Entries = lambda _: (),
+) -> tuple[Rule, ...]:
+    """The rules; empty: nothing is given up. Of two paths that hold another, the longer counts.
+
+    A path with `-` in front may be missing. `entries` is asked for what is beside a closed place.
+    """
+    given = {
+        **dict.fromkeys(read_write, _ALL),
+        **dict.fromkeys(read_only, _RUN),
+        **dict.fromkeys(inaccessible, 0),
+    }
+    runs = {**dict.fromkeys(execute, True), **dict.fromkeys(no_execute, False)}
+    tree = _Tree(_OPEN[level], given, runs)
+    files = list(tree.rules(entries))
+    found: list[Rule] = [] if ("read write execute", "/") in files else [("handle", "files"), *files]
+    for what, numbers in (("bind", ports.bind), ("connect", ports.connect)):
+        if numbers is not None:
+            found += [("handle", what), *((what, number) for number in numbers)]
+    if level == "strict":
+        found += [("scope", "signals"), ("scope", "abstract-sockets")]
+    return tuple(found)
+
+
+class _Tree:
+    """Rights by path, as they are meant: the longest path that holds another says what it may be used for."""
+
+    def __init__(self, level: Mapping[str, int], given: Mapping[str, int], runs: Mapping[str, bool]) -> None:
+        self._must = {_bare(path) for path in (*given, *runs) if not path.startswith("-")}
+        self._rights = dict(level) | {_bare(path): rights for path, rights in given.items()}
+        self._runs = {_bare(path): may for path, may in runs.items()}
+        self._named = sorted({*self._rights, *self._runs})
+
+    def _of(self, path: str) -> int:
+        rights = self._rights[_nearest(path, self._rights) or "/"]
+        nearest = _nearest(path, self._runs)
+        if nearest is None:
+            return rights
+        return rights | _EXECUTE if self._runs[nearest] and rights else rights & ~_EXECUTE
+
+    def rules(self, entries: Entries, path: str = "/", granted: int = 0) -> Iterator[Rule]:
+        """`granted`: what a rule for something above gives it already."""
+        wanted = self._of(path)
+        inside = [name for name in self._named if name != path and _holds(path, name)]
+        shared = wanted
+        for name in inside:
+            shared &= self._of(name)
+        if shared & ~granted:
+            yield self._rule(path, shared)
+        granted |= shared
+        if wanted & ~granted:  # not all of it may have that: what is inside gets it piece by piece
+            names = {_below(path, name) for name in entries(path)} | {_step(path, name) for name in inside}
+        else:
+            names = {_step(path, name) for name in inside if self._of(name) & ~granted}
+        for name in sorted(names):
+            yield from self.rules(entries, name, granted)
+
+    def _rule(self, path: str, rights: int) -> Rule:
+        """What is only a neighbour is not followed where it is a link: it might lead to what is to be closed."""
+        words = _words(rights)
+        if path not in self._named:
+            words += " nofollow"
+        return words, path if path in self._must or path == "/" else f"-{path}"
+
+
+def _words(rights: int) -> str:
+    return " ".join(word for bit, word in _WORDS.items() if rights & bit)
+
+
+def _bare(path: str) -> str:
+    return path.removeprefix("-").rstrip("/") or "/"
+
+
+def _below(path: str, name: str) -> str:
+    return f"{path.rstrip('/')}/{name}"
+
+
+def _holds(path: str, other: str) -> bool:
+    return other == path or other.startswith(f"{path.rstrip('/')}/")
+
+
+def _step(path: str, inside: str) -> str:
+    """The next directory on the way from one path to another inside it."""
+    return _below(path, inside[len(path.rstrip("/")) + 1 :].partition("/")[0])
+
+
+def _nearest(path: str, among: Iterable[str]) -> str | None:
+    return max((name for name in among if _holds(name, path)), key=len, default=None)
