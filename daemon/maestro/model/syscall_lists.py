@@ -174,7 +174,7 @@ class SyscallList(SignedList):
         allows: bool | None = None
         found: dict[str, int] = {}
         for inverted, words in self:
-            if not words:
+            if not words and not inverted:
                 allows, found = None, {}
                 continue
             if allows is None:
@@ -250,7 +250,7 @@ class FamilyList(SignedList):
         allows: bool | None = None
         found: set[str] = set()
         for inverted, words in self:
-            if not words or words == ["none"]:
+            if not inverted and words in ([], ["none"]):
                 allows, found = (True if words else None), set()
                 continue
             allows = not inverted if allows is None else allows
@@ -288,7 +288,7 @@ class NamespaceList(SignedList):
         everything = sum(NAMESPACES.values())
         kept: int | None = None
         for inverted, words in self:
-            if not words or words[0] in ("true", "false"):
+            if not inverted and words in ([], ["true"], ["false"]):
                 kept = 0 if words == ["true"] else None
                 continue
             flags = sum({NAMESPACES[word] for word in words})

@@ -158,7 +158,8 @@ LEVELS: Mapping[str, SyscallOptions] = {
             [
                 "@system-service @pkey cachestat mincore mseal map_shadow_stack process_mrelease seccomp "
                 "landlock_create_ruleset landlock_add_rule landlock_restrict_self",
-                f"~{_NEVER} kcmp migrate_pages move_pages name_to_handle_at remap_file_pages vmsplice",
+                f"~{_NEVER} kcmp migrate_pages move_pages name_to_handle_at process_vm_readv process_vm_writev "
+                "remap_file_pages vmsplice",
             ]
         ),
         restrict_address_families=_SOCKETS,
