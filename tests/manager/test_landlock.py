@@ -88,6 +88,14 @@ def test_levels() -> None:
     assert not any(path in ("/", "-/etc", "-/home", "-/root", "/srv/x") for _, path in strict)
 
 
+def test_what_is_given_is_over_what_the_level_says_below_it() -> None:
+    closed = rules(level="strict", inaccessible=["/etc", "/usr"])
+    assert not any(str(path).startswith(("-/etc", "-/usr")) for _, path in closed)
+    written = [rule for rule in rules(level="strict", read_write=["/etc"]) if "/etc" in str(rule[1])]
+    assert written == [("read write execute", "/etc")]
+    assert rules(level="baseline", read_write=["/"]) == ()
+
+
 # ------------------------------------------------------------------------------------------------ with the kernel
 
 

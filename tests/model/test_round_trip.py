@@ -22,6 +22,8 @@ from maestro.model.reading import reader, show
 from maestro.model.reference import options
 from maestro.model.status import SIGNALS
 from maestro.model.streams import Stream
+from maestro.model.syscall_lists import ErrorNumber, FamilyList, LogList, NamespaceList, SyscallList
+from maestro.model.syscalls import ARCHITECTURES, Architecture, SyscallOptions
 from maestro.model.unit import Unit
 from maestro.model.variables import Assignment, VariableName
 
@@ -61,6 +63,12 @@ TEXT = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=20)
 WORD = st.text(st.sampled_from("abz09_ é%$\"'\\;"), min_size=1, max_size=12)
 SECONDS = st.integers(0, 10**12).map(lambda length: v.Seconds(length / 1e6)) | st.just(v.Seconds("infinity"))
 SIGNAL = st.sampled_from(sorted(SIGNALS)).map(v.SignalName)
+
+
+def _lines(*lines: str) -> st.SearchStrategy[list[str]]:
+    return st.lists(st.sampled_from(lines), max_size=4)
+
+
 BY_TYPE: dict[Any, st.SearchStrategy[Any]] = {
     str: TEXT,
     int: st.integers(1, 1 << 40),
@@ -91,6 +99,12 @@ BY_TYPE: dict[Any, st.SearchStrategy[Any]] = {
     v.Pattern: st.sampled_from(["ready", r"port \d+", "^a|b$", "100%"]).map(v.Pattern),
     v.Url: st.sampled_from(["http://127.0.0.1:80/a?b=%20", "http://[::1]/"]).map(v.Url),
     v.UserName: st.sampled_from(["root", "1000", "a-b"]).map(v.UserName),
+    Architecture: st.sampled_from(ARCHITECTURES).map(Architecture),
+    ErrorNumber: st.sampled_from(["EPERM", "38", "kill"]).map(ErrorNumber),
+    SyscallList: _lines("@mount", "~read", "", "~@mount:EIO ptrace:kill", "  @known  write").map(SyscallList),
+    LogList: _lines("@mount", "~read", "").map(LogList),
+    FamilyList: _lines("AF_UNIX AF_INET", "~AF_PACKET", "none", "").map(FamilyList),
+    NamespaceList: _lines("user mnt", "~net", "", "true", "false").map(NamespaceList),
 }
 
 
@@ -144,6 +158,7 @@ def test_shown_has_every_option_once() -> None:
 
 
 ALL = [(name, declared) for kind in FILES for name, declared in options(kind)]
+ALL += [(declared.name, declared) for declared in describe(SyscallOptions)]
 
 
 @pytest.mark.parametrize(("name", "declared"), ALL, ids=[name for name, _ in ALL])

@@ -69,7 +69,8 @@ def rules(  # noqa: PLR0913 -- the options of a section, by their names
     ports: Ports = Ports(),  # noqa: B008 -- frozen
     entries: Entries = lambda _: (),
 ) -> tuple[Rule, ...]:
-    """The rules; empty: nothing is given up. Of two paths that hold another, the longer counts.
+    """The rules; empty: nothing is given up. Of two paths that hold another, the longer counts; a level's count only
+    where none is given.
 
     A path with `-` in front may be missing. `entries` is asked for what is beside a closed place.
     """
@@ -95,33 +96,33 @@ class _Tree:
 
     def __init__(self, level: Mapping[str, int], given: Mapping[str, int], runs: Mapping[str, bool]) -> None:
         self._must = {_bare(path) for path in (*given, *runs) if not path.startswith("-")}
-        self._rights = dict(level) | {_bare(path): rights for path, rights in given.items()}
-        self._runs = {_bare(path): may for path, may in runs.items()}
-        self._named = sorted({*self._rights, *self._runs})
+        named = {_bare(path): words for path, words in given.items()}
+        rest = {path: words for path, words in level.items() if not named.keys() & set(_upwards(path))}
+        rights = {"/": 0, **rest, **named}
+        executed = {_bare(path): may for path, may in runs.items()}
+        self._named = {path: _meant(path, rights, executed) for path in {*rights, *executed}}
 
-    def _of(self, path: str) -> int:
-        rights = self._rights[_nearest(path, self._rights) or "/"]
-        nearest = _nearest(path, self._runs)
-        if nearest is None:
-            return rights
-        return rights | _EXECUTE if self._runs[nearest] and rights else rights & ~_EXECUTE
+    def rules(self, entries: Entries) -> Iterator[Rule]:
+        yield from self._below(
+            "/", [path for path in self._named if path != "/"], self._named["/"], 0, entries
+        )
 
-    def rules(self, entries: Entries, path: str = "/", granted: int = 0) -> Iterator[Rule]:
-        """`granted`: what a rule for something above gives it already."""
-        wanted = self._of(path)
-        inside = [name for name in self._named if name != path and _holds(path, name)]
-        shared = wanted
+    def _below(
+        self, path: str, inside: list[str], above: int, granted: int, entries: Entries
+    ) -> Iterator[Rule]:
+        """`inside`: what is named below; `above`: the rights of what holds it; `granted`: what a rule gave to that."""
+        wanted = shared = self._named.get(path, above)
+        steps: dict[str, list[str]] = {}
         for name in inside:
-            shared &= self._of(name)
+            shared &= self._named[name]
+            steps.setdefault(_step(path, name), []).append(name)
         if shared & ~granted:
             yield self._rule(path, shared)
         granted |= shared
         if wanted & ~granted:  # not all of it may have that: what is inside gets it piece by piece
-            names = {_below(path, name) for name in entries(path)} | {_step(path, name) for name in inside}
-        else:
-            names = {_step(path, name) for name in inside if self._of(name) & ~granted}
-        for name in sorted(names):
-            yield from self.rules(entries, name, granted)
+            steps = {f"{path.rstrip('/')}/{name}": [] for name in entries(path)} | steps
+        for step, names in sorted(steps.items()):
+            yield from self._below(step, [name for name in names if name != step], wanted, granted, entries)
 
     def _rule(self, path: str, rights: int) -> Rule:
         """What is only a neighbour is not followed where it is a link: it might lead to what is to be closed."""
@@ -139,18 +140,23 @@ def _bare(path: str) -> str:
     return path.removeprefix("-").rstrip("/") or "/"
 
 
-def _below(path: str, name: str) -> str:
-    return f"{path.rstrip('/')}/{name}"
-
-
-def _holds(path: str, other: str) -> bool:
-    return other == path or other.startswith(f"{path.rstrip('/')}/")
-
-
 def _step(path: str, inside: str) -> str:
     """The next directory on the way from one path to another inside it."""
-    return _below(path, inside[len(path.rstrip("/")) + 1 :].partition("/")[0])
+    start = len(path.rstrip("/")) + 1
+    return inside[:start] + inside[start:].partition("/")[0]
 
 
-def _nearest(path: str, among: Iterable[str]) -> str | None:
-    return max((name for name in among if _holds(name, path)), key=len, default=None)
+def _meant(path: str, rights: Mapping[str, int], executed: Mapping[str, bool]) -> int:
+    meant = next((rights[one] for one in _upwards(path) if one in rights), 0)
+    may = next((executed[one] for one in _upwards(path) if one in executed), None)
+    if may is None or not meant:
+        return meant
+    return meant | _EXECUTE if may else meant & ~_EXECUTE
+
+
+def _upwards(path: str) -> Iterator[str]:
+    """A path, and whatever holds it."""
+    while path != "/":
+        yield path
+        path = path.rpartition("/")[0] or "/"
+    yield path
