@@ -8,6 +8,7 @@ from typing import Any, Literal, Protocol
 from msgspec import Struct
 
 from maestro.engine.events import Ended as Ended  # crosses the keeper port as it is
+from maestro.model.syscalls import SyscallFilter
 from maestro.model.unit import Unit
 
 # ------------------------------------------------------------------------------------------------ keeper
@@ -131,6 +132,32 @@ class Groups(Protocol):
     def unmet(self, unit: Unit) -> tuple[str, ...]: ...  # options that this host has no means for
     def usage(self, unit: Unit) -> Usage | None: ...
     def clear(self, unit: Unit) -> None: ...  # nothing of it runs: remove its groups
+
+
+# ------------------------------------------------------------------------------------------------ system calls
+
+
+class NoSeccomp(Exception):
+    """System calls cannot be filtered as asked; the text says why."""
+
+
+class SeccompPrograms(Struct, frozen=True, kw_only=True):
+    """A filter as the kernel takes it."""
+
+    programs: tuple[bytes, ...]  # to be loaded in this order
+    deny_write_execute: bool = False  # the kernel is to be asked for that by itself: no program does it
+
+
+class Seccomp(Protocol):
+    """Makes programs for the kernel of what is to be filtered."""
+
+    def missing(self) -> str:
+        """Why there are no filters on this host; empty: there are."""
+        ...
+
+    def programs(self, wanted: SyscallFilter) -> SeccompPrograms:
+        """Raises NoSeccomp."""
+        ...
 
 
 # ------------------------------------------------------------------------------------------------ logs

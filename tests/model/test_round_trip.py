@@ -22,6 +22,8 @@ from maestro.model.reading import reader, show
 from maestro.model.reference import options
 from maestro.model.status import SIGNALS
 from maestro.model.streams import Stream
+from maestro.model.syscall_lists import ErrorNumber, FamilyList, LogList, NamespaceList, SyscallList
+from maestro.model.syscalls import ARCHITECTURES, Architecture, SyscallOptions
 from maestro.model.unit import Unit
 from maestro.model.variables import Assignment, VariableName
 
@@ -67,6 +69,10 @@ def _devices(kind: type[amounts.DeviceMap]) -> st.SearchStrategy[amounts.DeviceM
     return st.dictionaries(st.sampled_from(["/dev/vda", "/srv/papers"]), st.integers(1, 10_000)).map(kind)
 
 
+def _lines(*lines: str) -> st.SearchStrategy[list[str]]:
+    return st.lists(st.sampled_from(lines), max_size=4)
+
+
 BY_TYPE: dict[Any, st.SearchStrategy[Any]] = {
     str: TEXT,
     int: st.integers(1, 1 << 40),
@@ -107,6 +113,12 @@ BY_TYPE: dict[Any, st.SearchStrategy[Any]] = {
     amounts.Operations: _devices(amounts.Operations),
     amounts.DeviceWeights: _devices(amounts.DeviceWeights),
     v.UserName: st.sampled_from(["root", "1000", "a-b"]).map(v.UserName),
+    Architecture: st.sampled_from(ARCHITECTURES).map(Architecture),
+    ErrorNumber: st.sampled_from(["EPERM", "38", "kill"]).map(ErrorNumber),
+    SyscallList: _lines("@mount", "~read", "", "~@mount:EIO ptrace:kill", "  @known  write").map(SyscallList),
+    LogList: _lines("@mount", "~read", "").map(LogList),
+    FamilyList: _lines("AF_UNIX AF_INET", "~AF_PACKET", "none", "").map(FamilyList),
+    NamespaceList: _lines("user mnt", "~net", "", "true", "false").map(NamespaceList),
 }
 
 
@@ -160,6 +172,7 @@ def test_shown_has_every_option_once() -> None:
 
 
 ALL = [(name, declared) for kind in FILES for name, declared in options(kind)]
+ALL += [(declared.name, declared) for declared in describe(SyscallOptions)]
 
 
 @pytest.mark.parametrize(("name", "declared"), ALL, ids=[name for name, _ in ALL])
