@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import marshal
 import os
 import pwd
 import resource
 from typing import Any
 
 import pytest
-from msgspec.structs import replace
+from msgspec.structs import asdict, replace
 
 from maestro.manager import recipe
 from maestro.manager.recipe import CannotPrepare, House
 from maestro.model.limits import CountLimit, LimitsSection, SizeLimit
-from maestro.model.scheduling import NumberSet
+from maestro.model.scheduling import Nanoseconds, NumberSet
 from maestro.model.values import EnvironmentMap, UserName
 from maestro.model.variables import VariableName
 from maestro.ports import Recipe
@@ -78,3 +79,18 @@ def test_the_search_path_is_its_path_where_nothing_else_says() -> None:
     assert (make(**given).env["PATH"], make(**given).search_path) == ("/a:/b", "/a:/b")
     assert make(**given, environment=EnvironmentMap({"PATH": "/usr"})).env["PATH"] == "/usr"
     assert make(**given, pass_environment=(VariableName("PATH"),)).env["PATH"] == "/usr/bin:/bin"
+
+
+def test_whatever_a_unit_says_passes_through_marshal_to_the_keeper() -> None:
+    limits = LimitsSection(as_=SizeLimit("1G:infinity"), nofile=CountLimit("5"))
+    given = make(
+        limits=limits,
+        exec_search_path=("/a",),
+        cpu_affinity=(NumberSet("0"),),
+        timer_slack=Nanoseconds("1ms"),
+        pass_environment=(VariableName("PATH"),),
+        supplementary_groups=(UserName("1"),),
+        coredump_filter=("elf-headers",),
+        environment=EnvironmentMap({"A": "1"}),
+    )
+    assert marshal.loads(marshal.dumps(asdict(given))) == asdict(given)

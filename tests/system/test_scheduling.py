@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import resource
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -189,3 +190,28 @@ def test_what_takes_a_capability_is_named(daemon: Daemon, options: dict[str, Any
     if has_capability(CAP_SYS_RESOURCE):
         pytest.skip("here it may be done")
     assert f"cannot {told}: " in failure(daemon, **options)
+
+
+@as_root
+@pytest.mark.skipif(shutil.which("setpriv") is None, reason="setpriv is not installed")
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"nice": -5}, "cannot set its nice level to -5: permission denied"),
+        (
+            {"io_scheduling_class": "realtime"},
+            "cannot set its I/O priority to realtime 4: operation not permitted",
+        ),
+        (
+            {"cpu_scheduling_policy": "fifo"},
+            "cannot set its CPU scheduling to fifo 1: operation not permitted",
+        ),
+        ({"supplementary_groups": ["4242"]}, "cannot set its groups 4242: operation not permitted"),
+    ],
+    ids=lambda one: next(iter(one)) if isinstance(one, dict) else "",
+)
+def test_what_an_ordinary_user_may_not_is_named(daemon: Daemon, options: dict[str, Any], told: str) -> None:
+    """As root without the capabilities, for a checkout in root's home is closed to others."""
+    without = "-sys_nice,-sys_admin,-setgid,-sys_resource"
+    daemon.prefix = ("setpriv", f"--bounding-set={without}", f"--inh-caps={without}")
+    assert told in failure(daemon, **options)

@@ -213,7 +213,8 @@ def environment(
         env |= {"HOME": home, "USER": str(agent.user), "LOGNAME": str(agent.user)}
     elif "HOME" in house.environ:
         env["HOME"] = house.environ["HOME"]
-    env |= {name: house.environ[name] for name in agent.pass_environment if name in house.environ}
+    # by plain texts: only those pass through marshal to the keeper
+    env |= {str(name): house.environ[name] for name in agent.pass_environment if name in house.environ}
     env |= dict(agent.environment)
     for path in agent.environment_file:
         env |= _from_file(path, note)
