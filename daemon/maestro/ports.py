@@ -34,6 +34,9 @@ class Recipe(Struct, frozen=True, kw_only=True):
     timer_slack: int | None = None  # nanoseconds
     personality: int | None = None  # PER_x
     coredump_filter: int | None = None
+    keyring: str | None = (
+        None  # "private": a session keyring of its own; "shared": with its user's keys in it
+    )
     ignore_sigpipe: bool = False
     search_path: str = ""  # where argv[0] is looked for; empty: in PATH
     stdio: tuple[

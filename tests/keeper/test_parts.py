@@ -133,6 +133,7 @@ def test_each_step_is_named_in_words() -> None:
         ("numa", (2, (0, 1)), "set its NUMA policy to bind 0 1"),
         ("timer_slack", 50, "set its timer slack to 50 ns"),
         ("personality", 8, "set its personality to linux32"),
+        ("keyring", "private", "give it a private session keyring"),
         ("coredump_filter", 0x33, "set what its core files contain to 0x33"),
     ],
 )

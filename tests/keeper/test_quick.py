@@ -69,6 +69,7 @@ def test_the_process_is_as_a_fork_makes_it(way: Quick) -> None:
         {"timer_slack": 0},
         {"personality": 0},
         {"coredump_filter": 1},
+        {"keyring": "private"},
         {"ignore_sigpipe": True},
         {"search_path": "/bin"},
     ],

@@ -54,7 +54,7 @@ def test_what_is_not_said_of_scheduling_stays_as_the_keeper_is() -> None:
         "timer_slack",
         "personality",
     )
-    assert [getattr(recipe, name) for name in (*names, "coredump_filter")] == [None] * 8
+    assert [getattr(recipe, name) for name in (*names, "coredump_filter", "keyring")] == [None] * 9
     assert (recipe.cpu_affinity, recipe.rlimits, recipe.ignore_sigpipe, recipe.search_path) == (
         (),
         (),

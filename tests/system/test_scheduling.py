@@ -111,6 +111,7 @@ READ = {  # option -> what the unit says; what a shell reads back; what that is
 }
 ELSEWHERE = {  # tested below
     "supplementary_groups", "cpu_scheduling_priority", "cpu_scheduling_reset_on_fork", "numa_mask", "personality",
+    "keyring_mode",
 }  # fmt: skip
 
 
@@ -159,6 +160,28 @@ def test_a_personality(daemon: Daemon) -> None:
     daemon.call("daemon-reload")
     daemon.call("start", units=["three"])
     assert "cannot have personality s390: this machine is x86-64" in daemon.status("three")["cause"]
+
+
+KEYS = """
+import ctypes
+call = ctypes.CDLL(None).syscall
+print(call(250, 0, -3, 0), call(250, 11, -3, (buffer := (ctypes.c_int * 8)()), 32) // 4, call(250, 0, -4, 1) in buffer)
+"""
+
+
+@as_root
+@pytest.mark.skipif(MACHINE != "x86_64", reason="the number of keyctl(2) is of another machine")
+def test_a_session_keyring(daemon: Daemon) -> None:
+    """Whose keyring it is, how many keys are in it, and whether its user's are among them."""
+    seen = {}
+    for mode in ("inherit", "private", "shared"):
+        code = f"/usr/bin/python3 -c '{KEYS}'"
+        [line] = output(daemon, code, name=mode, keyring_mode=mode, user="daemon")
+        number, *seen[mode] = line.split()
+        seen[mode].append(number)
+    assert seen["private"][:2] == ["0", "False"]
+    assert seen["shared"][:2] == ["1", "True"]
+    assert len({numbers[-1] for numbers in seen.values()}) == 3
 
 
 @as_root

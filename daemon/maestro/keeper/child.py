@@ -50,6 +50,7 @@ STAGES = {
     "gid": "become group {gid}",
     "limits": "set its limit {limit}",
     "uid": "become user {uid}",
+    "keyring": "give it a {scheduling} session keyring",
     "root": "change its root to {root}",
     "cwd": "change directory to {cwd}",
     "release": "untie its life from the keeper's",
@@ -338,6 +339,7 @@ AGENT: tuple[Step, ...] = (
     ("limits", _limits),
     ("root", _root),
     ("uid", _uid),
+    _scheduling("keyring"),  # which belongs to the user who makes it
     ("cwd", _cwd),  # as the agent's user: what it may not enter, it is not put into
     ("release", _release),
     ("exec", _exec),

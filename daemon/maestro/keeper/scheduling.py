@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 _PR_SET_TIMERSLACK = 29
 _IOPRIO_SET = {"x86_64": 251}
 _SET_MEMPOLICY = {"x86_64": 238}
-_ELSEWHERE = 30, 237  # the numbers of these two on all machines that came after x86
+_KEYCTL = {"x86_64": 250}
+_ELSEWHERE = 30, 237, 219  # the numbers of these on all machines that came after x86
+_JOIN_SESSION_KEYRING, _LINK = 1, 8
+_SESSION_KEYRING, _USER_KEYRING = -3, -4
 _PROCESS, _CLASS_SHIFT = 1, 13
 _BITS = 64
 
@@ -66,6 +69,14 @@ def _coredump_filter(mask: int) -> None:
         os.close(fd)
 
 
+def _keyring(mode: str) -> None:
+    """As the user that it is by now: the keyring is made for that one."""
+    number = _KEYCTL.get(os.uname().machine, _ELSEWHERE[2])
+    kernel.call("syscall", number, _JOIN_SESSION_KEYRING, None)
+    if mode == "shared":
+        kernel.call("syscall", number, _LINK, _USER_KEYRING, _SESSION_KEYRING)
+
+
 STEPS: dict[str, Callable[[Any], None]] = {
     "nice": _nice,
     "io_priority": _io_priority,
@@ -75,6 +86,7 @@ STEPS: dict[str, Callable[[Any], None]] = {
     "timer_slack": _timer_slack,
     "personality": _personality,
     "coredump_filter": _coredump_filter,
+    "keyring": _keyring,
 }
 
 

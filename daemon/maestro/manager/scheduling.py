@@ -49,6 +49,7 @@ def applied(recipe: Recipe, agent: AgentSection) -> Recipe:
         timer_slack=None if agent.timer_slack is None else int(agent.timer_slack),
         personality=_personality(agent, os.uname().machine),
         coredump_filter=sum(1 << CORE_FILTER.index(one) for one in agent.coredump_filter) or None,
+        keyring=None if agent.keyring_mode == "inherit" else agent.keyring_mode,
         ignore_sigpipe=agent.ignore_sigpipe,
         search_path=":".join(agent.exec_search_path),
         rlimits=_limits(agent),

@@ -183,6 +183,11 @@ class SchedulingOptions(Struct, frozen=True, kw_only=True):
         "Whether it begins with SIGPIPE ignored. False, unlike in systemd: shell pipelines and most programs count "
         "on being ended by it, and what writes to the log never gets one.",
     )
+    keyring_mode: Literal["inherit", "private", "shared"] = option(
+        "inherit",
+        "Which keys of the kernel it possesses, by its session keyring: those of whoever started Maestro (inherit), none "
+        "(private), or those of its user (shared). systemd's default for services is private.",
+    )
     coredump_filter: tuple[CoreContent, ...] = option(
         (), "What a core file of it contains. By default the kernel's choice."
     )
