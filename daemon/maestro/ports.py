@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from msgspec import Struct
 
 from maestro.engine.events import Ended as Ended  # crosses the keeper port as it is
+from maestro.model.unit import Unit
 
 # ------------------------------------------------------------------------------------------------ keeper
 
@@ -44,6 +45,8 @@ class Recipe(Struct, frozen=True, kw_only=True):
     ] = ()  # kind and path of stdin, stdout, stderr; () for null, log, inherit
     notify_fd: int = 0  # number of a pipe on which it tells that it is ready; 0: none
     stream: str | None = None  # name of the output stream; None: /dev/null
+    cgroup: str = ""  # directory of the control group that it is born in; empty: the keeper's own
+    tasks: tuple[str, ...] = ()  # files of cgroup v1 by which it enters further groups
     store: str = ""  # unit whose stored descriptors it gets
     title: str = ""  # the unit's name, for messages
 
@@ -91,7 +94,7 @@ class Keeper(Protocol):
     def spawn(self, agent: str, recipe: Recipe) -> None: ...
     def send(self, agent: str, signal: int, *, tree: bool, order: int = 0) -> None: ...
     def freeze(self, agent: str, *, still: bool) -> None: ...
-    def adopt(self, agent: str, pid: int, start: int, invocation: str) -> None: ...
+    def adopt(self, agent: str, pid: int, start: int, invocation: str, cgroup: str = "") -> None: ...
     def follow(self, agent: str, pid: int) -> None: ...
     def acknowledge(self, agent: str) -> None: ...
     def hold(self, name: str, fd: int) -> None: ...
@@ -118,6 +121,30 @@ class Usage(Struct, frozen=True, kw_only=True):
     read: int | None = None  # bytes from devices
     written: int | None = None
     oom_kills: int = 0
+
+
+class Place(Struct, frozen=True, kw_only=True):
+    """Where a process is born."""
+
+    cgroup: str = ""  # directory of its own group; empty where this host has none
+    tasks: tuple[str, ...] = ()  # files of cgroup v1 by which it enters the groups that hold it to its limits
+
+
+class CannotConfine(Exception):
+    """A sentence that says which group could not be made."""
+
+
+class Groups(Protocol):
+    """Control groups: one for each unit, which has its limits, and in it one for each of its agents."""
+
+    def place(self, unit: Unit, agent: str) -> Place: ...  # the group is there then; raises CannotConfine
+    def where(self, unit: Unit, agent: str) -> str: ...  # the directory that `place` gave it
+    def limit(
+        self, unit: Unit
+    ) -> tuple[str, ...]: ...  # to what it says now; what could not be set, in words
+    def unmet(self, unit: Unit) -> tuple[str, ...]: ...  # options that this host has no means for
+    def usage(self, unit: Unit) -> Usage | None: ...
+    def clear(self, unit: Unit) -> None: ...  # nothing of it runs: remove its groups
 
 
 # ------------------------------------------------------------------------------------------------ logs

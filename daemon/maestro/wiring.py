@@ -22,7 +22,7 @@ from maestro import paths
 from maestro.control.clerk import Office
 from maestro.control.desk import Desk
 from maestro.control.server import ControlServer
-from maestro.drivers import host, processes
+from maestro.drivers import cgroups, host, processes
 from maestro.drivers.crashes import CrashFile
 from maestro.drivers.doors import Doors
 from maestro.drivers.keeper_link import EXIT_RESTART, LINK_VARIABLE, KeeperLink, Unheard, set_title
@@ -113,15 +113,22 @@ class Parts(Struct, frozen=True, kw_only=True):
 async def _manage(environ: Mapping[str, str]) -> int:
     where = paths.find(None, environ, os.geteuid())
     gc.disable()  # while thousands of things are made that stay
-    link = KeeperLink(int(environ[LINK_VARIABLE]))
+    groups = cgroups.ControlGroups(
+        cgroups.Layout(why=("turned off by $MAESTRO_CGROUPS",))
+        if environ.get("MAESTRO_CGROUPS") == "none"
+        else cgroups.detect(cgroups.this_host(os.getppid()), where.root or where.state)
+    )
+    link = KeeperLink(int(environ[LINK_VARIABLE]), groups.agent_of)
     try:
-        parts = await _build(where, environ, link)
+        parts = await _build(where, environ, link, groups)
     except StoreLocked as locked:
         return await _give_way(link, where, locked)
     session = await _begin(parts, where)
     gc.enable()
     gc.freeze()  # what is loaded now stays: no collection has to look at it again
-    return await session.run()
+    status = await session.run()
+    groups.close()
+    return status
 
 
 async def _give_way(link: KeeperLink, where: Paths, locked: StoreLocked) -> int:
@@ -141,7 +148,9 @@ async def _give_way(link: KeeperLink, where: Paths, locked: StoreLocked) -> int:
     return 1
 
 
-async def _build(where: Paths, environ: Mapping[str, str], link: KeeperLink) -> Parts:
+async def _build(
+    where: Paths, environ: Mapping[str, str], link: KeeperLink, groups: cgroups.ControlGroups
+) -> Parts:
     clock, boot = HostClock(), host.boot_id()
     store = SqliteStore(where.store)
     trouble = await store.open()
@@ -157,6 +166,7 @@ async def _build(where: Paths, environ: Mapping[str, str], link: KeeperLink) -> 
         identity=f"{boot}:{where.state}",
         environ=dict(environ),
         uid=os.geteuid(),
+        groups=groups,
     )
     carrier = Carrier(manager, link, logs, house, catalogue)
     crashes = CrashFile(os.path.join(where.state, "crashes"))

@@ -183,7 +183,7 @@ def test_orders_reach_the_keeper(play: Play) -> None:
         assert spawn[2]["rlimits"] == ((7, 1, 2),)
         assert [message for message, _ in taken[2:]] == [
             ("send", "a#1", 15, True, 0),
-            ("adopt", "b#1", 10, 100, "inv"),
+            ("adopt", "b#1", 10, 100, "inv", ""),
             ("acknowledge", "a#1"),
             ("hold", "control"),
             ("release_stream", "a"),

@@ -93,7 +93,7 @@ health:
   readiness: {http: "https://x", log: "(", successes: many, timeouts: 3s}
 logs: {max_size: 5MB, max_files: 0}
 install: default.target
-resources: {memory_max: 1G}
+llm: {models: [small]}
 logs: 5
 """
 BAD_LINES = r"""
@@ -125,7 +125,7 @@ BAD_LINES = r"""
 17:18: logs.max_size: '5MB' is not a size (did you mean 5M?)
 17:34: logs.max_files: 0 is too small: it is 1 or more
 18:10: install: expected options, found 'default.target' (write NAME: VALUE lines, indented)
-19:1: resources: no such section (not supported yet by this version)
+19:1: llm: no such section (not supported yet by this version)
 20:1: the key 'logs' is given twice, first in line 17 (keep one of the two)
 """
 
@@ -183,7 +183,7 @@ EXEC = "agent:\n  exec: [a]\n"
         (EXEC + "<<: {a: b}", "3:1: '<<': no such section (merge keys are not supported: write the options out)"),
         (EXEC + "exec: b", "3:1: exec: no such section (belongs under agent or under health.readiness)"),
         (EXEC + "max_delya: b", "3:1: max_delya: no such section (did you mean agent.restart.max_delay?)"),
-        (EXEC + "zzzz: b", "3:1: zzzz: no such section (there are unit, condition, assert, agent, health, logs, install)"),
+        (EXEC + "zzzz: b", "3:1: zzzz: no such section (there are unit, condition, assert, agent, resources, health, logs, install)"),
         (EXEC + "logs: {max_files: true}", "3:19: logs.max_files: expected a whole number, found true"),
         (EXEC + "logs: {max_files: 99999999999999999999}", "3:19: logs.max_files: 99999999999999999999 is too large"),
         (EXEC + "  restart: {factor: .inf}", "3:21: agent.restart.factor: expected a number, found .inf"),

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from maestro.model import names
+from maestro.model import amounts, names
 from maestro.model import values as v
 from maestro.model.conditions import Check
 from maestro.model.limits import Limit
@@ -63,6 +63,12 @@ TEXT = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=20)
 WORD = st.text(st.sampled_from("abz09_ é%$\"'\\;"), min_size=1, max_size=12)
 SECONDS = st.integers(0, 10**12).map(lambda length: v.Seconds(length / 1e6)) | st.just(v.Seconds("infinity"))
 SIGNAL = st.sampled_from(sorted(SIGNALS)).map(v.SignalName)
+
+
+def _devices(kind: type[amounts.DeviceMap]) -> st.SearchStrategy[amounts.DeviceMap]:
+    return st.dictionaries(st.sampled_from(["/dev/vda", "/srv/papers"]), st.integers(1, 10_000)).map(kind)
+
+
 BY_TYPE: dict[Any, st.SearchStrategy[Any]] = {
     str: TEXT,
     int: st.integers(1, 1 << 40),
@@ -92,6 +98,16 @@ BY_TYPE: dict[Any, st.SearchStrategy[Any]] = {
     ),
     v.Pattern: st.sampled_from(["ready", r"port \d+", "^a|b$", "100%"]).map(v.Pattern),
     v.Url: st.sampled_from(["http://127.0.0.1:80/a?b=%20", "http://[::1]/"]).map(v.Url),
+    amounts.MemoryAmount: st.sampled_from(["512M", "20%", "infinity", "0"]).map(amounts.MemoryAmount),
+    amounts.TaskAmount: st.sampled_from(["512", "10%", "infinity"]).map(amounts.TaskAmount),
+    amounts.Weight: st.integers(1, 10_000).map(lambda number: amounts.Weight(str(number))),
+    amounts.CpuWeight: st.sampled_from(["1", "10000", "idle"]).map(amounts.CpuWeight),
+    amounts.Processors: st.sets(st.integers(0, 99), max_size=9).map(
+        lambda found: amounts.Processors(" ".join(map(str, found)))
+    ),
+    amounts.Bandwidths: _devices(amounts.Bandwidths),
+    amounts.Operations: _devices(amounts.Operations),
+    amounts.DeviceWeights: _devices(amounts.DeviceWeights),
     v.UserName: st.sampled_from(["root", "1000", "a-b"]).map(v.UserName),
 }
 

@@ -77,5 +77,5 @@ def test_a_program_that_overwrites_its_environment_is_found_though_its_pid_was_n
         manager.hello()
         other = sleeper(manager, "other#1")  # by which the record is written anew
         os.kill(other, signal.SIGKILL)
-    manager.order("adopt", "a#1", 0, 0, "a")
+    manager.order("adopt", "a#1", 0, 0, "a", "")
     assert manager.news("spawned", "a#1")[2] == pid

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
 import pytest
 
-from tests.system.harness import Daemon, pause, until
+from maestro.drivers.cgroups.layout import directory, mounts
+from tests.system.harness import Daemon, daemon_in, pause, until
 from tests.system.test_trees import WAYS, flat, pids, tree
 
 pytestmark = pytest.mark.system
@@ -18,12 +20,30 @@ def state(pid: int) -> str:
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
 
 
+def is_still(pid: int) -> bool:
+    """By a signal, or by its control group, of which ps says nothing."""
+    if state(pid) == "T":
+        return True
+    groups = Path(f"/proc/{pid}/cgroup").read_text().splitlines()
+    mount = next((m for m in mounts(Path("/proc/self/mountinfo").read_text()) if m.version == 2), None)
+    path = next((line.removeprefix("0::") for line in groups if line.startswith("0::")), "")
+    events = Path(directory(mount, path), "cgroup.events") if mount is not None else Path("/none")
+    return events.exists() and "frozen 1" in events.read_text()
+
+
 def all_still(found: list[int]) -> bool:
-    return all(state(pid) == "T" for pid in found)
+    return all(map(is_still, found))
 
 
 def all_going(found: list[int]) -> bool:
-    return all(state(pid) in "SR" for pid in found)
+    return not any(map(is_still, found))
+
+
+@pytest.fixture(params=["", "none"], ids=["group", "signals"])
+def daemon(folder: Path, request: pytest.FixtureRequest) -> Iterator[Daemon]:
+    """Where there are control groups, and where there are none."""
+    with daemon_in(folder, MAESTRO_CGROUPS=request.param) as one:
+        yield one
 
 
 def frozen(daemon: Daemon, folder: Path) -> list[int]:
@@ -81,7 +101,7 @@ def test_what_forks_all_the_time_is_caught(daemon: Daemon, folder: Path) -> None
     main = daemon.status("busy")["pid"]
     for _ in range(10):
         daemon.call("freeze", units=["busy"])
-        until(lambda: state(main) == "T")
+        until(partial(is_still, main))
         pause(0.05)  # its child is found a round later
         before = count.read_bytes()
         pause(0.05)

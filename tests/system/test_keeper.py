@@ -173,8 +173,8 @@ def test_no_line_is_lost_though_manager_and_keeper_are_killed(rig: Rig) -> None:
 
     manager = rig.start()
     assert manager.hello() == {}
-    manager.order("adopt", "count#1", pid, start, "one")
-    manager.order("adopt", "count#1", pid, start, "one")  # every order may be repeated
+    manager.order("adopt", "count#1", pid, start, "one", "")
+    manager.order("adopt", "count#1", pid, start, "one", "")  # every order may be repeated
     assert manager.news("spawned", "count#1")[2:] == (pid, start)
     while not written.endswith(b"\n20000\n"):
         written += manager.read("count")
@@ -192,7 +192,7 @@ def test_an_adopted_agent_is_signalled_and_what_it_leaves_is_found(rig: Rig) -> 
     rig.kill()
     manager = rig.start()
     manager.hello()
-    manager.order("adopt", "a#1", 0, 0, "of-a")  # its pid was never recorded
+    manager.order("adopt", "a#1", 0, 0, "of-a", "")  # its pid was never recorded
     assert manager.news("spawned", "a#1")[2:] == (pid, start)
     manager.order("send", "a#1", signal.SIGTERM, False)
     left = manager.news("ended", "a#1")[-1]
@@ -208,9 +208,9 @@ def test_what_is_not_there_to_be_adopted_has_ended(rig: Rig) -> None:
     manager = rig.start()
     manager.hello()
     pid = sleeper(manager, "other#1")
-    manager.order("adopt", "a#1", pid, 1, "nobody's")  # the pid is another's by now
+    manager.order("adopt", "a#1", pid, 1, "nobody's", "")  # the pid is another's by now
     assert manager.news("ended", "a#1")[2:4] == (None, None)
-    manager.order("adopt", "b#1", 0, 0, "nobody's")
+    manager.order("adopt", "b#1", 0, 0, "nobody's", "")
     assert manager.news("ended", "b#1")[2:4] == (None, None)
     manager.order("send", "a#1", signal.SIGKILL, True)
     manager.hello()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 
-from maestro.keeper import adoption, kernel
+from maestro.keeper import adoption, cgroup, kernel
 from maestro.keeper.births import Births
 from maestro.keeper.followers import Followers
 from maestro.keeper.spare import OUT_OF_DESCRIPTORS
@@ -128,7 +128,7 @@ class Agents:
     def freeze(self, agent: str, still: bool) -> None:
         """Have the whole of it stand still, also what is only found, or only born, in a moment; or have it go on."""
         entry = self._table.entries.get(agent)
-        if entry is None or entry.doomed:
+        if entry is None or entry.doomed or (entry.cgroup and cgroup.freeze(entry.cgroup, still)):
             return
         if still:
             self._to_still.add(agent)
@@ -141,6 +141,9 @@ class Agents:
     def finish_orders(self) -> None:
         """After a batch of orders: kill what is to be killed, all of it together, and hold what is to stand still."""
         self._fresh = False
+        for agent in self._to_kill:
+            if (entry := self._table.entries.get(agent)) is not None and entry.cgroup:
+                cgroup.kill(entry.cgroup)  # and then what has left its group
         self._reach_all(self._to_still, signal.SIGSTOP, {})
         self._reach_all(self._to_kill, signal.SIGKILL, self._killed)
 
@@ -278,19 +281,23 @@ class Agents:
         self._table.drop(entry)
         self._killed.pop(entry.agent, None)
         self._around.tree.forget(entry.agent)
+        if entry.cgroup:
+            cgroup.remove(entry.cgroup)
 
     # -------------------------------------------------------------------------------------------- adoption
 
-    def adopt(self, agent: str, pid: int, start: int, invocation: str) -> None:
+    def adopt(self, agent: str, pid: int, start: int, invocation: str, group: str) -> None:
         """Take over an agent of a keeper that was killed."""
         known = self._table.entries.get(agent)
         if known is not None:
             self._answer(known)
             return
-        entry = Entry(agent, pid, start, invocation)
+        entry = Entry(agent, pid, start, invocation, group)
         entry.adopted = True
-        around = self._around
-        if not pid and (found := around.record.find(agent, around.proc) or around.tree.find(invocation)):
+        tree, proc = self._around.tree, self._around.proc
+        if not pid and (
+            found := self._around.record.find(agent, proc) or tree.leader(group) or tree.find(invocation)
+        ):
             entry.pid, entry.start = found.pid, found.start
         process = self._around.proc.look(entry.pid)
         if entry.pid in self._table.by_pid or (process is not None and process.start != entry.start):

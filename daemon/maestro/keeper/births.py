@@ -47,7 +47,7 @@ class Births:
                 return
             report = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
             ready = _pipe() if recipe.get("notify_fd") else ()
-            stage = "fork"
+            stage = "fork into its control group" if recipe.get("cgroup") else "fork"
             birth = child.Birth(recipe, self._around.nest, output, report[1])
             birth.given = given
             birth.passed = {_FIRST_PASSED + place: one.fd for place, one in enumerate(kept)}
@@ -81,7 +81,7 @@ class Births:
     def _born(self, agent: str, pid: int, recipe: dict[str, Any]) -> Entry:
         process = self._around.proc.look(pid)
         invocation = recipe.get("env", {}).get("INVOCATION_ID", "")
-        entry = Entry(agent, pid, process.start if process else 0, invocation)
+        entry = Entry(agent, pid, process.start if process else 0, invocation, recipe.get("cgroup", ""))
         self._table.add(entry)
         self._around.record.note(entry)
         return entry

@@ -10,7 +10,7 @@ import errno
 import os
 import resource
 
-from maestro.keeper import kernel, signals, streams
+from maestro.keeper import cgroup, kernel, signals, streams
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,11 +26,13 @@ else:
 
 _DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _OPEN_FILES = 1024  # select() and old programs break above it; a unit may ask for more
+_NOT_INTO_A_GROUP = (errno.ENOSYS, errno.EINVAL, errno.E2BIG, errno.EPERM, errno.EOPNOTSUPP, errno.EBADF)
 _LONGEST_REPORT = 4000  # less than PIPE_BUF: arrives whole
 
 STAGES = {
     "session": "start a session of its own",
     "guard": "tie its life to the keeper's",
+    "cgroup": "enter its control group {cgroup}",
     "oom": "set its OOM score to {oom}",
     "nice": "set its nice level to {scheduling}",
     "io_priority": "set its I/O priority to {scheduling}",
@@ -57,6 +59,9 @@ STAGES = {
     "alarm": "set its alarm",
     "exec": "execute {program}",
 }
+SCHEDULING = (  # steps named as the fields of the recipe that they take
+    "nice", "io_priority", "cpu_scheduling", "cpu_affinity", "numa", "timer_slack", "personality", "coredump_filter",
+)  # fmt: skip
 
 
 class Nest:
@@ -74,7 +79,7 @@ class Nest:
 class Birth:
     """One child: what it is to become, and how it tells that it cannot."""
 
-    __slots__ = ("given", "limit", "listening", "nest", "output", "passed", "recipe", "report")
+    __slots__ = ("given", "inside", "limit", "listening", "nest", "output", "passed", "recipe", "report")
 
     def __init__(self, recipe: dict[str, Any], nest: Nest, output: int = -1, report: int = -1) -> None:
         self.recipe = recipe
@@ -84,16 +89,35 @@ class Birth:
         self.given: dict[tuple[str, str], int] = {}  # (kind, name) of a standard stream -> our descriptor
         self.passed: dict[int, int] = {}  # number that the child is to have it at -> our descriptor
         self.listening: tuple[str, ...] = ()  # the names of those from 3 on, of earlier processes of the unit
+        self.inside = False  # it was born in its control group
         self.limit = (0, 0, 0)  # the one that is being set: (RLIMIT_x, soft, hard)
 
 
 def fork(birth: Birth, steps: tuple[Step, ...]) -> int:
     """A new process that takes the steps. No signal reaches it before it is itself."""
     with signals.Held():
-        pid = os.fork()
+        pid = _fork(birth)
         if pid == 0:
             become(birth, steps)
     return pid
+
+
+def _fork(birth: Birth) -> int:
+    """A child in its control group, where the kernel can; elsewhere the child has to enter it."""
+    group = birth.recipe.get("cgroup", "")
+    if not group or _is_v1(birth.recipe):
+        return os.fork()
+    fd = os.open(group, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        birth.inside = True
+        return kernel.fork_into(fd)
+    except OSError as error:
+        if error.errno not in _NOT_INTO_A_GROUP:
+            raise
+        birth.inside = False
+        return os.fork()
+    finally:
+        os.close(fd)
 
 
 def become(birth: Birth, steps: tuple[Step, ...]) -> NoReturn:
@@ -120,6 +144,7 @@ def describe(stage: str, birth: Birth) -> str:
         gid=recipe.get("gid"),
         uid=recipe.get("uid"),
         cwd=recipe.get("cwd"),
+        cgroup=recipe.get("cgroup"),
         program=next(iter(recipe.get("argv", ())), ""),
         limit=_limit_words(*birth.limit),
         oom=_oom_score(birth),
@@ -167,6 +192,18 @@ def _guard(birth: Birth) -> None:
         os._exit(127)
 
 
+def _cgroup(birth: Birth) -> None:
+    recipe = birth.recipe
+    if recipe.get("cgroup") and not birth.inside and not _is_v1(recipe):
+        cgroup.enter((f"{recipe['cgroup']}/cgroup.procs",))
+    cgroup.enter(recipe.get("tasks", ()))
+
+
+def _is_v1(recipe: dict[str, Any]) -> bool:
+    """Whether its group is in a hierarchy of cgroup v1, which is entered as those of the limits are."""
+    return f"{recipe.get('cgroup')}/tasks" in recipe.get("tasks", ())
+
+
 def _oom(birth: Birth) -> None:
     score = _oom_score(birth)
     if score is not None:
@@ -210,19 +247,15 @@ def _umask(birth: Birth) -> None:
 def _groups(birth: Birth) -> None:
     recipe = birth.recipe
     if _changes_identity(recipe):
-        os.setgroups(recipe.get("groups", ()))
+        kernel.set_ids(tuple(recipe.get("groups", ())), None, None)
 
 
 def _gid(birth: Birth) -> None:
-    gid = birth.recipe.get("gid")
-    if gid is not None:
-        os.setresgid(gid, gid, gid)
+    kernel.set_ids(None, birth.recipe.get("gid"), None)
 
 
 def _uid(birth: Birth) -> None:
-    uid = birth.recipe.get("uid")
-    if uid is not None:
-        os.setresuid(uid, uid, uid)
+    kernel.set_ids(None, None, birth.recipe.get("uid"))
 
 
 def _changes_identity(recipe: dict[str, Any]) -> bool:
@@ -316,15 +349,9 @@ def _exec(birth: Birth) -> None:
 AGENT: tuple[Step, ...] = (
     ("session", _session),
     ("guard", _guard),
+    ("cgroup", _cgroup),  # whatever it does from here on is its own account's
     ("oom", _oom),
-    _scheduling("nice"),
-    _scheduling("io_priority"),
-    _scheduling("cpu_scheduling"),
-    _scheduling("cpu_affinity"),
-    _scheduling("numa"),
-    _scheduling("timer_slack"),
-    _scheduling("personality"),
-    _scheduling("coredump_filter"),
+    *map(_scheduling, SCHEDULING),
     ("signals", _signals),  # before what may take long: a fifo, a file system of the network
     ("umask", _umask),
     ("stdin", _stdin),

@@ -75,6 +75,10 @@ class Proc:
         environment = b"\0" + self._read(f"{pid}/environ", _ENVIRONMENT_READ)
         return environment.partition(b"\0INVOCATION_ID=")[2].partition(b"\0")[0].decode(errors="replace")
 
+    def groups(self, pid: int) -> bytes:
+        """The control groups that it is in, a line for each hierarchy; also of one that has ended and is not reaped."""
+        return self._read(f"{pid}/cgroup")
+
     def outputs(self, pid: int) -> set[int]:
         """Inodes of the pipes that its standard output and error go to."""
         found = set()

@@ -6,6 +6,8 @@ import errno
 import os
 import resource
 
+from maestro.keeper.cgroup import Index
+
 _ROOM_FOR_ALL_ELSE = 512  # descriptors: clients, the store, what the libraries open
 
 TYPE_CHECKING = False
@@ -24,6 +26,7 @@ class Entry:
         "acknowledged",
         "adopted",
         "agent",
+        "cgroup",
         "doomed",
         "ended",
         "invocation",
@@ -37,8 +40,9 @@ class Entry:
         "unconfirmed",
     )
 
-    def __init__(self, agent: str, pid: int, start: int, invocation: str) -> None:
+    def __init__(self, agent: str, pid: int, start: int, invocation: str, cgroup: str = "") -> None:
         self.agent = agent
+        self.cgroup = cgroup  # directory of its control group; empty where it has none
         self.pid = pid  # of the main process; 0 where it was never found
         self.session = pid  # that of the first main process, and so the number of the session
         self.start = start
@@ -67,6 +71,7 @@ class Table:
         )  # main processes of before a hand-over: our children until they are reaped
         self.by_session: dict[int, str] = {}
         self.by_invocation: dict[str, str] = {}
+        self.by_cgroup = Index()
         self.leaving: dict[str, Entry] = {}  # ended, with processes left
         self.streams: dict[str, int] = {}
         self.held: dict[str, int] = {}
@@ -77,6 +82,7 @@ class Table:
             self.by_session[entry.session] = entry.agent
             if entry.ended is None:
                 self._appoint(entry)
+        self.by_cgroup.add(entry.cgroup, entry.agent)
         if entry.invocation:
             self.by_invocation[entry.invocation] = entry.agent
         if entry.ended is not None and entry.left:
@@ -121,6 +127,7 @@ class Table:
         self.entries.pop(entry.agent, None)
         self.leaving.pop(entry.agent, None)
         self._dismiss(entry)
+        self.by_cgroup.drop(entry.cgroup, entry.agent)
         # A later agent may have got the same pid, or been given the same invocation.
         if self.by_session.get(entry.session) == entry.agent:
             del self.by_session[entry.session]

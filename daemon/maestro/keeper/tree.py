@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import time
 
+from maestro.keeper import cgroup
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -78,7 +80,8 @@ class Tree:
 
     def members(self, entry: Entry) -> list[Process]:
         """The living processes of an agent, main process first."""
-        found = {process.pid: process for process in self.descendants(entry) + self.orphans(entry)}
+        known = self.descendants(entry) + self.orphans(entry)
+        found = {process.pid: process for process in known + self._in_group(entry)}
         return [process for process in found.values() if process.lives]
 
     def descendants(self, entry: Entry) -> list[Process]:
@@ -95,6 +98,9 @@ class Tree:
             roots = self._strangers(entry)
         found = self._descend([process.pid for process in roots], entry.agent) if roots else []
         living = {process.pid for process in found}
+        if entry.ended is not None:
+            found += [process for process in self._in_group(entry) if process.pid not in living]
+            living.update(process.pid for process in found)
         return found + [process for process in roots if process.pid not in living]
 
     def only_orphan(self, entry: Entry) -> int:
@@ -118,6 +124,19 @@ class Tree:
         if process is None or not ours or pid in self.not_agents or pid in self._table.by_pid:
             return None
         return None if self._owner.get(pid) or self._attribute(process) else process
+
+    def _in_group(self, entry: Entry) -> list[Process]:
+        """What lives in its control group, whatever else ties it to the agent or does not."""
+        if not entry.cgroup or cgroup.is_empty(entry.cgroup):
+            return []
+        found = [process for pid in cgroup.pids(entry.cgroup) if (process := self._proc.look(pid))]
+        return [process for process in found if process.lives]
+
+    def leader(self, group: str) -> Process | None:
+        """The oldest session leader of a control group: its main process, or who stands in for that."""
+        found = [process for pid in cgroup.pids(group) if (process := self._proc.look(pid))] if group else []
+        leaders = [process for process in found if process.session == process.pid and process.lives]
+        return min(leaders, key=lambda process: process.start, default=None)
 
     def find(self, invocation: str) -> Process | None:
         """The oldest session leader that was started under `invocation`."""
@@ -147,12 +166,14 @@ class Tree:
         return [process for process in seen.values() if process.lives]
 
     def _attribute(self, process: Process) -> str:
-        """Whose orphan: by its session, by where it was seen before, by what its environment says, or by where its output goes.
+        """Whose orphan: by its control group, its session, where it was seen before, its environment, or where its output goes.
 
         The last two come last: they are what a process can change. Many write a title over their environment.
         """
-        if agent := self._table.by_session.get(process.session):
-            return agent
+        if told := self._table.by_cgroup.whose(self._proc.groups(process.pid)):
+            return told
+        if told := self._table.by_session.get(process.session, ""):
+            return told
         start, agent = self._remembered.get(process.pid, (0, ""))
         if agent and start == process.start:
             return agent

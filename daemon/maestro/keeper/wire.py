@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     Message = tuple[Any, ...]
 
-VERSION = 4
+VERSION = 5
 PINGS_SINCE = 2  # an older manager does not know what a ping is, and is not blamed for it
 LINK_VARIABLE = "MAESTRO_KEEPER_FD"  # tells the manager which of its descriptors is the link
 EXIT_RESTART = 75  # a manager that ends with this is started again at once: it has been upgraded
@@ -37,7 +37,8 @@ ORDERS: dict[str, tuple[tuple[str, Any], ...]] = {
     # tree: every process of the agent, main first; order: counts up, one that was carried out is dropped; 0: never
     "send": (("agent", str), ("signal", int), ("tree", bool), ("order", int)),
     "freeze": (("agent", str), ("still", bool)),  # every process of the agent stands still, or goes on
-    "adopt": (("agent", str), ("pid", int), ("start", int), ("invocation", str)),  # -> spawned | ended
+    # -> spawned | ended; cgroup: the directory of its control group, empty where it has none
+    "adopt": (("agent", str), ("pid", int), ("start", int), ("invocation", str), ("cgroup", str)),
     "follow": (
         ("agent", str),
         ("pid", int),

@@ -61,16 +61,14 @@ class Carrier:
         self._hands[type(deed)](deed)
 
     def _table_of_hands(self) -> dict[type[Deed], Callable[[Any], object]]:
-        keeper, house = self._keeper, self._house
+        keeper = self._keeper
         return {
             events.Spawn: self._spawn,
             events.Send: self._send,
             events.Freeze: lambda deed: keeper.freeze(deed.agent, still=deed.still),
             events.Acknowledge: lambda deed: keeper.acknowledge(deed.agent),
             events.Release: lambda deed: self._give_back(deed.unit),
-            events.Adopt: lambda deed: keeper.adopt(
-                deed.agent, deed.pid, deed.start, recipe.invocation(house, deed.agent)
-            ),
+            events.Adopt: self._adopt,
             events.Probe: lambda deed: self.prober.begin(self._world.units[deed.unit], deed.agent),
             events.Unprobe: lambda deed: self.prober.stop(deed.agent),
             events.FindMain: self._find_main,
@@ -82,10 +80,19 @@ class Carrier:
         number = signal_number(deed.signal) or signal.SIGTERM
         self._keeper.send(deed.agent, number, tree=deed.tree, order=deed.order)
 
+    def _adopt(self, deed: events.Adopt) -> None:
+        unit = self._world.units.get(self._world.owner(deed.agent) or "")
+        group = self._house.groups.where(unit, deed.agent) if unit is not None else ""
+        self._keeper.adopt(
+            deed.agent, deed.pid, deed.start, recipe.invocation(self._house, deed.agent), group
+        )
+
     def _give_back(self, unit: str) -> None:
         """What was kept for its next process, and its stream once that is empty."""
         if self._is_at_rest(unit):
             self._keeper.drop_store(unit)
+            if (section := self._world.units.get(unit)) is not None:
+                self._house.groups.clear(section)
         self._logs.drained(unit, partial(self._release, unit))
 
     def _release(self, unit: str) -> None:
@@ -320,6 +327,9 @@ class Carrier:
         changes = self._catalogue.reload(self._world)
         for name in (*changes.added, *changes.changed):
             self._logs.relimit(name, self.limits(name))
+            if self._world.life(name).alive:
+                for words in self._house.groups.limit(self._world.units[name]):
+                    _log.warning("%s: %s", name, words)
         self._manager.feed(events.Reread(changes.removed))
         return changes
 

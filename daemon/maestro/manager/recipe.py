@@ -21,7 +21,7 @@ from maestro.model.command import Command, expand
 from maestro.model.status import signal_name
 from maestro.model.streams import openings, without_stored
 from maestro.model.unit import AgentSection, Unit
-from maestro.ports import Recipe
+from maestro.ports import CannotConfine, Groups, Place, Recipe, Usage
 
 _USUAL_STREAMS = (("null", ""), ("log", ""), ("inherit", ""))
 _LOG = ("log", "")
@@ -29,6 +29,27 @@ _OF_THE_MAIN = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "FDSTORE")  # variables for th
 _NOT_BEFORE = ("WATCHDOG_USEC",)  # of those, what a command before it does not get that may leave descriptors
 _PASSED_ON = ("LANG", "LC_ALL", "LC_CTYPE", "TZ")
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+class NoGroups:
+    """Where there are no control groups."""
+
+    def place(self, unit: Unit, agent: str) -> Place:
+        return Place()
+
+    def where(self, unit: Unit, agent: str) -> str:
+        return ""
+
+    def limit(self, unit: Unit) -> tuple[str, ...]:
+        return ()
+
+    def unmet(self, unit: Unit) -> tuple[str, ...]:
+        return ()
+
+    def usage(self, unit: Unit) -> Usage | None:
+        return None
+
+    def clear(self, unit: Unit) -> None: ...
 
 
 class House(Struct, frozen=True, kw_only=True):
@@ -39,6 +60,7 @@ class House(Struct, frozen=True, kw_only=True):
     identity: str  # boot id and root: makes invocation ids differ between daemons and boots
     environ: dict[str, str]
     uid: int
+    groups: Groups = NoGroups()
 
 
 def invocation(house: House, agent: str) -> str:
@@ -64,18 +86,11 @@ def make(
         raise CannotPrepare(f"its unit was changed meanwhile and has no agent.exec_more[{line - 1}] any more")
     uid, gid, groups, home = identity(agent, house.uid)
     env = environment(unit, agent, house, home, note)
-    env["INVOCATION_ID"] = invocation(house, agent_id)
     env |= _monitored(trigger, house) if trigger is not None else {}
-    env["MAESTRO_UNIT"] = unit.name
-    env["MAESTRO_CONTROL"] = house.control
-    if is_heard(agent):
-        env["NOTIFY_SOCKET"] = house.notify
-    if agent.file_descriptor_store_max:
-        env["FDSTORE"] = str(agent.file_descriptor_store_max)
-    if agent.watchdog:
-        env["WATCHDOG_USEC"] = str(int(agent.watchdog * 1e6))
+    env |= _own_words(unit, agent, agent_id, house)
     cwd = agent.working_directory.removeprefix("-")
     streams = openings(agent.stdin, agent.stdout, agent.stderr)
+    place = _place(unit, agent_id, house)
     recipe = Recipe(
         argv=(),
         env=env,
@@ -88,11 +103,36 @@ def make(
         gid=gid,
         groups=groups,
         umask=int(agent.umask, 8),
+        cgroup=place.cgroup,
+        tasks=place.tasks,
         store=unit.name if agent.file_descriptor_store_max else "",
         stream=unit.name if _LOG in streams else None,
         title=unit.name,
     )
     return _with(scheduling.applied(recipe, agent), agent.lines[line], env)
+
+
+def _place(unit: Unit, agent_id: str, house: House) -> Place:
+    try:
+        return house.groups.place(unit, agent_id)
+    except CannotConfine as why:
+        raise CannotPrepare(str(why)) from None
+
+
+def _own_words(unit: Unit, agent: AgentSection, agent_id: str, house: House) -> dict[str, str]:
+    """What Maestro itself tells it: who it is, and where it may speak."""
+    env = {
+        "INVOCATION_ID": invocation(house, agent_id),
+        "MAESTRO_UNIT": unit.name,
+        "MAESTRO_CONTROL": house.control,
+    }
+    if is_heard(agent):
+        env["NOTIFY_SOCKET"] = house.notify
+    if agent.file_descriptor_store_max:
+        env["FDSTORE"] = str(agent.file_descriptor_store_max)
+    if agent.watchdog:
+        env["WATCHDOG_USEC"] = str(int(agent.watchdog * 1e6))
+    return env
 
 
 def _with(recipe: Recipe, command: Command, env: dict[str, str]) -> Recipe:

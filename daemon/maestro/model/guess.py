@@ -44,7 +44,7 @@ def meant(key: str, here: tuple[str, ...], homes: Mapping[str, Iterable[str]], s
     """A hint for an unknown key of a section. `homes` says which sections have an option."""
     if key == "<<":
         return "merge keys are not supported: write the options out"
-    if not section and key in ("resources", "sandbox", "budget"):
+    if not section and key in ("sandbox", "budget", "llm"):
         return "not supported yet by this version"
     squeezed = _squeezed(key)
     name = elsewhere(key) or next((n for n in homes if n.replace("_", "") == squeezed), "")

@@ -87,7 +87,7 @@ class FakeKeeper:
     def freeze(self, agent: str, *, still: bool) -> None:
         self.orders.append(("freeze", agent, still))
 
-    def adopt(self, agent: str, pid: int, start: int, invocation: str) -> None:
+    def adopt(self, agent: str, pid: int, start: int, invocation: str, cgroup: str = "") -> None:
         self.orders.append(("adopt", agent, pid, start))
 
     def close(self) -> None:

@@ -64,14 +64,15 @@ class _Arriving:
 class KeeperLink:
     """Orders out, news in. An order never waits: what the keeper has no room for yet is sent when it has."""
 
-    def __init__(self, fd: int) -> None:
+    def __init__(self, fd: int, by_group: Callable[[bytes], str] = lambda text: "") -> None:
+        """`by_group` says in whose control group a process is, by the text of its /proc/PID/cgroup."""
         self._socket = socket.socket(fileno=fd)
         self._socket.setblocking(False)
         self._socket.set_inheritable(False)
         self._queue: deque[tuple[bytes, int]] = deque()  # descriptors in it are our own duplicates
         self._loop: asyncio.AbstractEventLoop | None = None
         self._news: KeeperNews | None = None
-        self._family = Family()
+        self._family = Family(by_group)
         self.on_ping: Callable[[], None] = lambda: (
             None
         )  # every few seconds, while a keeper asks whether we live
@@ -109,9 +110,9 @@ class KeeperLink:
     def freeze(self, agent: str, *, still: bool) -> None:
         self._order("freeze", agent, still)
 
-    def adopt(self, agent: str, pid: int, start: int, invocation: str) -> None:
+    def adopt(self, agent: str, pid: int, start: int, invocation: str, cgroup: str = "") -> None:
         self._family.invited(agent, invocation)
-        self._order("adopt", agent, pid, start, invocation)
+        self._order("adopt", agent, pid, start, invocation, cgroup)
 
     def follow(self, agent: str, pid: int) -> None:
         """Answered by `spawned` with the main process there is now, or by `ended`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 
 from maestro.keeper.proc import Proc, Process
 from maestro.keeper.spare import Spare
@@ -14,7 +15,8 @@ _DEEPEST = 64  # parents of a process that are looked at
 class Family:
     """Asks /proc, and remembers what the keeper has told."""
 
-    def __init__(self) -> None:
+    def __init__(self, by_group: Callable[[bytes], str] = lambda text: "") -> None:
+        self._by_group = by_group
         self._proc = Proc(see_to=Spare().see_to)  # without it nobody is anybody when descriptors run out
         self._own, self._keeper = os.getpid(), os.getppid()
         self._mains: dict[int, tuple[int, str]] = {}  # pid -> (start, agent)
@@ -49,10 +51,12 @@ class Family:
             del self._invocations[invocation]
 
     def whose(self, pid: int) -> str | None:
-        """By its line of parents, by its session, by the environment that it was started with, or by where its output goes."""
+        """By its control group; where it is in none of ours, by its line of parents, session, first environment or output."""
         process = self._proc.look(pid)
         if process is None:  # gone; what it said before may still be waiting
             return self._mains.get(pid, (0, SOMEBODYS))[1]
+        if told := self._by_group(self._proc.groups(pid)):
+            return told
         agent, below_keeper = self._by_parents(process)
         if agent is None:
             agent = (

@@ -1,0 +1,325 @@
+"""The groups of units and agents in the hierarchies of a layout.
+
+A unit's group has its limits, and below it each of its agents has one of its own, without any: so a command beside the
+main process counts to the same limits, and can be told from it. Identity is by path: whose a process is says the name
+of the group that it is in, and needs no table.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import itertools
+import logging
+import os
+from collections.abc import Iterator
+
+from maestro.drivers.cgroups import limits
+from maestro.drivers.cgroups.layout import Host, Layout, directories, inherit_processors
+from maestro.drivers.cgroups.limits import Setting
+from maestro.model.unit import Unit
+from maestro.ports import CannotConfine, Place, Usage
+
+_PROBE = "probe:"  # the prefix of the ids of probes' processes
+_ALWAYS = ("memory", "pids")  # v1: what a unit is in without asking for a limit, so that its use is known
+_log = logging.getLogger(__name__)
+
+
+class ControlGroups:
+    """Raises CannotConfine where a group cannot be made; what is only a limit that cannot be set is told in words."""
+
+    def __init__(self, layout: Layout) -> None:
+        self.layout = layout
+        self.kind = layout.kind
+        self._settings = limits.V2 if layout.kind == "v2" else limits.V1
+        self._made: dict[str, set[str]] = {}  # unit -> v1 controllers whose groups it is in
+        mount = layout.mount
+        self._top = "" if mount is None else _in_proc(layout.tracking, mount.at, mount.root)
+
+    # ---------------------------------------------------------------------------------- places
+
+    def place(self, unit: Unit, agent: str) -> Place:
+        """Make the agent's group, and the unit's where it is not there yet, with its limits."""
+        if not self.layout.tracking:
+            return Place()
+        group = self.where(unit, agent)
+        try:
+            if unit.name not in self._made:
+                self._make(unit)
+            _mkdir(group)
+        except FileNotFoundError:  # somebody removed the unit's
+            self._made.pop(unit.name, None)
+            return self._place_again(unit, agent)
+        except OSError as error:
+            raise CannotConfine(f"cannot make its control group {group}: {error.strerror}") from None
+        return self._at(unit, group)
+
+    def _place_again(self, unit: Unit, agent: str) -> Place:
+        group = self.where(unit, agent)
+        try:
+            self._make(unit)
+            _mkdir(group)
+        except OSError as error:
+            raise CannotConfine(f"cannot make its control group {group}: {error.strerror}") from None
+        return self._at(unit, group)
+
+    def _at(self, unit: Unit, group: str) -> Place:
+        joined = sorted(self._made[unit.name])
+        tasks = tuple(f"{self._v1(unit, one)}/tasks" for one in joined)
+        return Place(cgroup=group, tasks=(f"{group}/tasks", *tasks) if self.kind == "v1" else tasks)
+
+    def where(self, unit: Unit, agent: str) -> str:
+        return f"{self._of(unit)}/{_leaf(agent)}" if self.layout.tracking else ""
+
+    def _of(self, unit: Unit) -> str:
+        return os.path.join(self.layout.tracking, *_levels(unit))
+
+    def _v1(self, unit: Unit, controller: str) -> str:
+        return os.path.join(self.layout.v1[controller], *_levels(unit))
+
+    def _make(self, unit: Unit) -> None:
+        fresh = not os.path.isdir(self._of(unit))
+        os.makedirs(self._of(unit), exist_ok=True)
+        self._made[unit.name] = set()
+        for one in self._wanted(unit):
+            self._join(unit, one)
+        for words in self._apply(unit, fresh=fresh):
+            _log.warning("%s: %s", unit.name, words)
+
+    def _wanted(self, unit: Unit) -> Iterator[str]:
+        set_for = {setting.controller for setting in self._settings if setting.is_set(unit.resources)}
+        return (one for one in self.layout.v1 if one in _ALWAYS or one in set_for)
+
+    def _join(self, unit: Unit, controller: str) -> None:
+        """Make the unit's group in a hierarchy of v1, and move in what of it runs already."""
+        group = self._v1(unit, controller)
+        os.makedirs(group, exist_ok=True)
+        if controller == "cpuset":
+            inherit_processors(group)
+        self._made[unit.name].add(controller)
+        for pid in self.processes(unit):
+            _write_softly(f"{group}/cgroup.procs", str(pid))
+
+    # ---------------------------------------------------------------------------------- limits
+
+    def limit(self, unit: Unit) -> tuple[str, ...]:
+        """Hold what runs of the unit to what it says by now; returns what could not be set, in words."""
+        if not self.layout.tracking or not os.path.isdir(self._of(unit)):
+            return ()  # it will be when it starts
+        made = self._made.setdefault(unit.name, self._found(unit))
+        for one in self._wanted(unit):
+            if one not in made:
+                self._join(unit, one)
+        return tuple(self._apply(unit))
+
+    def _found(self, unit: Unit) -> set[str]:
+        """What an earlier manager made of it."""
+        return {one for one in self.layout.v1 if os.path.isdir(self._v1(unit, one))}
+
+    def _apply(self, unit: Unit, *, fresh: bool = False) -> list[str]:
+        """Twice where something is refused: of two limits that bound each other only one order is right."""
+        todo = [
+            setting
+            for setting in self._settings
+            if self._is_there(unit, setting) and (not fresh or _asks(unit, setting))
+        ]
+        for _ in range(2):
+            refused = [(setting, why) for setting in todo if (why := self._set(unit, setting))]
+            todo = [setting for setting, _ in refused]
+        return [why for _, why in refused]
+
+    def _is_there(self, unit: Unit, setting: Setting) -> bool:
+        if self.kind == "v2":
+            return setting.controller in self.layout.v2
+        return setting.controller in self._made[unit.name]
+
+    def _set(self, unit: Unit, setting: Setting) -> str:
+        group = self._of(unit) if self.kind == "v2" else self._v1(unit, setting.controller)
+        path = f"{group}/{setting.file}"
+        option = f"resources.{setting.options[0]}"
+        try:
+            for line in setting.wanted(unit.resources):
+                if line == "" or setting.is_set(unit.resources) or not _reads(path, line):
+                    _write(path, line)
+        except OSError as error:
+            if error.errno == errno.ENOENT and not setting.is_set(unit.resources):
+                return ""  # this kernel has no such limit, and nobody asked for it
+            if error.filename is not None and error.filename != path:
+                return f"{option}: {error.filename}: {error.strerror}"
+            return f"{option} cannot be set: {os.path.basename(path)}: {error.strerror}"
+        return ""
+
+    def unmet(self, unit: Unit) -> tuple[str, ...]:
+        """Options of the unit that this host has no means to hold it to."""
+        have = set(self.layout.v2) | set(self.layout.v1)
+        known = {option for s in self._settings if s.controller in have for option in s.options}
+        asked = {o for s in (*limits.V1, *limits.V2) if _asks(unit, s) for o in s.options}
+        return tuple(sorted(f"resources.{option}" for option in asked - known))
+
+    # ---------------------------------------------------------------------------------- what is known
+
+    def processes(self, unit: Unit) -> list[int]:
+        """Of all its agents."""
+        group = self._of(unit)
+        return [pid for inner in _below(group) for pid in map(int, _read(f"{inner}/cgroup.procs").split())]
+
+    def agent_of(self, groups: bytes) -> str:
+        """In whose group a process is, by the text of its /proc/PID/cgroup; empty: in none of ours."""
+        for line in groups.decode(errors="replace").splitlines() if self._top else ():
+            path = line.split(":", 2)[-1]
+            if not path.startswith(self._top):
+                continue
+            names = path[len(self._top) :].split("/")
+            for unit, leaf in itertools.pairwise(names):
+                if unit.endswith(".agent"):
+                    return _agent(unit.removesuffix(".agent"), leaf)
+        return ""
+
+    def usage(self, unit: Unit) -> Usage | None:
+        if not self.layout.tracking or not os.path.isdir(self._of(unit)):
+            return None
+        group = self._of(unit)
+        stat = _pairs(_read(f"{group}/cpu.stat"))
+        usec = stat.get("usage_usec")
+        if self.kind == "v2":
+            events = _pairs(_read(f"{group}/memory.events"))
+            return Usage(
+                cpu=None if usec is None else usec / 1e6,
+                memory=_number(f"{group}/memory.current"),
+                memory_peak=_number(f"{group}/memory.peak"),
+                tasks=_number(f"{group}/pids.current"),
+                read=_moved(_read(f"{group}/io.stat"), "rbytes"),
+                written=_moved(_read(f"{group}/io.stat"), "wbytes"),
+                oom_kills=events.get("oom_kill", 0),
+            )
+        memory, pids = (self._v1(unit, one) if one in self.layout.v1 else "" for one in _ALWAYS)
+        return Usage(
+            cpu=None if usec is None else usec / 1e6,
+            memory=_number(f"{memory}/memory.usage_in_bytes"),
+            memory_peak=_number(f"{memory}/memory.max_usage_in_bytes"),
+            tasks=_number(f"{pids}/pids.current"),
+            oom_kills=_pairs(_read(f"{memory}/memory.oom_control")).get("oom_kill", 0),
+        )
+
+    # ---------------------------------------------------------------------------------- the end
+
+    def clear(self, unit: Unit) -> None:
+        """Remove the groups of a unit of which nothing runs; one that somebody is in stays."""
+        self._made.pop(unit.name, None)
+        for base in self.layout.bases:
+            prune(os.path.join(base, *_levels(unit)))
+
+    def close(self) -> None:
+        """Remove what is empty of all groups of ours."""
+        for base in self.layout.bases:
+            prune(base)
+            if not os.path.exists(base):
+                _rmdir(os.path.dirname(base))
+
+
+def sweep(host: Host, root: str) -> None:
+    """Remove what is empty of all groups that an installation ever made, whoever runs it."""
+    for base in directories(host, root):
+        prune(base)
+
+
+def prune(group: str) -> None:
+    """Remove a group and those below it, as far as nobody is in them."""
+    for inner in _below(group):
+        prune(inner)
+    _rmdir(group)
+
+
+def _levels(unit: Unit) -> tuple[str, ...]:
+    """The groups on the way to the unit's, and that."""
+    return (f"{unit.name}.agent",)
+
+
+def _leaf(agent: str) -> str:
+    """The name of an agent's group: what its id says beside the unit's name."""
+    probe = _PROBE if agent.startswith(_PROBE) else ""
+    return probe + agent.removeprefix(_PROBE).rpartition("#")[2].replace("/", ",")
+
+
+def _agent(unit: str, leaf: str) -> str:
+    probe = _PROBE if leaf.startswith(_PROBE) else ""
+    return f"{probe}{unit}#{leaf.removeprefix(_PROBE).replace(',', '/')}"
+
+
+def _in_proc(group: str, at: str, root: str) -> str:
+    """A group's path as /proc/PID/cgroup has it, with a slash behind it."""
+    inside = os.path.relpath(group, at)
+    return os.path.join(root, inside) + "/"
+
+
+def _asks(unit: Unit, setting: Setting) -> bool:
+    """Whether the unit sets any of these options to what is not the default."""
+    try:
+        return setting.is_set(unit.resources)
+    except OSError:
+        return True  # of a device that is not there
+
+
+def _mkdir(path: str) -> None:
+    with contextlib.suppress(FileExistsError):
+        os.mkdir(path)
+
+
+def _rmdir(path: str) -> None:
+    with contextlib.suppress(OSError):  # gone already, or in use: the next one to look removes it
+        os.rmdir(path)
+
+
+def _below(group: str) -> list[str]:
+    try:
+        with os.scandir(group) as entries:
+            return [entry.path for entry in entries if entry.is_dir(follow_symlinks=False)]
+    except OSError:
+        return []
+
+
+def _read(path: str) -> str:
+    try:
+        with open(path, encoding="ascii", errors="replace") as file:
+            return file.read()
+    except OSError:
+        return ""
+
+
+def _reads(path: str, text: str) -> bool:
+    """Whether a file says so already: a default need not be written."""
+    with open(path, encoding="ascii") as file:
+        return file.read().strip() == text
+
+
+def _write(path: str, text: str) -> None:
+    fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        os.write(fd, text.encode() or b"\n")
+    finally:
+        os.close(fd)
+
+
+def _write_softly(path: str, text: str) -> None:
+    try:
+        _write(path, text)
+    except OSError as error:
+        _log.warning("%s: %s: %s", path, text, error.strerror)
+
+
+def _number(path: str) -> int | None:
+    text = _read(path).strip()
+    return int(text) if text.isdigit() else None
+
+
+def _pairs(text: str) -> dict[str, int]:
+    words = (line.split() for line in text.splitlines())
+    return {pair[0]: int(pair[1]) for pair in words if len(pair) == 2 and pair[1].isdigit()}
+
+
+def _moved(text: str, key: str) -> int | None:
+    """Bytes of all devices, by io.stat."""
+    if not text:
+        return None
+    words = (word.partition("=") for line in text.splitlines() for word in line.split()[1:])
+    return sum(int(value) for name, _, value in words if name == key)

@@ -1,0 +1,137 @@
+"""An agent's control group as the keeper uses it: who is in it, the end of all of them, their standing still.
+
+The manager makes the group, sets its limits and names its directory in the recipe; a child is born in it. Here it
+is only a place in which to find processes, also those that changed their session, their parent and their name.
+"""
+
+from __future__ import annotations
+
+import os
+
+_KILL = "cgroup.kill"  # cgroup v2, Linux 5.14
+_FREEZE = "cgroup.freeze"  # cgroup v2, Linux 5.2
+_V1_FREEZE = "freezer.state"
+_PROCESSES = "cgroup.procs"
+_MOST_READ = 1 << 20  # bytes of a list of pids
+
+
+def pids(directory: str) -> list[int]:
+    """Of all processes in the group, and in groups that the agent made below it."""
+    found = [int(word) for word in _read(f"{directory}/{_PROCESSES}").split()]
+    for inner in _inner(directory):
+        found.extend(pids(inner))
+    return found
+
+
+def is_empty(directory: str) -> bool:
+    """Whether no process is in it, as far as can be seen."""
+    events = _read(f"{directory}/cgroup.events")
+    if events:
+        return b"populated 0" in events
+    return not pids(directory)
+
+
+def kill(directory: str) -> bool:
+    """SIGKILL to all at once; False where this kernel cannot."""
+    thaw_v1(directory)  # SIGKILL does nothing to what that holds
+    return _write(f"{directory}/{_KILL}", b"1")
+
+
+def freeze(directory: str, still: bool) -> bool:
+    """Hold all of it, also what is only born in a moment, or let it go on; False where this kernel cannot."""
+    if _write(f"{directory}/{_FREEZE}", b"1" if still else b"0"):
+        return True
+    return _write(f"{directory}/{_V1_FREEZE}", b"FROZEN" if still else b"THAWED")
+
+
+def thaw_v1(directory: str) -> None:
+    if os.path.exists(f"{directory}/{_V1_FREEZE}"):
+        freeze(directory, False)
+
+
+def enter(files: tuple[str, ...]) -> None:
+    """The calling process, which has one thread, enters the groups whose files these are."""
+    for path in files:
+        fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+        try:
+            os.write(fd, b"0")
+        finally:
+            os.close(fd)
+
+
+def remove(directory: str) -> None:
+    """The group and what the agent made below it; left where something is still in it."""
+    for inner in _inner(directory):
+        remove(inner)
+    try:  # noqa: SIM105 (contextlib costs the keeper memory)
+        os.rmdir(directory)
+    except OSError:
+        pass  # it is gone, or somebody is in it: the manager sweeps when the unit rests
+
+
+class Index:
+    """Groups by the path that /proc/PID/cgroup has for them."""
+
+    def __init__(self) -> None:
+        self._agents: dict[str, tuple[str, str]] = {}  # the last two names of its path -> (directory, agent)
+
+    def add(self, directory: str, agent: str) -> None:
+        if directory:
+            self._agents[_key(directory)] = (directory, agent)
+
+    def drop(self, directory: str, agent: str) -> None:
+        if directory and self._agents.get(_key(directory)) == (directory, agent):
+            del self._agents[_key(directory)]
+
+    def whose(self, groups: bytes) -> str:
+        """The agent in whose group a process is, by the text of its /proc/PID/cgroup; empty: in none of ours."""
+        for line in groups.decode(errors="replace").splitlines() if self._agents else ():
+            path = line.split(":", 2)[-1]
+            while path.count("/") > 1:
+                directory, agent = self._agents.get(_key(path), ("", ""))
+                if agent and directory.endswith(path):
+                    return agent
+                path = path.rpartition("/")[0]
+        return ""
+
+
+def _key(path: str) -> str:
+    return "/".join(path.rsplit("/", 2)[1:])
+
+
+def _inner(directory: str) -> list[str]:
+    try:
+        with os.scandir(directory) as entries:
+            return [entry.path for entry in entries if entry.is_dir(follow_symlinks=False)]
+    except OSError:
+        return []
+
+
+def _read(path: str) -> bytes:
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return b""
+    try:
+        whole = b""
+        while (data := os.read(fd, 1 << 16)) and len(whole) < _MOST_READ:
+            whole += data
+        return whole
+    except OSError:
+        return b""  # removed meanwhile
+    finally:
+        os.close(fd)
+
+
+def _write(path: str, text: bytes) -> bool:
+    try:
+        fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        os.write(fd, text)
+    except OSError:
+        return False
+    finally:
+        os.close(fd)
+    return True

@@ -1,0 +1,248 @@
+"""Values of `resources`: amounts of memory and tasks, shares, processors, limits for single devices."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import ClassVar, Self
+
+from maestro.model.plain import Fault, Given, Mistake, Plain, is_scalar, kind_of, many, shorten
+from maestro.model.values import Percentage, Size, Word
+
+_INFINITY = "infinity"
+_MOST_PROCESSORS = 8192
+_WEIGHTS = (1, 10_000)
+
+
+class Amount(Word):
+    """So many of something of which the host has a total: a number, a percentage of that, or infinity."""
+
+    __slots__ = ("number", "percent")
+    number: int | None  # None: infinity, or a percentage
+    percent: Percentage | None
+
+    def __new__(cls, text: str) -> Self:
+        number, percent = None, None
+        if text.strip().endswith("%"):
+            percent = Percentage(text)
+            if percent > 100:
+                raise Mistake(f"{shorten(text)} is more than there is", "write at most 100%")
+        elif text.strip() != _INFINITY:
+            number = cls._number(text)
+        self = super().__new__(cls, str(percent) if percent is not None else cls._shown(number))
+        self.number, self.percent = number, percent
+        return self
+
+    def of(self, total: int) -> int | None:
+        """In a host that has `total`; None: as many as there are."""
+        return int(total * self.percent.fraction) if self.percent is not None else self.number
+
+    @classmethod
+    def _number(cls, text: str) -> int:
+        raise NotImplementedError
+
+    @classmethod
+    def _shown(cls, number: int | None) -> str:
+        return _INFINITY if number is None else str(number)
+
+
+class MemoryAmount(Amount):
+    """Bytes, or a share of the host's memory."""
+
+    __slots__ = ()
+    expected: ClassVar[str] = "an amount of memory such as 512M, 20% or infinity"
+    examples: ClassVar[tuple[str, ...]] = ("512M", "20%", "infinity")
+
+    @classmethod
+    def _number(cls, text: str) -> int:
+        return int(Size(text))
+
+    @classmethod
+    def _shown(cls, number: int | None) -> str:
+        return _INFINITY if number is None else str(Size(number))
+
+
+class TaskAmount(Amount):
+    """Processes and threads, or a share of what the host allows."""
+
+    __slots__ = ()
+    expected: ClassVar[str] = "a number of tasks such as 512, 10% or infinity"
+    examples: ClassVar[tuple[str, ...]] = ("512", "10%", "infinity")
+
+    @classmethod
+    def _number(cls, text: str) -> int:
+        if not re.fullmatch(r"\s*[0-9]{1,10}\s*", text) or int(text) == 0:
+            raise Mistake(f"{shorten(text)} is not {cls.expected}")
+        return int(text)
+
+
+class Weight(Word):
+    """A share beside those of others, of which 100 is the usual."""
+
+    __slots__ = ("number",)
+    number: int
+    expected: ClassVar[str] = "a weight from 1 to 10000"
+    examples: ClassVar[tuple[str, ...]] = ("100", "10000")
+
+    def __new__(cls, text: str) -> Self:
+        least, most = _WEIGHTS
+        if not re.fullmatch(r"\s*[0-9]{1,6}\s*", text) or not least <= int(text) <= most:
+            raise Mistake(
+                f"{shorten(text)} is not {cls.expected}", "100 is the usual one; write 200 for twice as much"
+            )
+        self = super().__new__(cls, str(int(text)))
+        self.number = int(text)
+        return self
+
+
+class CpuWeight(Weight):
+    """The same, or `idle`: only what nobody else wants."""
+
+    __slots__ = ()
+    expected: ClassVar[str] = "a weight from 1 to 10000, or idle"
+    examples: ClassVar[tuple[str, ...]] = ("100", "idle")
+
+    def __new__(cls, text: str) -> Self:
+        if text.strip() != "idle":
+            return super().__new__(cls, text)
+        self = str.__new__(cls, "idle")
+        self.number = 0
+        return self
+
+
+class Processors(Word):
+    """Numbers and ranges of processors or memory nodes: "0-3 8"."""
+
+    __slots__ = ("numbers",)
+    numbers: tuple[int, ...]
+    expected: ClassVar[str] = "numbers and ranges such as 0-3 8"
+    examples: ClassVar[tuple[str, ...]] = ("0-3", "0 2")
+
+    def __new__(cls, text: str) -> Self:
+        found: set[int] = set()
+        for word in text.replace(",", " ").split():
+            match = re.fullmatch(r"([0-9]{1,5})(?:-([0-9]{1,5}))?", word)
+            first, last = (int(match[1]), int(match[2] or match[1])) if match else (1, 0)
+            if first > last or last >= _MOST_PROCESSORS:
+                raise Mistake(
+                    f"{shorten(word)} is not a number or a range", "write numbers and ranges: 0-3 8"
+                )
+            found.update(range(first, last + 1))
+        self = super().__new__(cls, _ranges(sorted(found)))
+        self.numbers = tuple(sorted(found))
+        return self
+
+
+def _ranges(numbers: list[int]) -> str:
+    parts: list[list[int]] = []
+    for number in numbers:
+        if parts and parts[-1][1] == number - 1:
+            parts[-1][1] = number
+        else:
+            parts.append([number, number])
+    return " ".join(str(first) if first == last else f"{first}-{last}" for first, last in parts)
+
+
+class DeviceMap(Mapping[str, int]):
+    """A number for each block device, by the path of its node or of a file on it."""
+
+    __slots__ = ("_numbers",)
+    expected: ClassVar[str] = "a mapping of devices to numbers"
+    example: ClassVar[Plain] = 100
+
+    def __init__(self, numbers: Mapping[str, int]) -> None:
+        self._numbers = dict(numbers)
+
+    @classmethod
+    def one(cls, text: str) -> int:
+        """The number that is written for one device."""
+        raise NotImplementedError
+
+    @classmethod
+    def read(cls, given: Given) -> Self:
+        if not isinstance(given.plain, dict):
+            raise Mistake(f"expected {cls.expected}, found {kind_of(given.plain)}")
+        numbers, faults = {}, []
+        for path, value in given.plain.items():
+            if not path.startswith("/"):
+                hint = "write the path of a device, or of a file on it: /dev/vda"
+                faults.append(Fault(f"{shorten(path)} is not an absolute path", hint, (path,), of_key=True))
+                continue
+            if not is_scalar(value):
+                faults.append(Fault(f"expected a number, found {kind_of(value)}", at=(path,)))
+                continue
+            try:
+                numbers[path] = cls.one(given.text(path))
+            except Mistake as mistake:
+                faults.extend(Fault(fault.message, fault.hint, (path,)) for fault in mistake.faults)
+        if faults:
+            raise many(faults)
+        return cls(numbers)
+
+    def show(self) -> Plain:
+        return dict(self._numbers)
+
+    def __getitem__(self, path: str) -> int:
+        return self._numbers[path]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._numbers)
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    def __hash__(self) -> int:
+        return hash(frozenset(self._numbers.items()))
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._numbers!r})"
+
+    @classmethod
+    def schema(cls) -> dict[str, Plain]:
+        return {
+            "type": "object",
+            "propertyNames": {"pattern": "^/"},
+            "additionalProperties": {"type": ["string", "integer"]},
+            "examples": [{"/dev/vda": cls.example}],
+        }
+
+
+class Bandwidths(DeviceMap):
+    """Bytes a second."""
+
+    __slots__ = ()
+    expected: ClassVar[str] = "a mapping such as {/dev/vda: 10M}"
+    example: ClassVar[Plain] = "10M"
+
+    @classmethod
+    def one(cls, text: str) -> int:
+        return int(Size(text))
+
+    def show(self) -> Plain:
+        return {path: str(Size(number)) for path, number in self._numbers.items()}
+
+
+class Operations(DeviceMap):
+    """Operations a second."""
+
+    __slots__ = ()
+    expected: ClassVar[str] = "a mapping such as {/dev/vda: 1000}"
+    example: ClassVar[Plain] = 1000
+
+    @classmethod
+    def one(cls, text: str) -> int:
+        if not re.fullmatch("[0-9]{1,12}", text) or int(text) == 0:
+            raise Mistake(f"{shorten(text)} is not a number of operations")
+        return int(text)
+
+
+class DeviceWeights(DeviceMap):
+    """Shares beside those of others."""
+
+    __slots__ = ()
+    expected: ClassVar[str] = "a mapping such as {/dev/vda: 200}"
+    example: ClassVar[Plain] = 200
+
+    @classmethod
+    def one(cls, text: str) -> int:
+        return Weight(text).number

@@ -1,0 +1,122 @@
+"""The rig: a program that boots a small Debian with its own kernel and control groups v2, and runs one command in it."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import tomllib
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+INSIDE = "/maestro"  # where the checkout is in the guest
+PATIENCE = "5"  # how much longer than elsewhere tests wait: a fork takes 10 ms
+TIMEOUT = 600  # seconds for one guest, with its boot
+PREPARING = 300  # seconds; the first time takes about 90 and needs apt and pip
+
+_CHECKERS = (
+    "import-linter",
+    "mypy",
+    "pytest-xdist",
+    "ruff",
+    "types-",
+)  # of the dev group, what no test in the guest needs
+_SOURCES = ("pyproject.toml", "README.md", "LICENSE", "daemon", "plugins")  # what the package is built from
+_LEFT_OUT: tuple[str, ...] = (
+    ".git",
+    ".venv",
+    ".real",
+    ".cache",
+    ".maestro",
+    ".bench",
+    ".mypy_cache",
+    ".ruff_cache",
+    ".hypothesis",
+)
+_LEFT_OUT += ("__pycache__", "node_modules", "dist")
+
+
+class Unable(Exception):
+    """There is no virtual machine to be had here; in words."""
+
+
+def find() -> Path:
+    """The rig's program: in $MAESTRO_RIG, or in ../shared/rig beside the checkout."""
+    named = os.environ.get("MAESTRO_RIG")
+    folder = Path(named) if named else ROOT.parent / "shared/rig"
+    program = folder / "run-in-vm"
+    if not os.access(program, os.X_OK):
+        raise Unable(
+            f"there is no rig in {folder}" + ("" if named else "; MAESTRO_RIG may name another folder")
+        )
+    if os.geteuid() != 0:
+        raise Unable("only root can prepare the virtual machine")
+    return program
+
+
+class Rig:
+    """What all guests of this checkout have in common."""
+
+    def __init__(self, program: Path) -> None:
+        self._program = str(program)
+        self._pip: list[str] = []
+
+    def prepare(self) -> None:
+        """Fill the rig's cache with the system and our dependencies, and see that a guest boots."""
+        needed = [str(self._package()), *_requirements()]
+        self._pip = [word for one in needed for word in ("--pip", one)]
+        self._check([*self._pip, "--prepare"], "prepared")
+        self._check([*self._pip, "--timeout", "60", "true"], "booted")
+
+    def command(self, guest: str, words: list[str]) -> list[str]:
+        """The command line that runs these words in such a guest, in a copy of the checkout."""
+        share = ["--share", f"{ROOT}:{INSIDE}", *(f"--exclude={name}" for name in _LEFT_OUT)]
+        given = {"MAESTRO_TEST_PATIENCE": PATIENCE, "MAESTRO_VM_GUEST": guest}
+        names = ("MAESTRO_TEST_PATIENCE", "MAESTRO_KILLS", "MAESTRO_AGENTS")
+        given |= {name: value for name in names if (value := os.environ.get(name))}
+        environment = [f"--env={name}={value}" for name, value in given.items()]
+        options = ["--timeout", str(TIMEOUT), *(["--systemd"] if guest == "systemd" else [])]
+        if guest == "user":  # who compiles modules once only where the checkout is the user's
+            become = "setpriv --reuid=rig --regid=rig --init-groups env HOME=/home/rig"
+            words = ["sh", "-c", f'chown -R rig: . && exec {become} "$@"', "sh", *words]
+        return [self._program, *self._pip, *share, *environment, *options, "--", *words]
+
+    def _package(self) -> Path:
+        """Our sources alone: pip in the rig installs anew whenever a file of the folder has changed."""
+        folder = ROOT / ".cache/vm/source"
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        for name in _SOURCES:
+            if (ROOT / name).is_dir():
+                shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns(*_LEFT_OUT))
+            else:
+                shutil.copy2(ROOT / name, folder / name)
+        return folder
+
+    def _check(self, words: list[str], what: str) -> None:
+        process = subprocess.Popen(
+            [self._program, *words],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            start_new_session=True,
+        )
+        try:
+            said, _ = process.communicate(timeout=PREPARING)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            raise Unable(f"the virtual machine could not be {what} within {PREPARING} s") from None
+        if process.returncode:
+            last = (said.strip().splitlines() or ["it did not say why"])[-1]
+            raise Unable(f"the virtual machine could not be {what}: {last}")
+
+
+def _requirements() -> list[str]:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    wanted = project["dependency-groups"]["dev"]
+    return [one for one in wanted if not re.match("|".join(_CHECKERS), one)]

@@ -1,0 +1,22 @@
+"""Which tests run in the virtual machine, and in which kind of it. To add some, add a row.
+
+What belongs here asks the kernel for something that ordinary machines answer differently: control groups, capabilities, systemd. One
+processor and slow forks make everything else a waste of time; `bin/test --vm tests/system` runs it all the same.
+"""
+
+from __future__ import annotations
+
+BARE = "bare"  # a tiny PID 1, as root, with all capabilities
+USER = "user"  # the same, as an ordinary user
+SYSTEMD = "systemd"  # systemd is PID 1, as root
+
+GUESTS = (BARE, USER, SYSTEMD)
+
+SELECTION: dict[str, tuple[str, ...]] = {
+    "tests/system/test_smoke.py": (BARE, USER, SYSTEMD),
+    "tests/vm/test_on_systemd.py": (SYSTEMD,),
+}
+
+
+def tests_for(guest: str) -> list[str]:
+    return [path for path, guests in SELECTION.items() if guest in guests]
