@@ -26,7 +26,21 @@ class Recipe(Struct, frozen=True, kw_only=True):
     gid: int | None = None
     groups: tuple[int, ...] = ()
     umask: int = 0o022
-    rlimits: tuple[tuple[int, int, int], ...] = ()  # (RLIMIT_x, soft, hard)
+    rlimits: tuple[tuple[int, int, int], ...] = ()  # (RLIMIT_x, soft, hard); -1: no limit
+    nice: int | None = None
+    io_priority: tuple[int, int] | None = None  # class and level
+    cpu_scheduling: tuple[int, int] | None = None  # SCHED_x and priority
+    cpu_affinity: tuple[int, ...] = ()
+    numa: tuple[int, tuple[int, ...]] | None = None  # MPOL_x and the nodes
+    oom_score_adjust: int | None = None
+    timer_slack: int | None = None  # nanoseconds
+    personality: int | None = None  # PER_x
+    coredump_filter: int | None = None
+    keyring: str | None = (
+        None  # "private": a session keyring of its own; "shared": with its user's keys in it
+    )
+    ignore_sigpipe: bool = False
+    search_path: str = ""  # where argv[0] is looked for; empty: in PATH
     stdio: tuple[
         tuple[str, str], ...
     ] = ()  # kind and path of stdin, stdout, stderr; () for null, log, inherit

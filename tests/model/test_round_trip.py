@@ -14,12 +14,14 @@ from msgspec.structs import replace
 from maestro.model import amounts, names
 from maestro.model import values as v
 from maestro.model.conditions import Check
+from maestro.model.limits import Limit
 from maestro.model.load import FILES, Loaded, Settings, dump, homes, load, load_text, shown
 from maestro.model.option import Option, choices, describe, item_type, without_none
 from maestro.model.order import Predecessor
 from maestro.model.plain import Given, Mark
 from maestro.model.reading import reader, show
 from maestro.model.reference import options
+from maestro.model.scheduling import Nanoseconds, NumberSet
 from maestro.model.status import SIGNALS
 from maestro.model.streams import Stream
 from maestro.model.syscall_lists import ErrorNumber, FamilyList, LogList, NamespaceList, SyscallList
@@ -138,8 +140,8 @@ def _of(hint: Any) -> st.SearchStrategy[Any]:
         return st.lists(_of(item), max_size=4, unique_by=lambda one: getattr(one, "unit", one)).map(tuple)
     if words := choices(hint):
         return st.sampled_from(words)
-    if issubclass(hint, Stream | VariableName | Assignment):
-        return st.sampled_from(hint.examples).map(hint)
+    if issubclass(hint, Stream | VariableName | Assignment | Limit | NumberSet | Nanoseconds):
+        return st.sampled_from(hint.schema()["examples"]).map(hint)
     if issubclass(hint, Check):
         marks = st.sampled_from(["", "!", "|", "|!"])
         return st.tuples(marks, st.sampled_from(hint.examples)).map(lambda p: hint(p[0] + p[1].lstrip("!")))

@@ -14,7 +14,8 @@ from msgspec.structs import replace
 
 from maestro.engine.events import Errand
 from maestro.engine.state import Trigger
-from maestro.manager import environment_file
+from maestro.manager import environment_file, scheduling
+from maestro.manager.cannot import CannotPrepare as CannotPrepare
 from maestro.model.checks import NOTIFIES
 from maestro.model.command import Command, expand
 from maestro.model.status import signal_name
@@ -28,10 +29,6 @@ _OF_THE_MAIN = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "FDSTORE")  # variables for th
 _NOT_BEFORE = ("WATCHDOG_USEC",)  # of those, what a command before it does not get that may leave descriptors
 _PASSED_ON = ("LANG", "LC_ALL", "LC_CTYPE", "TZ")
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-
-
-class CannotPrepare(Exception):
-    """A sentence that says why no recipe can be made."""
 
 
 class NoGroups:
@@ -112,7 +109,7 @@ def make(
         stream=unit.name if _LOG in streams else None,
         title=unit.name,
     )
-    return _with(recipe, agent.lines[line], env)
+    return _with(scheduling.applied(recipe, agent), agent.lines[line], env)
 
 
 def _place(unit: Unit, agent_id: str, house: House) -> Place:
@@ -196,17 +193,20 @@ def make_probe(unit: Unit, agent_id: str, command: tuple[str, ...], house: House
 
 def identity(agent: AgentSection, own_uid: int) -> tuple[int | None, int | None, tuple[int, ...], str]:
     """uid, gid, supplementary groups and home; None where nothing changes."""
+    more = tuple(map(_group, agent.supplementary_groups))
     if agent.user is None and agent.group is None:
-        return None, None, (), _home(own_uid)
+        return None, None, more, _home(own_uid)
     if own_uid != 0:
-        return _as_ordinary_user(agent, own_uid)
+        return _as_ordinary_user(agent, own_uid, more)
     user = _user(agent.user) if agent.user is not None else pwd.getpwuid(0)
     gid = _group(agent.group) if agent.group is not None else user.pw_gid
-    groups = tuple(os.getgrouplist(user.pw_name, gid))
-    return user.pw_uid, gid, groups, user.pw_dir
+    groups = dict.fromkeys((*os.getgrouplist(user.pw_name, gid), *more))
+    return user.pw_uid, gid, tuple(groups), user.pw_dir
 
 
-def _as_ordinary_user(agent: AgentSection, own_uid: int) -> tuple[None, None, tuple[int, ...], str]:
+def _as_ordinary_user(
+    agent: AgentSection, own_uid: int, groups: tuple[int, ...]
+) -> tuple[None, None, tuple[int, ...], str]:
     if agent.user is not None and _user(agent.user).pw_uid != own_uid:
         raise CannotPrepare(
             f"cannot run as user {agent.user}: this daemon runs as uid {own_uid}, and only root may change users"
@@ -215,7 +215,7 @@ def _as_ordinary_user(agent: AgentSection, own_uid: int) -> tuple[None, None, tu
         raise CannotPrepare(
             f"cannot run as group {agent.group}: this daemon runs as gid {os.getegid()}, and only root may change groups"
         )
-    return None, None, (), _home(own_uid)
+    return None, None, groups, _home(own_uid)
 
 
 def _user(name: str) -> pwd.struct_passwd:
@@ -248,12 +248,13 @@ def environment(
 ) -> dict[str, str]:
     """The agent's variables: little from the daemon's own, then the unit's lines, then its files: as in systemd, the last wins."""
     env = {name: house.environ[name] for name in _PASSED_ON if name in house.environ}
-    env["PATH"] = house.environ.get("PATH") or DEFAULT_PATH
+    env["PATH"] = ":".join(agent.exec_search_path) or house.environ.get("PATH") or DEFAULT_PATH
     if agent.user is not None:
         env |= {"HOME": home, "USER": str(agent.user), "LOGNAME": str(agent.user)}
     elif "HOME" in house.environ:
         env["HOME"] = house.environ["HOME"]
-    env |= {name: house.environ[name] for name in agent.pass_environment if name in house.environ}
+    # by plain texts: only those pass through marshal to the keeper
+    env |= {str(name): house.environ[name] for name in agent.pass_environment if name in house.environ}
     env |= dict(agent.environment)
     for path in agent.environment_file:
         env |= _from_file(path, note)
