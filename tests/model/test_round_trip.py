@@ -14,6 +14,8 @@ from msgspec.structs import replace
 from maestro.model import names
 from maestro.model import values as v
 from maestro.model.conditions import Check
+from maestro.model.credentials import REDACTED, CredentialPaths, CredentialTexts, CredentialVariables
+from maestro.model.directories import DirectoryName
 from maestro.model.load import FILES, Loaded, Settings, dump, homes, load, load_text, shown
 from maestro.model.option import Option, choices, describe, item_type, without_none
 from maestro.model.order import Predecessor
@@ -61,6 +63,7 @@ TEXT = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=20)
 WORD = st.text(st.sampled_from("abz09_ é%$\"'\\;"), min_size=1, max_size=12)
 SECONDS = st.integers(0, 10**12).map(lambda length: v.Seconds(length / 1e6)) | st.just(v.Seconds("infinity"))
 SIGNAL = st.sampled_from(sorted(SIGNALS)).map(v.SignalName)
+CREDENTIAL = st.from_regex(r"[ !-.0-9;-~]{3,9}", fullmatch=True).filter(lambda name: name.isascii())
 BY_TYPE: dict[Any, st.SearchStrategy[Any]] = {
     str: TEXT,
     int: st.integers(1, 1 << 40),
@@ -88,6 +91,9 @@ BY_TYPE: dict[Any, st.SearchStrategy[Any]] = {
     v.EnvironmentMap: st.dictionaries(st.from_regex(r"[A-Za-z_][A-Za-z0-9_]{0,8}", fullmatch=True), TEXT).map(
         v.EnvironmentMap
     ),
+    CredentialPaths: st.dictionaries(CREDENTIAL, st.sampled_from(["/srv/a:b", "key"])).map(CredentialPaths),
+    CredentialTexts: st.dictionaries(CREDENTIAL, st.just(REDACTED)).map(CredentialTexts),
+    CredentialVariables: st.dictionaries(CREDENTIAL, st.just("API_KEY")).map(CredentialVariables),
     v.Pattern: st.sampled_from(["ready", r"port \d+", "^a|b$", "100%"]).map(v.Pattern),
     v.Url: st.sampled_from(["http://127.0.0.1:80/a?b=%20", "http://[::1]/"]).map(v.Url),
     v.UserName: st.sampled_from(["root", "1000", "a-b"]).map(v.UserName),
@@ -110,7 +116,7 @@ def _of(hint: Any) -> st.SearchStrategy[Any]:
         return st.lists(_of(item), max_size=4, unique_by=lambda one: getattr(one, "unit", one)).map(tuple)
     if words := choices(hint):
         return st.sampled_from(words)
-    if issubclass(hint, Stream | VariableName | Assignment):
+    if issubclass(hint, Stream | VariableName | Assignment | DirectoryName):
         return st.sampled_from(hint.examples).map(hint)
     if issubclass(hint, Check):
         marks = st.sampled_from(["", "!", "|", "|!"])

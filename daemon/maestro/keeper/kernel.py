@@ -10,6 +10,7 @@ import stat
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import signal
+    from typing import Any
 else:
     import _signal as signal
 
@@ -18,7 +19,17 @@ _PR_SET_CHILD_SUBREAPER = 36
 _PROTECTED = -1000
 _KCMP = {"x86_64": 312, "aarch64": 272, "riscv64": 272}
 
-_libc = ctypes.CDLL(None)
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def call(name: str, *arguments: Any) -> int:
+    """A function of the C library that says -1 and sets errno where it fails; each number is passed as a long."""
+    longs = (ctypes.c_long(one) if isinstance(one, int) else one for one in arguments)
+    found: int = getattr(_libc, name)(*longs)
+    if found == -1:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
+    return found
 
 
 def adopt_orphans() -> None:

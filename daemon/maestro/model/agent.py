@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from msgspec import Struct
-
+from maestro.model.directories import DirectoryOptions
 from maestro.model.ends import RestartSection, StopSection
 from maestro.model.option import Change, option
 from maestro.model.streams import StandardError, StandardInput, StandardOutput
@@ -26,7 +25,7 @@ NotifyAccess = Literal["none", "main", "exec", "all"]
 type_names = ("simple", "exec", "notify", "notify-reload", "forking", "oneshot")
 
 
-class AgentSection(Struct, frozen=True, kw_only=True):
+class AgentSection(DirectoryOptions, frozen=True, kw_only=True):
     """The process."""
 
     exec: CommandLine = option(
