@@ -164,10 +164,9 @@ def test_a_reload_brings_what_they_are_now(daemon: Daemon, key: Path, how: str) 
     seen.chmod(0o777)
     note = f"cp $CREDENTIALS_DIRECTORY/api-key {seen}/new; mv {seen}/new {seen}/key"
     code = f"trap '{note}' HUP; touch {seen}/ready; while :; do sleep 0.05; done".replace("$", "$$")
-    reloaded = {"signal": {"reload_signal": "HUP"}, "command": {"exec_reload": ["/bin/kill -HUP $MAINPID"]}}[
-        how
-    ]
-    agent = {"exec": ["/bin/sh", "-c", code], "user": "nobody", "load_credential": "api-key", **reloaded}
+    agent: dict[str, Any] = {"exec": ["/bin/sh", "-c", code], "user": "nobody", "load_credential": "api-key"}
+    by_command = {"exec_reload": ["/bin/kill -HUP $MAINPID"]}
+    agent |= {"reload_signal": "HUP"} if how == "signal" else by_command
     daemon.unit("one", agent=agent)
     pid = start(daemon, "one")["pid"]
     until((seen / "ready").exists)

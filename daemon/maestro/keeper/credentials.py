@@ -96,7 +96,7 @@ def write(path: str, files: Mapping[str, bytes], uid: int | None, gid: int | Non
     directory = os.open(path, _ENTER)
     try:
         for name, data in files.items():
-            fresh = f".{name[:200]}.new"  # no longer than a name may be
+            fresh = ":new"  # which no credential can be called
             _remove(fresh, directory)
             fd = os.open(fresh, _WRITE, 0o400, dir_fd=directory)
             try:

@@ -79,7 +79,7 @@ class Carrier:
             events.Unprobe: lambda deed: self.prober.stop(deed.agent),
             events.FindMain: self._find_main,
             events.RemovePidFile: lambda deed: pid_file.remove(deed.path),
-            events.Forsake: lambda deed: self.remains.clear(self._world.units[deed.unit], deed),
+            events.Forsake: lambda deed: self.remains.clear(self._world.units.get(deed.unit), deed),
             events.Quit: lambda deed: self.on_quit(deed.unit, deed.code),
         }
 

@@ -5,10 +5,10 @@ The secrets are in no message, no log and no store: a sentence about one says it
 
 from __future__ import annotations
 
-import asyncio
 import os
 import stat
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any
 
 from msgspec.structs import replace
@@ -53,6 +53,11 @@ def load(agent: AgentSection, house: House) -> dict[str, bytes]:
             "put what is no secret into a file that it reads itself"
         )
     return found
+
+
+async def read(agent: AgentSection, house: House) -> Secrets:
+    """The same, without holding up the loop."""
+    return await tasks.aside(partial(load, agent, house), "credentials") if agent.has_credentials else {}
 
 
 def _read(path: str) -> bytes:
@@ -121,8 +126,9 @@ class Vault:
         tasks.spawn(self._open(agent, then), f"credentials of {unit.name}")
 
     async def _open(self, agent: AgentSection, then: Callable[[Secrets | CannotPrepare], None]) -> None:
+        secrets: Secrets | CannotPrepare
         try:
-            secrets: Secrets | CannotPrepare = await asyncio.to_thread(load, agent, self._house)
+            secrets = await read(agent, self._house)
         except CannotPrepare as why:
             secrets = why
         then(secrets)
@@ -140,7 +146,7 @@ class Vault:
             secrets = load(agent, self._house)
             self.renew(pid, _credentials(unit, self._house, secrets))
 
-        await self._tried(unit, asyncio.to_thread(work))
+        await self._tried(unit, tasks.aside(work, "credentials"))
         then()
 
     async def _tried(self, unit: Unit, work: Awaitable[None]) -> None:

@@ -6,13 +6,13 @@ is taken apart by a thread. What a manager that dies has not taken apart, the ne
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import itertools
 import logging
 import os
 import stat
 from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING
 
 from maestro.engine.events import Forsake
@@ -31,10 +31,10 @@ class Remains:
         self._house = house
         self._numbers = itertools.count(1)
 
-    def clear(self, unit: Unit, deed: Forsake) -> None:
+    def clear(self, unit: Unit | None, deed: Forsake) -> None:
         """Of a unit of which nothing runs."""
-        if unit.agent is None:
-            return
+        if unit is None or unit.agent is None:
+            return  # it was forgotten meanwhile
         found = _doomed(unit, self._house, for_good=deed.for_good)
         aside = [one for one in found if self._put_aside(*one)]
         if aside:
@@ -48,7 +48,7 @@ class Remains:
             self.take_apart()
 
     def take_apart(self) -> None:
-        tasks.spawn(asyncio.to_thread(take_apart, self._house.gone), "remains")
+        tasks.aside(partial(take_apart, self._house.gone), "remains")
 
     def _put_aside(self, base: str, name: str) -> bool:
         """Whether there is something to be taken apart now."""

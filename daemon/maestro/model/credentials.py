@@ -9,6 +9,7 @@ from maestro.model.plain import Fault, Given, Mistake, Plain, is_scalar, kind_of
 from maestro.model.streams import is_descriptor_name
 from maestro.model.values import variable_faults
 
+SECRET = "set_credential"  # whatever stands below a key of this name in a unit's file
 REDACTED = "[redacted]"  # what stands wherever a secret would be shown
 
 
@@ -159,7 +160,7 @@ class CredentialTexts(OfCredentials):
     @classmethod
     def _kind(cls, plain: Plain) -> str:
         """What was found, without a word of it."""
-        return "a text" if isinstance(plain, str) else kind_of(plain)
+        return "a text" if is_scalar(plain) else kind_of(plain)
 
     def show(self) -> Plain:
         return dict.fromkeys(self._pairs, REDACTED)

@@ -6,9 +6,8 @@ from typing import Any
 
 import yaml
 
-from maestro.model.credentials import REDACTED
+from maestro.model.credentials import REDACTED, SECRET
 
-SECRET = "set_credential"  # whatever stands below a key of this name
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _UNREADABLE = f"{REDACTED} (the rest of the file: it is not readable as YAML)\n"
 
@@ -21,9 +20,9 @@ def redacted(text: str) -> str:
         places = _places(text)
     except yaml.YAMLError:
         return text[: text.index(SECRET) + len(SECRET)] + f": {_UNREADABLE}"
-    for start, end in reversed(places):
+    for start, end, anchor in reversed(places):
         kept = "\n" if text[start:end].endswith("\n") else ""  # the last line break of a block
-        text = f'{text[:start]}"{REDACTED}"{kept}{text[end:]}'
+        text = f'{text[:start]}{anchor}"{REDACTED}"{kept}{text[end:]}'
     return text
 
 
@@ -48,11 +47,15 @@ class _Level:
         self.key: str | None = None
 
 
-def _places(text: str) -> list[tuple[int, int]]:
-    """Where the values stand, as places in the text."""
-    found: list[tuple[int, int]] = []
+Place = tuple[
+    int, int, str
+]  # from where to where a value stands in the text, and its anchor as it is written
+
+
+def _places(text: str) -> list[Place]:
+    found: list[Place] = []
     stack: list[_Level] = []
-    anchored: dict[str, tuple[int, int]] = {}
+    anchored: dict[str, Place] = {}
     # libyaml counts in characters, and leaves a mark of the byte order out.
     shift = 1 if text.startswith("\ufeff") else 0
     loader = _Loader(text[shift:])
@@ -61,12 +64,10 @@ def _places(text: str) -> list[tuple[int, int]]:
             _take(event, stack, found, anchored)
     finally:
         loader.dispose()
-    return sorted({(start + shift, end + shift) for start, end in found})
+    return sorted({(start + shift, end + shift, anchor) for start, end, anchor in found})
 
 
-def _take(
-    event: Any, stack: list[_Level], found: list[tuple[int, int]], anchored: dict[str, tuple[int, int]]
-) -> None:
+def _take(event: Any, stack: list[_Level], found: list[Place], anchored: dict[str, Place]) -> None:
     if isinstance(event, yaml.MappingEndEvent | yaml.SequenceEndEvent):
         stack.pop()
         return
@@ -74,18 +75,27 @@ def _take(
         return
     top = stack[-1] if stack else None
     awaits_key = top is not None and top.is_mapping and top.key is None
+    if awaits_key and top is not None and isinstance(event, yaml.ScalarEvent):
+        top.key = event.value
+        return
     secret = top is not None and (top.secret or top.key == SECRET)
-    if isinstance(event, yaml.ScalarEvent) and event.start_mark is not None and event.end_mark is not None:
-        if awaits_key and top is not None:
-            top.key = event.value
-            return
-        place = (event.start_mark.index, event.end_mark.index)
-        if event.anchor:
-            anchored[event.anchor] = place
-        found += [place] if secret else []
-    if isinstance(event, yaml.AliasEvent) and secret and event.anchor in anchored:
-        found.append(anchored[event.anchor])
+    found += _hidden(event, anchored) if secret else []
+    if isinstance(event, yaml.ScalarEvent) and event.anchor:
+        anchored[event.anchor] = _place(event)
     if top is not None and not awaits_key:
         top.key = None
     if isinstance(event, yaml.MappingStartEvent | yaml.SequenceStartEvent):
         stack.append(_Level(isinstance(event, yaml.MappingStartEvent), secret))
+
+
+def _hidden(event: Any, anchored: dict[str, Place]) -> list[Place]:
+    """What is to be hidden where this stands as a secret. An alias of nothing may be a secret that was not quoted."""
+    if isinstance(event, yaml.ScalarEvent):
+        return [_place(event)]
+    if isinstance(event, yaml.AliasEvent):
+        return [anchored[event.anchor] if event.anchor in anchored else (*_place(event)[:2], "")]
+    return []
+
+
+def _place(event: Any) -> Place:
+    return event.start_mark.index, event.end_mark.index, f"&{event.anchor} " if event.anchor else ""
