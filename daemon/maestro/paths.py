@@ -13,7 +13,6 @@ class Paths:
         "control",
         "credstore",
         "environment",
-        "gone",
         "logs",
         "notify",
         "root",
@@ -33,7 +32,6 @@ class Paths:
         self.notify = join(run, "notify.sock")
         self.store = join(state, "state.db")
         self.credstore = join(config, "credentials")
-        self.gone = join(run, "gone")  # directories that are being removed
         self.units = (join(config, "units"), join(run, "units"), vendor)
 
 

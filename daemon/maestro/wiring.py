@@ -183,7 +183,6 @@ def _house(where: Paths, environ: Mapping[str, str], places: Specifiers, identit
         uid=os.geteuid(),
         places=places,
         credstore=where.credstore,
-        gone=where.gone,
         may_mount=views.may_mount(),
         in_memory=views.is_in_memory(where.run),
     )

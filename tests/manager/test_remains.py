@@ -20,7 +20,7 @@ from tests.manager.rig import HOUSE, really, until
 
 def remains(folder: Path) -> Remains:
     places = Specifiers(runtime=str(folder), credentials=f"{folder}/maestro/credentials")
-    return Remains(replace(HOUSE, places=places, gone=f"{folder}/maestro/gone"))
+    return Remains(replace(HOUSE, places=places))
 
 
 @pytest.mark.parametrize("uid", [0, 1000])

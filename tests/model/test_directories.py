@@ -38,6 +38,8 @@ def test_names(given: str, path: str, link: str) -> None:
         ("private", "holds the directories of dynamic users"),
         ("private/app", "holds the directories of dynamic users"),
         ("app:private/x", "holds the directories of dynamic users"),
+        ("maestro", "where Maestro keeps what is its own"),
+        ("app:maestro/units", "where Maestro keeps what is its own"),
         ("app:app", "is a link to itself"),
         ("a\nb", "cannot be a directory's name"),
         ("x" * 300, "cannot be a directory's name"),

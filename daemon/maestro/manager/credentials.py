@@ -63,10 +63,12 @@ async def read(agent: AgentSection, house: House) -> Secrets:
 def _read(path: str) -> bytes:
     """A regular file, and no more of it than could be handed over, and one byte."""
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
-    with os.fdopen(fd, "rb") as file:
+    try:
         if not stat.S_ISREG(os.fstat(fd).st_mode):
             raise OSError(0, "It is not a regular file")
-        return file.read(MOST + 1)
+        return os.read(fd, MOST + 1)
+    finally:
+        os.close(fd)
 
 
 def furnish(prepared: Recipe, unit: Unit, house: House, secrets: Secrets) -> Recipe:

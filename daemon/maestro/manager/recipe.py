@@ -45,7 +45,6 @@ class House(Struct, frozen=True, kw_only=True):
     credstore: str = (
         "/etc/maestro/credentials"  # where those are read from that are named without a directory
     )
-    gone: str = "/run/maestro/gone"  # for directories that are being removed
     may_mount: bool = False  # whether an agent can be given file systems of its own
     in_memory: bool = False  # whether the directory of credentials is
     users: DynamicUsers = field(default_factory=DynamicUsers)

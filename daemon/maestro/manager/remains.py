@@ -29,36 +29,48 @@ _ENTER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 class Remains:
     def __init__(self, house: House) -> None:
         self._house = house
+        # On the file systems of what is put there. In most installations they are one.
+        self._of_runtime = os.path.join(house.places.runtime, "maestro/gone")
+        self._of_credentials = os.path.join(os.path.dirname(house.places.credentials), "gone")
         self._numbers = itertools.count(1)
 
     def clear(self, unit: Unit | None, deed: Forsake) -> None:
         """Of a unit of which nothing runs."""
         if unit is None or unit.agent is None:
             return  # it was forgotten meanwhile
-        found = _doomed(unit, self._house, for_good=deed.for_good)
-        aside = [one for one in found if self._put_aside(*one)]
-        if aside:
-            self.take_apart()
+        aside = [
+            gone for gone, *one in self._doomed(unit, for_good=deed.for_good) if self._put_aside(gone, *one)
+        ]
+        for gone in dict.fromkeys(aside):
+            _take_apart_aside(gone)
 
     def clear_all(self, units: Iterable[Unit]) -> None:
         """Of units that are at rest and ran once: an earlier manager may have died before it did so."""
         for unit in units:
             self.clear(unit, Forsake(unit.name, for_good=True))
-        if os.path.isdir(self._house.gone):
-            self.take_apart()
+        for gone in filter(os.path.isdir, {self._of_runtime, self._of_credentials}):
+            _take_apart_aside(gone)
 
-    def take_apart(self) -> None:
-        tasks.aside(partial(take_apart, self._house.gone), "remains")
+    def _doomed(self, unit: Unit, *, for_good: bool) -> Iterator[tuple[str, str, str]]:
+        """Where each thing is put that goes: that place, its base directory and its name."""
+        agent, house = unit.agent, self._house
+        assert agent is not None
+        preserve = agent.runtime_directory_preserve
+        if preserve == "no" or (preserve == "restart" and for_good):
+            for base, name in directories.removed(unit, house):
+                yield self._of_runtime, base, name
+        if agent.has_credentials:
+            yield self._of_credentials, house.places.credentials, unit.name
 
-    def _put_aside(self, base: str, name: str) -> bool:
+    def _put_aside(self, gone: str, base: str, name: str) -> bool:
         """Whether there is something to be taken apart now."""
         try:
             with _parent(base, name) as (parent, last):
                 if stat.S_ISLNK(os.stat(last, dir_fd=parent, follow_symlinks=False).st_mode):
                     os.unlink(last, dir_fd=parent)
                     return False
-                os.makedirs(self._house.gone, mode=0o700, exist_ok=True)
-                aside = f"{self._house.gone}/{os.getpid()}-{next(self._numbers)}"
+                os.makedirs(gone, mode=0o700, exist_ok=True)
+                aside = f"{gone}/{os.getpid()}-{next(self._numbers)}"
                 os.rename(last, aside, src_dir_fd=parent)
         except (FileNotFoundError, NotADirectoryError):
             return False
@@ -68,15 +80,8 @@ class Remains:
         return True
 
 
-def _doomed(unit: Unit, house: House, *, for_good: bool) -> Iterator[tuple[str, str]]:
-    agent = unit.agent
-    assert agent is not None
-    if agent.runtime_directory_preserve == "no" or (
-        agent.runtime_directory_preserve == "restart" and for_good
-    ):
-        yield from directories.removed(unit, house)
-    if agent.has_credentials:
-        yield house.places.credentials, unit.name
+def _take_apart_aside(gone: str) -> None:
+    tasks.aside(partial(take_apart, gone), "remains")
 
 
 @contextlib.contextmanager

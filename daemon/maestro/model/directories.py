@@ -49,6 +49,8 @@ def _normal(path: str) -> str:
         raise Mistake(f"{shown} leads out of its base directory", "leave out ..")
     if parts[0] == "private":
         raise Mistake(f"{shown}: `private` holds the directories of dynamic users", "choose another name")
+    if parts[0] == "maestro":
+        raise Mistake(f"{shown}: this is where Maestro keeps what is its own", "choose another name")
     if not path.isprintable() or len(path) > _LONGEST or any(len(p.encode()) > _LONGEST_PART for p in parts):
         raise Mistake(
             f"{shown} cannot be a directory's name", "write a shorter name, without control characters"
