@@ -50,6 +50,10 @@ class Recipe(Struct, frozen=True, kw_only=True):
     tasks: tuple[str, ...] = ()  # files of cgroup v1 by which it enters further groups
     store: str = ""  # unit whose stored descriptors it gets
     title: str = ""  # the unit's name, for messages
+    # (what, base, name, mode, uid, gid, whether below `private`, links) of directories that are made for it
+    directories: tuple[tuple[str, str, str, int, int | None, int | None, bool, tuple[str, ...]], ...] = ()
+    # path, uid, gid, whether they are mounted there, and files: name -> content. Told to nobody.
+    credentials: dict[str, Any] = {}
 
 
 class Entry(Struct, frozen=True, kw_only=True):

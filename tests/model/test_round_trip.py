@@ -14,6 +14,8 @@ from msgspec.structs import replace
 from maestro.model import amounts, names
 from maestro.model import values as v
 from maestro.model.conditions import Check
+from maestro.model.credentials import REDACTED, CredentialPaths, CredentialTexts, CredentialVariables
+from maestro.model.directories import DirectoryName
 from maestro.model.limits import Limit
 from maestro.model.load import FILES, Loaded, Settings, dump, homes, load, load_text, shown
 from maestro.model.option import Option, choices, describe, item_type, without_none
@@ -75,6 +77,7 @@ def _lines(*lines: str) -> st.SearchStrategy[list[str]]:
     return st.lists(st.sampled_from(lines), max_size=4)
 
 
+CREDENTIAL = st.from_regex(r"[ !-.0-9;-~]{3,9}", fullmatch=True).filter(lambda name: name.isascii())
 BY_TYPE: dict[Any, st.SearchStrategy[Any]] = {
     str: TEXT,
     int: st.integers(1, 1 << 40),
@@ -102,6 +105,9 @@ BY_TYPE: dict[Any, st.SearchStrategy[Any]] = {
     v.EnvironmentMap: st.dictionaries(st.from_regex(r"[A-Za-z_][A-Za-z0-9_]{0,8}", fullmatch=True), TEXT).map(
         v.EnvironmentMap
     ),
+    CredentialPaths: st.dictionaries(CREDENTIAL, st.sampled_from(["/srv/a:b", "key"])).map(CredentialPaths),
+    CredentialTexts: st.dictionaries(CREDENTIAL, st.just(REDACTED)).map(CredentialTexts),
+    CredentialVariables: st.dictionaries(CREDENTIAL, st.just("API_KEY")).map(CredentialVariables),
     v.Pattern: st.sampled_from(["ready", r"port \d+", "^a|b$", "100%"]).map(v.Pattern),
     v.Url: st.sampled_from(["http://127.0.0.1:80/a?b=%20", "http://[::1]/"]).map(v.Url),
     amounts.MemoryAmount: st.sampled_from(["512M", "20%", "infinity", "0"]).map(amounts.MemoryAmount),
@@ -142,6 +148,8 @@ def _of(hint: Any) -> st.SearchStrategy[Any]:
         return st.sampled_from(words)
     if issubclass(hint, Stream | VariableName | Assignment | Limit | NumberSet | Nanoseconds):
         return st.sampled_from(hint.schema()["examples"]).map(hint)
+    if issubclass(hint, Stream | VariableName | Assignment | DirectoryName):
+        return st.sampled_from(hint.examples).map(hint)
     if issubclass(hint, Check):
         marks = st.sampled_from(["", "!", "|", "|!"])
         return st.tuples(marks, st.sampled_from(hint.examples)).map(lambda p: hint(p[0] + p[1].lstrip("!")))

@@ -27,6 +27,7 @@ from maestro.manager.catalogue import Catalogue
 from maestro.manager.loop import Manager
 from maestro.manager.plugins import Plugins
 from maestro.manager.transients import Transients
+from maestro.model.redaction import redacted
 from maestro.model.status import signal_name, signal_number
 from maestro.ports import Finding, Logs, Store, UnitFiles
 
@@ -228,7 +229,7 @@ class Clerk:
         if self._o.is_ending():
             raise refused("ending", "cannot run anything now: maestrod is ending", "start it again first")
         draft = self._runner.draft(request)
-        made = p.RunView(unit=draft.name, path=draft.path, text=draft.text)
+        made = p.RunView(unit=draft.name, path=draft.path, text=redacted(draft.text))
         if self._recall(caller) is not None:
             jobs = self._o.manager.asked_before(_id(caller))
         else:
