@@ -22,7 +22,7 @@ from maestro import paths
 from maestro.control.clerk import Office
 from maestro.control.desk import Desk
 from maestro.control.server import ControlServer
-from maestro.drivers import host, processes
+from maestro.drivers import host, processes, usage
 from maestro.drivers.crashes import CrashFile
 from maestro.drivers.doors import Doors
 from maestro.drivers.keeper_link import EXIT_RESTART, LINK_VARIABLE, KeeperLink, Unheard, set_title
@@ -30,8 +30,10 @@ from maestro.drivers.log_files import LogFiles
 from maestro.drivers.notify_socket import Listener, NotifySocket, new_journal, parse
 from maestro.drivers.sqlite_store import SqliteStore, StoreLocked
 from maestro.drivers.unit_files import UnitDirectories
+from maestro.engine.state import Life
 from maestro.engine.world import World
 from maestro.manager import resume
+from maestro.manager.budgets import Meter
 from maestro.manager.carrier import Carrier
 from maestro.manager.catalogue import Catalogue
 from maestro.manager.happened import Hub
@@ -43,6 +45,7 @@ from maestro.manager.session import Closing, Session
 from maestro.manager.transients import Transients
 from maestro.model.load import Settings
 from maestro.paths import Paths
+from maestro.ports import Usage
 
 _log = logging.getLogger("maestro")
 _LIVED_LONG_ENOUGH = 60.0  # seconds after which earlier crashes no longer count
@@ -107,6 +110,7 @@ class Parts(Struct, frozen=True, kw_only=True):
     carrier: Carrier
     transients: Transients
     crashes: CrashFile
+    meter: Meter
     trouble: str
 
 
@@ -172,6 +176,7 @@ async def _build(where: Paths, environ: Mapping[str, str], link: KeeperLink) -> 
         carrier=carrier,
         transients=Transients(manager, catalogue),
         crashes=crashes,
+        meter=Meter(manager, _usage),
         trouble=trouble or "",
     )
 
@@ -240,6 +245,11 @@ def _office(parts: Parts, where: Paths, session: Session, observer: Observer) ->
         end=session.end,
         notices=functools.partial(session.notices, parts.catalogue),
     )
+
+
+def _usage(unit: str, life: Life) -> Usage | None:
+    """What a unit's group uses: its main process, as long as no driver knows of groups."""
+    return usage.of_process(life.pid) if life.pid and life.ended is None else None
 
 
 def _die(crashes: CrashFile, unit: str) -> None:

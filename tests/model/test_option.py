@@ -55,6 +55,7 @@ def test_sections() -> None:
         ("agent", True),
         ("health", False),
         ("logs", False),
+        ("budget", False),
         ("install", False),
     ]
     (readiness,) = subsections(HealthSection)
