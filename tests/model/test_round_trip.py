@@ -91,14 +91,15 @@ BY_TYPE: dict[Any, st.SearchStrategy[Any]] = {
     ),
     v.Pattern: st.sampled_from(["ready", r"port \d+", "^a|b$", "100%"]).map(v.Pattern),
     v.Url: st.sampled_from(["http://127.0.0.1:80/a?b=%20", "http://[::1]/"]).map(v.Url),
-    **{
-        kind: st.dictionaries(st.sampled_from(kind.windows), amounts).map(kind)
-        for kind, amounts in (
-            (Durations, st.integers(1, 10**12).map(lambda length: v.Seconds(length / 1e6))),
-            (Sizes, st.integers(1, v.Size.infinite).map(v.Size)),
-            (Counts, st.integers(1, 10**9).map(Count) | st.just(Count("infinity"))),
-        )
-    },
+    Durations: st.dictionaries(
+        st.sampled_from(Durations.windows), st.integers(1, 10**12).map(lambda length: v.Seconds(length / 1e6))
+    ).map(Durations),
+    Sizes: st.dictionaries(st.sampled_from(Sizes.windows), st.integers(1, v.Size.infinite).map(v.Size)).map(
+        Sizes
+    ),
+    Counts: st.dictionaries(
+        st.sampled_from(Counts.windows), st.integers(1, 10**9).map(Count) | st.just(Count("infinity"))
+    ).map(Counts),
     TimeZone: st.sampled_from(["UTC", "Europe/Berlin", "Australia/Lord_Howe"]).map(TimeZone),
     v.UserName: st.sampled_from(["root", "1000", "a-b"]).map(v.UserName),
 }

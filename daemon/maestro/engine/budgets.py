@@ -9,6 +9,7 @@ whenever the manager dies.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import tzinfo
 from math import inf
 
 from msgspec import Struct
@@ -47,6 +48,26 @@ class Account(Struct, frozen=True, kw_only=True, omit_defaults=True):
     seen: dict[str, float] = {}  # resource -> the reading that is part of the sums
     at: float = 0.0  # CLOCK_MONOTONIC of it
     running: bool = False  # whether time is counted from then on
+
+
+class Terms(Struct, frozen=True, kw_only=True):
+    """What a budget says, put together once: it is looked at with every reading."""
+
+    limits: tuple[Limit, ...]
+    zone: tzinfo
+    zone_name: str
+    warn_at: float
+    on_exhausted: str
+
+
+def terms_of(section: BudgetSection) -> Terms:
+    return Terms(
+        limits=limits(section),
+        zone=section.time_zone.zone,
+        zone_name=str(section.time_zone),
+        warn_at=section.warn_at.fraction,
+        on_exhausted=section.on_exhausted,
+    )
 
 
 class Spent(Struct, frozen=True):
@@ -106,21 +127,21 @@ def rebooted(account: Account) -> Account:
 # ------------------------------------------------------------------------------------------- sums
 
 
-def turned(section: BudgetSection, account: Account, wall: float) -> Account:
+def turned(terms: Terms, account: Account, wall: float) -> Account:
     """Begin the windows that are to begin."""
     entries = {key: entry for key, entry in account.entries.items() if entry.ends > wall}
-    for limit in limits(section):
+    for limit in terms.limits:
         key = key_of(limit)
         before = account.entries.get(key)
         if before is None or not _is_in(before, wall):
-            entries[key] = _begun(section, limit, wall)
+            entries[key] = _begun(terms, limit, wall)
     return account if entries == account.entries else replace(account, entries=entries)
 
 
-def _begun(section: BudgetSection, limit: Limit, wall: float) -> Entry:
+def _begun(terms: Terms, limit: Limit, wall: float) -> Entry:
     if limit.window == INVOCATION:
         return Entry()
-    started, ends = calendar.bounds(limit.window, wall, section.time_zone.zone)
+    started, ends = calendar.bounds(limit.window, wall, terms.zone)
     return Entry(started=started, ends=ends)
 
 
@@ -130,10 +151,10 @@ def _is_in(entry: Entry, wall: float) -> bool:
 
 
 def charge(
-    section: BudgetSection, account: Account, deltas: Mapping[str, float], wall: float, elapsed: float = 0.0
+    terms: Terms, account: Account, deltas: Mapping[str, float], wall: float, elapsed: float = 0.0
 ) -> Account:
     """Add what was used in the last `elapsed` seconds. Of a window that is younger than that, its share."""
-    account = turned(section, account, wall)
+    account = turned(terms, account, wall)
     deltas = {resource: delta for resource, delta in deltas.items() if delta > 0}
     if not deltas:
         return account
@@ -187,10 +208,10 @@ def key_of(limit: Limit) -> str:
     return f"{limit.resource}/{limit.window}"
 
 
-def exhausted(section: BudgetSection, account: Account, wall: float) -> tuple[Spent, ...]:
+def exhausted(terms: Terms, account: Account, wall: float) -> tuple[Spent, ...]:
     """The limits that are reached, in windows that last."""
     found = []
-    for limit in limits(section):
+    for limit in terms.limits:
         entry = account.entries.get(key_of(limit))
         if entry is not None and _is_in(entry, wall) and left(limit, entry) <= 0:
             found.append(Spent(limit, entry))
@@ -203,21 +224,21 @@ def left(limit: Limit, entry: Entry) -> float:
     return rest if rest > _GRAIN else 0.0
 
 
-def until_warning(section: BudgetSection, limit: Limit, entry: Entry) -> float:
-    rest = (limit.amount + entry.granted) * section.warn_at.fraction - entry.used
+def until_warning(terms: Terms, limit: Limit, entry: Entry) -> float:
+    rest = (limit.amount + entry.granted) * terms.warn_at - entry.used
     return rest if rest > _GRAIN else 0.0
 
 
-def notice(section: BudgetSection, account: Account) -> tuple[Account, tuple[News, ...]]:
+def notice(terms: Terms, account: Account) -> tuple[Account, tuple[News, ...]]:
     """What is to be told: each once in a window."""
     entries, news = dict(account.entries), []
-    for limit in limits(section):
+    for limit in terms.limits:
         key = key_of(limit)
         entry = entries[key]
         if not entry.told and left(limit, entry) <= 0:
             entries[key] = replace(entry, told=True, warned=True)
             news.append(News("budget-exhausted", used_up(Spent(limit, entry))))
-        elif not entry.warned and until_warning(section, limit, entry) <= 0:
+        elif not entry.warned and until_warning(terms, limit, entry) <= 0:
             entries[key] = replace(entry, warned=True)
             news.append(News("budget-warning", share(limit, entry)))
     return (replace(account, entries=entries), tuple(news)) if news else (account, ())
@@ -255,23 +276,17 @@ def percent(limit: Limit, entry: Entry) -> int:
     return int(100 * entry.used / (limit.amount + entry.granted) + _GRAIN)
 
 
-def remedy(
-    section: BudgetSection, name: str, spent: tuple[Spent, ...], wall: float, goes_on: str = "goes on"
-) -> str:
+def remedy(terms: Terms, name: str, spent: tuple[Spent, ...], wall: float, goes_on: str = "goes on") -> str:
     """`goes on at 00:00 UTC, or by maestroctl budget grant web cpu_seconds 1h`."""
     resource = spent[0].limit.resource
     grant = f"`maestroctl budget grant {name} {resource} {RESOURCES[resource].kind.step}`"
     over = ends(spent)
     if over == inf:
         return f"{goes_on} by {grant}, or by a restart"
-    return (
-        f"{goes_on} at {calendar.stamp(over, wall, section.time_zone.zone, section.time_zone)}, or by {grant}"
-    )
+    return f"{goes_on} at {calendar.stamp(over, wall, terms.zone, terms.zone_name)}, or by {grant}"
 
 
-def tell(
-    section: BudgetSection, name: str, spent: tuple[Spent, ...], wall: float, goes_on: str = "goes on"
-) -> str:
+def tell(terms: Terms, name: str, spent: tuple[Spent, ...], wall: float, goes_on: str = "goes on") -> str:
     """All that is used up, and what ends that."""
     said = " and ".join(map(used_up, spent))
-    return f"{said}; {remedy(section, name, spent, wall, goes_on)}"
+    return f"{said}; {remedy(terms, name, spent, wall, goes_on)}"

@@ -6,6 +6,7 @@ Nothing here asks for the time or reads a file: the moment is an argument, and s
 from __future__ import annotations
 
 from datetime import date, datetime, timedelta, tzinfo
+from math import floor
 
 _HOUR = 3600
 _FIRST, _LAST = (
@@ -17,7 +18,7 @@ _FIRST, _LAST = (
 def bounds(window: str, wall: float, zone: tzinfo) -> tuple[float, float]:
     """First moment of the window that `wall` is in, and the first moment after it, in seconds since 1970."""
     wall = min(max(wall, _FIRST), _LAST)
-    here = datetime.fromtimestamp(wall, zone)
+    here = datetime.fromtimestamp(floor(wall), zone)  # it would be rounded to a microsecond: into the next day
     if window == "hour":
         return _hour(wall, here)
     first, after = _DAYS[window](here.date())
@@ -56,6 +57,6 @@ def _midnight(day: date, zone: tzinfo) -> float:
 def stamp(wall: float, now: float, zone: tzinfo, name: str) -> str:
     """A moment for people: `00:00 UTC`, or with its date where that is not within a day."""
     wall = min(max(wall, _FIRST), _LAST)
-    here = datetime.fromtimestamp(wall, zone)
+    here = datetime.fromtimestamp(floor(wall), zone)
     form = "%H:%M" if 0 <= wall - now <= 86400 else "%Y-%m-%d %H:%M"
     return f"{here.strftime(form)} {name}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from heapq import heappop, heappush
 
-from maestro.engine.budgets import Account
+from maestro.engine.budgets import Account, Terms, terms_of
 from maestro.engine.step import Step
 from maestro.model.budget import limits
 from maestro.model.unit import Unit
@@ -16,7 +16,7 @@ class Ledger:
 
     def __init__(self) -> None:
         self.accounts: dict[str, Account] = {}
-        self.budgeted: set[str] = set()  # units that have a budget
+        self.terms: dict[str, Terms] = {}  # of units that have a budget
         self.step = Step()
         self._unkept: set[str] = set()  # holders whose account has changed since it was last committed
         self._due: dict[str, float] = {}
@@ -24,13 +24,12 @@ class Ledger:
 
     def put(self, unit: Unit) -> None:
         """Note whether a unit has a budget. What it has used is kept in any case: the budget may come back."""
+        self.terms.pop(unit.name, None)
         if limits(unit.budget):
-            self.budgeted.add(unit.name)
-        else:
-            self.budgeted.discard(unit.name)
+            self.terms[unit.name] = terms_of(unit.budget)
 
     def remove(self, name: str) -> None:
-        self.budgeted.discard(name)
+        self.terms.pop(name, None)
         self._unkept.discard(name)
         if self.accounts.pop(name, None) is not None:
             self.step.accounts.add(name)
@@ -79,4 +78,4 @@ class Ledger:
         return holder
 
     def _is_stale(self, at: float, holder: str) -> bool:
-        return holder not in self.budgeted or self._due.get(holder) != at
+        return holder not in self.terms or self._due.get(holder) != at

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from maestro.engine import budgets
-from maestro.engine.budgets import Account, Spent
+from maestro.engine.budgets import Account, Spent, Terms
 from maestro.engine.events import Ended, Granted, Reset, Throttle, Used
 from maestro.engine.state import COMING_UP, UP, Goal, Life, State
 from maestro.engine.step import Refusal
 from maestro.engine.table import Input
-from maestro.model.budget import INVOCATION, RESOURCES, BudgetSection, Limit, limits
+from maestro.model.budget import INVOCATION, RESOURCES, Limit
 
 if TYPE_CHECKING:
     from maestro.engine.world import World
@@ -27,7 +27,7 @@ _CAN_STAND_STILL = (State.RUNNING, State.STARTING)
 
 
 def has_budget(world: World, name: str) -> bool:
-    return name in world.ledger.budgeted
+    return name in world.ledger.terms
 
 
 def take(world: World, event: Used | Granted | Reset) -> None:
@@ -83,7 +83,7 @@ def attend(world: World, name: str) -> None:
 
 
 def attend_all(world: World) -> None:
-    for name in sorted(world.ledger.budgeted):
+    for name in sorted(world.ledger.terms):
         attend(world, name)
 
 
@@ -116,15 +116,15 @@ def _take(
     *,
     keep: bool = True,
 ) -> None:
-    section, past = world.units[name].budget, world.ledger.of(name)
-    account = budgets.charge(section, account, deltas, world.wall, elapsed)
-    account, news = budgets.notice(section, account)
+    terms, past = world.ledger.terms[name], world.ledger.of(name)
+    account = budgets.charge(terms, account, deltas, world.wall, elapsed)
+    account, news = budgets.notice(terms, account)
     if account != past:
         world.ledger.set(name, account, keep=keep or bool(news))
     for one in news:
         remedy = ""
         if one.kind == "budget-exhausted":
-            remedy = f"; on_exhausted: {section.on_exhausted}"
+            remedy = f"; on_exhausted: {terms.on_exhausted}"
         world.note(name, one.kind, one.words + remedy)
     _wind(world, name)
     world.ask_anew((name,))
@@ -132,12 +132,12 @@ def _take(
 
 def _wind(world: World, name: str) -> None:
     """When to look next: when a window is over that something waits for, or when time itself will be used up."""
-    section, account = world.units[name].budget, world.ledger.of(name)
-    waits = [one.entry.ends - world.wall for one in budgets.exhausted(section, account, world.wall)]
-    for limit in limits(section) if account.running else ():
+    terms, account = world.ledger.terms[name], world.ledger.of(name)
+    waits = [one.entry.ends - world.wall for one in budgets.exhausted(terms, account, world.wall)]
+    for limit in terms.limits if account.running else ():
         entry = account.entries.get(budgets.key_of(limit))
         if limit.resource == "wall_time" and entry is not None:
-            ahead = (budgets.until_warning(section, limit, entry), budgets.left(limit, entry))
+            ahead = (budgets.until_warning(terms, limit, entry), budgets.left(limit, entry))
             waits.extend(wait for wait in ahead if wait > 0)
     wait = min(waits, default=None)
     world.ledger.wind(name, None if wait is None else world.now + min(max(wait, _SOONEST), _LOOK_AGAIN))
@@ -154,33 +154,33 @@ def spent(world: World, name: str) -> tuple[Spent, ...]:
 def _all_spent(world: World, name: str) -> tuple[Spent, ...]:
     if not has_budget(world, name):
         return ()
-    return budgets.exhausted(world.units[name].budget, world.ledger.of(name), world.wall)
+    return budgets.exhausted(world.ledger.terms[name], world.ledger.of(name), world.wall)
 
 
 def words(world: World, name: str) -> str:
     """What is used up of a unit that runs, and what ends that; empty where nothing is."""
     found = spent(world, name)
-    return budgets.tell(world.units[name].budget, name, found, world.wall) if found else ""
+    return budgets.tell(world.ledger.terms[name], name, found, world.wall) if found else ""
 
 
 def holds(world: World, name: str, life: Life) -> str:
     """What is used up and holds a start back, in words; an empty string where nothing is."""
-    section = world.units[name].budget
     if not has_budget(world, name):
         return ""
-    found = tuple(one for one in _all_spent(world, name) if _holds(section, one.limit, life))
+    terms = world.ledger.terms[name]
+    found = tuple(one for one in _all_spent(world, name) if _holds(terms, one.limit, life))
     if not found:
         return ""
-    return f"waits for its budget: {budgets.tell(section, name, found, world.wall, 'starts')}"
+    return f"waits for its budget: {budgets.tell(terms, name, found, world.wall, 'starts')}"
 
 
-def _holds(section: BudgetSection, limit: Limit, life: Life) -> bool:
+def _holds(terms: Terms, limit: Limit, life: Life) -> bool:
     resource = RESOURCES[limit.resource]
     if limit.window == INVOCATION:
         return False  # a start begins another
     if resource.counts_starts:
-        return section.on_exhausted != "notify" and (life.again or resource.starts == "every")
-    return section.on_exhausted in _HOLDS_STARTS
+        return terms.on_exhausted != "notify" and (life.again or resource.starts == "every")
+    return terms.on_exhausted in _HOLDS_STARTS
 
 
 def urge(world: World, name: str, life: Life) -> bool:
@@ -188,7 +188,7 @@ def urge(world: World, name: str, life: Life) -> bool:
     if not (has_budget(world, name) or life.stilled or life.throttled):
         return False
     found = spent(world, name)
-    action = world.units[name].budget.on_exhausted if found else ""
+    action = _action(world, name) if found else ""
     _throttle(world, name, life, wanted=action == "throttle")
     if (
         action == "freeze"
@@ -228,14 +228,17 @@ def _stop(world: World, name: str, found: tuple[Spent, ...]) -> None:
 
 def freezes(world: World, name: str) -> str:
     """What is used up and has a unit stand still, in words."""
-    action = world.units[name].budget.on_exhausted
-    return words(world, name) if action == "freeze" else ""
+    return words(world, name) if _action(world, name) == "freeze" else ""
 
 
 def why_down(world: World, name: str, life: Life) -> str:
     """Why a unit that is to come up again must come down, where that is for its budget's sake."""
-    stops = world.units[name].budget.on_exhausted in ("stop", "drain")
-    return words(world, name) if stops and life.goal is Goal.UP else ""
+    stops = life.goal is Goal.UP and _action(world, name) in ("stop", "drain")
+    return words(world, name) if stops else ""
+
+
+def _action(world: World, name: str) -> str:
+    return world.ledger.terms[name].on_exhausted if has_budget(world, name) else ""
 
 
 # ------------------------------------------------------------------------------------------- what operators do
@@ -262,7 +265,7 @@ def _meant(world: World, name: str, resource: str, window: str) -> tuple[str, ..
         world.refuse(name, Refusal("no-budget", f"{name} has no budget", hint))
         return ()
     look(world, name)  # the window of now, with what was used in it
-    known = limits(world.units[name].budget)
+    known = world.ledger.terms[name].limits
     found = tuple(
         budgets.key_of(one)
         for one in known

@@ -13,7 +13,6 @@ from collections.abc import Callable
 from maestro.engine.events import Used
 from maestro.engine.state import Life
 from maestro.manager.loop import Manager
-from maestro.model.budget import limits
 from maestro.ports import Usage
 
 PERIOD = 1.0  # seconds between two readings
@@ -33,7 +32,7 @@ class Meter:
 
     def wake(self) -> None:
         """Begin to read, where there is something to be read."""
-        if self._timer is None and any(map(self._is_read, self._world.ledger.budgeted)):
+        if self._timer is None and any(map(self._is_read, self._world.ledger.terms)):
             self._timer = asyncio.get_running_loop().call_later(PERIOD, self._read)
 
     def close(self) -> None:
@@ -42,14 +41,14 @@ class Meter:
 
     def _is_read(self, name: str) -> bool:
         life = self._world.life(name)
-        budget = self._world.units[name].budget
-        return bool(life.agents) and any(one.resource in _COUNTED for one in limits(budget))
+        limits = self._world.ledger.terms[name].limits
+        return bool(life.agents) and any(one.resource in _COUNTED for one in limits)
 
     def _read(self) -> None:
         self._timer = None
         self._readings += 1
         counters = {}
-        for name in filter(self._is_read, self._world.ledger.budgeted):
+        for name in filter(self._is_read, self._world.ledger.terms):
             life = self._world.life(name)
             usage = self._usage(name, life)
             if usage is not None:

@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, tzinfo
-from functools import cache, lru_cache
+from functools import cache
 from typing import ClassVar, Literal
 from zoneinfo import ZoneInfo
 
@@ -259,7 +259,6 @@ class Limit(Struct, frozen=True):
     amount: float
 
 
-@lru_cache(4096)  # units by their content: a reload brings others
 def limits(section: BudgetSection) -> tuple[Limit, ...]:
     """All that a section limits; empty for one that limits nothing."""
     return tuple(
