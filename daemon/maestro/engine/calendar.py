@@ -18,7 +18,9 @@ _FIRST, _LAST = (
 def bounds(window: str, wall: float, zone: tzinfo) -> tuple[float, float]:
     """First moment of the window that `wall` is in, and the first moment after it, in seconds since 1970."""
     wall = min(max(wall, _FIRST), _LAST)
-    here = datetime.fromtimestamp(floor(wall), zone)  # it would be rounded to a microsecond: into the next day
+    here = datetime.fromtimestamp(
+        floor(wall), zone
+    )  # it would be rounded to a microsecond: into the next day
     if window == "hour":
         return _hour(wall, here)
     first, after = _DAYS[window](here.date())

@@ -130,6 +130,26 @@ def _take(
     world.ask_anew((name,))
 
 
+def as_of_now(world: World, name: str, now: float, wall: float) -> Account:
+    """What a unit with a budget has used by this moment, as far as that can be said without reading counters. Changes nothing."""
+    before = world.ledger.of(name)
+    account, deltas = budgets.measure(before, before.agent, {}, now)
+    return budgets.charge(world.ledger.terms[name], account, deltas, wall, now - before.at)
+
+
+def nearest_to_its_end(world: World, name: str, now: float, wall: float) -> str:
+    """Of what budget most is used, in words; empty where there is none."""
+    if not has_budget(world, name):
+        return ""
+    account = as_of_now(world, name, now, wall)
+    shares = [
+        (budgets.percent(limit, entry), budgets.share(limit, entry))
+        for limit in world.ledger.terms[name].limits
+        if (entry := account.entries.get(budgets.key_of(limit))) is not None
+    ]
+    return max(shares, key=lambda one: one[0])[1] if shares else ""
+
+
 def _wind(world: World, name: str) -> None:
     """When to look next: when a window is over that something waits for, or when time itself will be used up."""
     terms, account = world.ledger.terms[name], world.ledger.of(name)
