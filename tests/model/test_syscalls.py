@@ -166,6 +166,9 @@ def test_no_families(word: str, hint: str) -> None:
         (["user net", "~net"], 0x10000000),
         ("cgroup ipc net mnt pid user uts time", None),
         (["user", ""], None),
+        ([True, "user"], 0x10000000),  # a drop-in's word after the unit's
+        (["user", True], 0),
+        ([True, False], None),
     ],
 )
 def test_namespaces(plain: Any, kept: int | None) -> None:
