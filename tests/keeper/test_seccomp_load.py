@@ -246,7 +246,8 @@ def test_python_runs(level: str, uid: int) -> None:
         pytest.skip("needs root")
     program = (
         "import asyncio, ssl, sqlite3, subprocess, tempfile, threading, socket\n"
-        "threading.Thread(target=print, args=('thread',)).start()\n"
+        "thread = threading.Thread(target=print, args=('thread',), kwargs={'flush': True})\n"
+        "thread.start(); thread.join()\n"
         "subprocess.run(['/bin/echo', 'child'])\n"
         "asyncio.run(asyncio.sleep(0))\n"
         "open(tempfile.mkstemp()[1], 'w').write('x')\n"

@@ -112,6 +112,11 @@ class SignedList:
         """A line as text; None: it cannot be one."""
         return plain if isinstance(plain, str) else None
 
+    @property
+    def takes_away(self) -> bool:
+        """Whether it begins with what is not allowed."""
+        return bool(self.lines) and self.lines[0].startswith("~")
+
     def after(self, earlier: SignedList) -> Self:
         """Both lists as one, whose last word this is."""
         return type(self)((*earlier.lines, *self.lines))
