@@ -152,6 +152,41 @@ def test_every_way_out_is_closed() -> None:
     assert dict(zip(WAYS_OUT, found, strict=True)) == {name: word for name, (_, word) in WAYS_OUT.items()}
 
 
+def test_raw_sockets_need_a_capability_that_users_lack() -> None:
+    if os.geteuid() != 0:
+        pytest.skip("needs root, to become nobody")
+    raw = (_socket(socket.AF_INET, socket.SOCK_RAW, 1), _socket(socket.AF_INET6, socket.SOCK_RAW, 58))
+    assert answers(bind(SyscallOptions(), "strict"), *raw, uid=NOBODY) == ["EPERM", "EPERM"]
+
+
+@pytest.mark.parametrize("level", ["baseline", "strict"])
+def test_the_calls_of_32_bits_are_no_way_around(level: str) -> None:
+    """`mov $20, %eax; int $0x80; ret`: getpid, as i386 has it."""
+    code = b"\xb8\x14\x00\x00\x00\xcd\x80\xc3"
+
+    def ask() -> None:
+        pages = mmap.mmap(-1, 4096, prot=7)
+        pages.write(code)
+        ctypes.CFUNCTYPE(ctypes.c_int)(ctypes.addressof(ctypes.c_char.from_buffer(pages)))()
+
+    if answers(lambda: None, ask) != ["allowed"]:
+        pytest.skip("this kernel has no 32-bit calls")
+    assert answers(bind(SyscallOptions(), level), ask) == ["SIGSYS"]
+
+
+def test_a_sandbox_can_be_made_within_baseline() -> None:
+    """As bubblewrap makes it, without root."""
+    command = ["unshare", "-Urmnpf", "--mount-proc", "sh", "-c", "mount -t tmpfs none /mnt && echo $$"]
+    if os.geteuid() != 0 or subprocess.run(command, capture_output=True, check=False).returncode:
+        pytest.skip("needs root, unshare(1) and namespaces of users")
+    bound = _as(NOBODY, bind(SyscallOptions(), "baseline"))
+    done = subprocess.run(command, preexec_fn=bound, capture_output=True, text=True, check=False, cwd="/")
+    assert done.stdout == "1\n", done.stderr
+    bound = _as(NOBODY, bind(SyscallOptions(), "strict"))
+    done = subprocess.run(command, preexec_fn=bound, capture_output=True, text=True, check=False, cwd="/")
+    assert "Operation not permitted" in done.stderr
+
+
 def test_what_a_service_does_is_open() -> None:
     usual: dict[str, Attempt] = {
         "inet": _socket(socket.AF_INET),
@@ -211,7 +246,8 @@ def test_python_runs(level: str, uid: int) -> None:
         pytest.skip("needs root")
     program = (
         "import asyncio, ssl, sqlite3, subprocess, tempfile, threading, socket\n"
-        "threading.Thread(target=print, args=('thread',)).start()\n"
+        "thread = threading.Thread(target=print, args=('thread',), kwargs={'flush': True})\n"
+        "thread.start(); thread.join()\n"
         "subprocess.run(['/bin/echo', 'child'])\n"
         "asyncio.run(asyncio.sleep(0))\n"
         "open(tempfile.mkstemp()[1], 'w').write('x')\n"

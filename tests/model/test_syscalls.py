@@ -166,6 +166,9 @@ def test_no_families(word: str, hint: str) -> None:
         (["user net", "~net"], 0x10000000),
         ("cgroup ipc net mnt pid user uts time", None),
         (["user", ""], None),
+        ([True, "user"], 0x10000000),  # a drop-in's word after the unit's
+        (["user", True], 0),
+        ([True, False], None),
     ],
 )
 def test_namespaces(plain: Any, kept: int | None) -> None:
@@ -217,26 +220,38 @@ def test_a_filter_of_the_units_own_kills_and_one_of_a_level_refuses() -> None:
     )
 
 
-def test_the_units_words_follow_those_of_its_level() -> None:
-    base = _made(SyscallOptions(), "strict")
-    more = _made(
-        SyscallOptions(
-            system_call_filter=SyscallList(["@mount", "~socket"]),
-            restrict_address_families=FamilyList(["~AF_NETLINK"]),
-            restrict_namespaces=NamespaceList(["user mnt"]),
-            restrict_realtime=False,
-        ),
-        "strict",
+def test_a_unit_takes_away_from_what_its_level_allows() -> None:
+    less = SyscallOptions(
+        system_call_filter=SyscallList(["~socket", "~@chown:ENOSYS"]),
+        restrict_address_families=FamilyList(["~AF_NETLINK"]),
     )
-    assert base.calls is not None
-    assert more.calls is not None
-    before, after = dict(base.calls.members).keys(), dict(more.calls.members).keys()
-    assert after == (before | calls_of("@mount")) - {"socket"}
-    assert more.families == Chosen(True, (("1", ANY), ("10", ANY), ("2", ANY)))
-    assert more.namespaces == 0x10020000
-    assert more.realtime
-    assert not base.realtime
-    assert not more.suid_sgid
+    for level in ("baseline", "strict"):
+        before, after = _made(SyscallOptions(), level).calls, _made(less, level).calls
+        assert before is not None
+        assert after is not None
+        assert before.allows == after.allows == (level == "strict")
+        assert ("socket" in dict(after.members)) == (level == "baseline")
+        assert dict(after.members)["chown"] == errno.ENOSYS
+        assert len(set(before.members) ^ set(after.members)) > 1
+        assert _made(less, level).families == Chosen(True, (("1", ANY), ("10", ANY), ("2", ANY)))
+
+
+def test_what_a_unit_allows_stands_instead_of_what_its_level_does() -> None:
+    """Behind the list of what baseline refuses, "@system-service" would only open what that closes."""
+    own = SyscallOptions(
+        system_call_filter=SyscallList(["@system-service ptrace"]),
+        restrict_address_families=FamilyList(["AF_UNIX"]),
+        restrict_namespaces=NamespaceList(["user mnt"]),
+        restrict_realtime=False,
+    )
+    for level in ("baseline", "strict"):
+        made = _made(own, level)
+        assert made.calls == chosen("@system-service ptrace")
+        assert made.families == Chosen(True, (("1", ANY),))
+        assert made.namespaces == 0x10020000
+        assert made.realtime
+        assert not made.suid_sgid
+        assert made.error == errno.EPERM
 
 
 def test_an_empty_line_leaves_the_level() -> None:

@@ -59,7 +59,7 @@ _PROT_WRITE, _PROT_EXEC, _SHM_EXEC = 2, 4, 0o100000
 _O_CREAT, _O_TMPFILE = 0o100, 0o20000000
 _SET_ID = (0o4000, 0o2000)
 _USUAL_SCHEDULING = (0, 3, 5)  # other, batch, idle
-_PR_GET_MDWE = 66
+_PR_GET_SECCOMP, _PR_GET_MDWE = 21, 66
 
 
 class _Compare(ctypes.Structure):
@@ -92,12 +92,15 @@ class Seccomp:
         """Why there are no filters here; empty: there are."""
         if self._library is None:
             return "libseccomp is not installed: the package is libseccomp2 or libseccomp"
+        if ctypes.CDLL(None).prctl(_PR_GET_SECCOMP, 0, 0, 0, 0) < 0:
+            return "this kernel has no seccomp"
         return ""
 
     def programs(self, wanted: SyscallFilter) -> SeccompPrograms:
         """Equal records are compiled once."""
-        if self._library is None:
-            raise NoSeccomp(f"system calls cannot be filtered: {self.missing()}")
+        why = self.missing()
+        if why or self._library is None:
+            raise NoSeccomp(f"system calls cannot be filtered: {why}")
         return _compiled(self._library, wanted)
 
 
@@ -259,13 +262,14 @@ def _program(
 ) -> bytes:
     """One program for all architectures that are let in; the calls of any other kill the process."""
     native = library.seccomp_arch_native()
-    tokens = {_token(library, name) for name in architectures if name != "native"} - {native}
+    tokens = {_token(library, name): name for name in architectures if name != "native"}
     kept = [rule for rule in rules if rule[0] != default]
     whole = _context(library, default, kept, native, native)
     try:
-        for token in sorted(tokens):
-            part = _context(library, default, kept, token, native)
-            _check(library.seccomp_merge(whole, part), "joining the filters of two architectures")
+        for token, name in sorted(tokens.items()):
+            if token != native:
+                part = _context(library, default, kept, token, native)
+                _check(library.seccomp_merge(whole, part), f"filtering {name} beside this machine's calls")
         return _exported(library, whole)
     finally:
         library.seccomp_release(whole)
@@ -285,8 +289,8 @@ def _context(library: ctypes.CDLL, default: int, rules: list[_Rule], token: int,
     _check(library.seccomp_attr_set(context, _BAD_ARCHITECTURE, _KILL), "refusing other architectures")
     library.seccomp_attr_set(context, _OPTIMIZE, _BINARY_TREE)  # which a libseccomp before 2.5 does not know
     if token != native:
-        _check(library.seccomp_arch_add(context, token), "adding an architecture")
-        _check(library.seccomp_arch_remove(context, native), "removing an architecture")
+        _check(library.seccomp_arch_add(context, token), "filtering another architecture's calls")
+        _check(library.seccomp_arch_remove(context, native), "filtering another architecture's calls")
     for action, call, tests in rules:
         _add(library, context, action, call, tests, own=token == native)
     return context

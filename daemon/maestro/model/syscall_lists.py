@@ -13,7 +13,7 @@ from typing import ClassVar, Self
 from msgspec import Struct
 
 from maestro.model import guess
-from maestro.model.plain import Fault, Given, Mistake, Plain, kind_of, many, shorten
+from maestro.model.plain import Fault, Given, Mistake, Plain, kind_of, many, scalar_text, shorten
 from maestro.model.syscall_groups import GROUPS, calls_of, names
 from maestro.model.values import Word
 
@@ -95,16 +95,27 @@ class SignedList:
     @classmethod
     def read(cls, given: Given) -> Self:
         plain = given.plain
-        if isinstance(plain, str):
+        if not isinstance(plain, list):
+            if cls.line(plain) is None:
+                raise Mistake(f"expected {cls.expected}, found {kind_of(plain)}")
             try:
-                return cls([given.resolve(plain)])
+                return cls([given.resolve(cls.line(plain) or "")])
             except Mistake as mistake:
                 raise many([Fault(fault.message, fault.hint) for fault in mistake.faults]) from None
-        if not isinstance(plain, list):
-            raise Mistake(f"expected {cls.expected}, found {kind_of(plain)}")
-        if odd := [place for place, item in enumerate(plain) if not isinstance(item, str)]:
+        lines = [cls.line(item) for item in plain]
+        if odd := [place for place, line in enumerate(lines) if line is None]:
             raise many([Fault(f"expected a text, found {kind_of(plain[at])}", at=(at,)) for at in odd])
-        return cls(given.resolve(item) for item in plain)
+        return cls(given.resolve(line or "") for line in lines)
+
+    @classmethod
+    def line(cls, plain: Plain) -> str | None:
+        """A line as text; None: it cannot be one."""
+        return plain if isinstance(plain, str) else None
+
+    @property
+    def takes_away(self) -> bool:
+        """Whether it begins with what is not allowed."""
+        return bool(self.lines) and self.lines[0].startswith("~")
 
     def after(self, earlier: SignedList) -> Self:
         """Both lists as one, whose last word this is."""
@@ -267,10 +278,8 @@ class NamespaceList(SignedList):
     example: ClassVar[tuple[str, ...]] = ("user mnt net",)
 
     @classmethod
-    def read(cls, given: Given) -> Self:
-        if isinstance(given.plain, bool):
-            return cls(["true" if given.plain else "false"])
-        return super().read(given)
+    def line(cls, plain: Plain) -> str | None:
+        return scalar_text(plain) if isinstance(plain, bool) else super().line(plain)
 
     @classmethod
     def faults_of(cls, inverted: bool, words: list[str]) -> Iterator[Fault]:

@@ -51,15 +51,15 @@ class SyscallOptions(Struct, frozen=True, kw_only=True):
         SyscallList(()),
         "System calls that it may make, besides those of @default: names, and groups such as @system-service "
         "(`systemd-analyze syscall-filter` lists them). With `~` in front of a line: that it may not make, each with "
-        "an error of its own where one follows: `~mount:ENOENT ptrace:kill`. Lines come to those of the level; the "
-        "first says whether all others are refused or allowed, a later one adds or takes away, an empty one begins "
-        "anew.",
+        "an error of its own where one follows: `~mount:ENOENT ptrace:kill`. The first line says whether all others "
+        "are refused or allowed; a later one adds or takes away, an empty one begins anew. A list that begins with "
+        "`~` takes away from what the level allows; any other stands instead of the level's.",
     )
     system_call_error_number: ErrorNumber | None = option(
         None,
         "What a call returns that `system_call_filter` refuses: an error such as EPERM, or `kill`: the process is "
-        "killed by SIGSYS. By default EPERM with a filter of the level, else kill. A call that no list knows returns "
-        "ENOSYS.",
+        "killed by SIGSYS. By default EPERM where the level has a filter, else kill. A call that no group has, not even "
+        "@known, returns ENOSYS where what is allowed is listed.",
     )
     system_call_architectures: tuple[Architecture, ...] = option(
         (),
@@ -72,7 +72,8 @@ class SyscallOptions(Struct, frozen=True, kw_only=True):
     restrict_address_families: FamilyList = option(
         FamilyList(()),
         "Families of sockets that it may make, such as `AF_UNIX AF_INET AF_INET6`; with `~` in front: that it may "
-        "not; `none`: not one. Others fail with EAFNOSUPPORT. Sockets that it is given are no part of this.",
+        "not, of those of the level; `none`: not one. Others fail with EAFNOSUPPORT. Sockets that it is given are no "
+        "part of this.",
     )
     memory_deny_write_execute: bool | None = option(
         None,
@@ -86,8 +87,8 @@ class SyscallOptions(Struct, frozen=True, kw_only=True):
     lock_personality: bool | None = option(
         None, "Whether the execution domain, personality(2), cannot be changed."
     )
-    restrict_namespaces: NamespaceList = option(
-        NamespaceList(()),
+    restrict_namespaces: NamespaceList | None = option(
+        None,
         "Namespaces that it may make and enter, of cgroup, ipc, net, mnt, pid, user, uts and time, or with `~` in "
         "front may not; `true`: none of them; `false`: all. A sandbox within the sandbox, as bubblewrap makes it, "
         "needs user, mnt and mostly all the others.",
@@ -171,14 +172,18 @@ LEVELS: Mapping[str, SyscallOptions] = {
 
 
 def on_level(options: SyscallOptions, level: str) -> SyscallOptions:
-    """What holds: the unit's own words over those of its level. Lists of calls and families continue the level's."""
+    """What holds: the unit's own words over those of its level.
+
+    A list of calls or families that begins with `~` takes away from what the level allows. One that begins with what is
+    allowed stands alone: behind a level that lists what is refused, it would open what it is meant to close.
+    """
     base = LEVELS[level]
     changes: dict[str, Any] = {}
     for known in describe(SyscallOptions):
         ours, theirs = getattr(options, known.name), getattr(base, known.name)
         if ours == known.default:
             changes[known.name] = theirs
-        elif isinstance(ours, SyscallList | FamilyList):
+        elif isinstance(ours, SyscallList | FamilyList) and ours.takes_away:
             changes[known.name] = ours.after(theirs)
         else:
             changes[known.name] = ours
@@ -208,7 +213,7 @@ def filter_of(options: SyscallOptions, *, personality: int = 0) -> SyscallFilter
         write_execute=not options.memory_deny_write_execute,
         realtime=not options.restrict_realtime,
         suid_sgid=not options.restrict_suid_sgid,
-        namespaces=options.restrict_namespaces.kept,
+        namespaces=None if options.restrict_namespaces is None else options.restrict_namespaces.kept,
         personality=personality if options.lock_personality else None,
         architectures=tuple(sorted(set(options.system_call_architectures))) or ("native",),
     )
