@@ -230,7 +230,9 @@ def outcomes(paths: Iterable[Path]) -> dict[str, Outcome]:
 
 # ------------------------------------------------------------------------------------------------ the verdict
 
-OPEN: dict[str, str] = {}  # those that fail, and why they may
+OPEN = {  # those that fail once they can be run at all, and why they may
+    "exec-specifier": "credentials are below a directory of Maestro's own, so %d is not %t/credentials/%n",
+}
 PASSING = 64  # how many pass, or would where the host had what they ask for: this grows only
 NOT_YET = 85  # how many wait for an option: this shrinks only
 
@@ -248,9 +250,10 @@ def test_units_that_judge_themselves() -> None:
         if outcome.kind != "passed":
             print(f"{outcome.kind}: {name}: {outcome.why}")
     failed = {name for name, outcome in found.items() if outcome.kind == "failed"}
-    assert failed == OPEN.keys() & found.keys(), {
-        name: found[name].why for name in failed ^ OPEN.keys() if name in found
-    }
+    unexpected = {name: found[name].why for name in sorted(failed - OPEN.keys())}
+    assert not unexpected, "\n".join(f"{name}: {why}" for name, why in unexpected.items())
+    mended = {name for name in OPEN if found[name].kind == "passed"}
+    assert not mended, "these pass by now: take them out of OPEN"
     if (FOLDER / "version").read_text().startswith(f"{VERSION}."):
         assert counted["passed"] + counted["not here"] >= PASSING
         assert counted["not yet"] <= NOT_YET
