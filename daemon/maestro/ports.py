@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from msgspec import Struct
 
 from maestro.engine.events import Ended as Ended  # crosses the keeper port as it is
+from maestro.model.syscalls import SyscallFilter
 from maestro.model.unit import Unit
 
 # ------------------------------------------------------------------------------------------------ keeper
@@ -49,6 +50,10 @@ class Recipe(Struct, frozen=True, kw_only=True):
     tasks: tuple[str, ...] = ()  # files of cgroup v1 by which it enters further groups
     store: str = ""  # unit whose stored descriptors it gets
     title: str = ""  # the unit's name, for messages
+    # (what, base, name, mode, uid, gid, whether below `private`, links) of directories that are made for it
+    directories: tuple[tuple[str, str, str, int, int | None, int | None, bool, tuple[str, ...]], ...] = ()
+    # path, uid, gid, whether they are mounted there, and files: name -> content. Told to nobody.
+    credentials: dict[str, Any] = {}
 
 
 class Entry(Struct, frozen=True, kw_only=True):
@@ -145,6 +150,32 @@ class Groups(Protocol):
     def unmet(self, unit: Unit) -> tuple[str, ...]: ...  # options that this host has no means for
     def usage(self, unit: Unit) -> Usage | None: ...
     def clear(self, unit: Unit) -> None: ...  # nothing of it runs: remove its groups
+
+
+# ------------------------------------------------------------------------------------------------ system calls
+
+
+class NoSeccomp(Exception):
+    """System calls cannot be filtered as asked; the text says why."""
+
+
+class SeccompPrograms(Struct, frozen=True, kw_only=True):
+    """A filter as the kernel takes it."""
+
+    programs: tuple[bytes, ...]  # to be loaded in this order
+    deny_write_execute: bool = False  # the kernel is to be asked for that by itself: no program does it
+
+
+class Seccomp(Protocol):
+    """Makes programs for the kernel of what is to be filtered."""
+
+    def missing(self) -> str:
+        """Why there are no filters on this host; empty: there are."""
+        ...
+
+    def programs(self, wanted: SyscallFilter) -> SeccompPrograms:
+        """Raises NoSeccomp."""
+        ...
 
 
 # ------------------------------------------------------------------------------------------------ logs
@@ -284,6 +315,16 @@ class UnitSources(Struct, frozen=True, kw_only=True):
     enabled: Mapping[str, str] = {}  # units that links name -> "enabled", "enabled-runtime"
     runtime: str = ""  # the directory whose content is gone after a boot
     directories: tuple[str, ...] = ()
+
+
+class Finding(Struct, frozen=True, kw_only=True):
+    """What this host offers of one thing that Maestro builds on."""
+
+    part: str  # "control groups"
+    state: Literal["ok", "limited", "missing"]
+    words: str  # what there is
+    cost: str = ""  # what does not work without the rest
+    advice: str = ""  # what would mend it
 
 
 class Clock(Protocol):

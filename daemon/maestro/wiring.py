@@ -22,7 +22,7 @@ from maestro import paths
 from maestro.control.clerk import Office
 from maestro.control.desk import Desk
 from maestro.control.server import ControlServer
-from maestro.drivers import cgroups, host, processes
+from maestro.drivers import cgroups, host, processes, views
 from maestro.drivers.crashes import CrashFile
 from maestro.drivers.doors import Doors
 from maestro.drivers.keeper_link import EXIT_RESTART, LINK_VARIABLE, KeeperLink, Unheard, set_title
@@ -31,7 +31,7 @@ from maestro.drivers.notify_socket import Listener, NotifySocket, new_journal, p
 from maestro.drivers.sqlite_store import SqliteStore, StoreLocked
 from maestro.drivers.unit_files import UnitDirectories
 from maestro.engine.world import World
-from maestro.manager import resume
+from maestro.manager import directories, dynamic_users, resume
 from maestro.manager.carrier import Carrier
 from maestro.manager.catalogue import Catalogue
 from maestro.manager.happened import Hub
@@ -42,6 +42,7 @@ from maestro.manager.recipe import House
 from maestro.manager.session import Closing, Session
 from maestro.manager.transients import Transients
 from maestro.model.load import Settings
+from maestro.model.specifiers import Specifiers
 from maestro.paths import Paths
 
 _log = logging.getLogger("maestro")
@@ -108,6 +109,7 @@ class Parts(Struct, frozen=True, kw_only=True):
     transients: Transients
     crashes: CrashFile
     trouble: str
+    groups: cgroups.ControlGroups
 
 
 async def _manage(environ: Mapping[str, str]) -> int:
@@ -157,18 +159,14 @@ async def _build(
     plugins = Plugins(where.state, blocked=tuple(filter(None, environ.get("MAESTRO_WITHOUT", "").split(","))))
     plugins.find()
     files = UnitDirectories(where.units, os.geteuid(), where.environment)
-    catalogue = Catalogue(files, Settings(host.specifiers(environ), plugins.sections))
+    places = host.specifiers(environ, where.root, where.run)
+    catalogue = Catalogue(files, Settings(places, plugins.sections))
     manager = Manager(World(catalogue.resolve, catalogue.masked_by), store, clock, random.random, Hub(store))
     logs = LogFiles(where.logs, asyncio.get_running_loop(), time.time_ns)
-    house = House(
-        notify=where.notify,
-        control=where.control,
-        identity=f"{boot}:{where.state}",
-        environ=dict(environ),
-        uid=os.geteuid(),
-        groups=groups,
-    )
+    house = _house(where, environ, places, f"{boot}:{where.state}", groups)
+    house.users.is_wanted = lambda user: directories.is_wanted(user, manager.world.units.values())
     carrier = Carrier(manager, link, logs, house, catalogue)
+    carrier.vault.renew = views.renew
     crashes = CrashFile(os.path.join(where.state, "crashes"))
     manager.employ(carrier.carry, functools.partial(_die, crashes))
     return Parts(
@@ -183,6 +181,24 @@ async def _build(
         transients=Transients(manager, catalogue),
         crashes=crashes,
         trouble=trouble or "",
+        groups=groups,
+    )
+
+
+def _house(
+    where: Paths, environ: Mapping[str, str], places: Specifiers, identity: str, groups: cgroups.ControlGroups
+) -> House:
+    return House(
+        notify=where.notify,
+        control=where.control,
+        identity=identity,
+        environ=dict(environ),
+        uid=os.geteuid(),
+        groups=groups,
+        places=places,
+        credstore=where.credstore,
+        may_mount=views.may_mount(),
+        in_memory=views.is_in_memory(where.run),
     )
 
 
@@ -192,6 +208,7 @@ async def _begin(parts: Parts, where: Paths) -> Session:
     saved = await parts.store.load()
     resume.restore(manager, parts.catalogue, saved, boot)
     parts.transients.discard_log = parts.logs.discard
+    carrier.take_up_users(saved.facts.get(dynamic_users.FACT, ""))
     over = parts.transients.take_up(saved.facts.get("gone", ""))
     table = await link.hello(carrier)
     observer = Observer(manager, parts.logs, parts.plugins)
@@ -219,6 +236,7 @@ async def _begin(parts: Parts, where: Paths) -> Session:
     resume.set_aside(manager, parts.crashes.take_repeated())
     seen = resume.take_up(carrier, parts.logs, table)
     session.begin_with = resume.begin(manager, seen, table, saved, boot)
+    carrier.clear_remains()
     parts.transients.forget(over)
     if resume.was_ending(saved, table):
         session.end("shutdown", "a request that an earlier manager had taken")
@@ -249,6 +267,7 @@ def _office(parts: Parts, where: Paths, session: Session, observer: Observer) ->
         is_ending=lambda: session.is_ending,
         end=session.end,
         notices=functools.partial(session.notices, parts.catalogue),
+        examine=lambda: cgroups.findings(parts.groups.layout),
     )
 
 

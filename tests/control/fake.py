@@ -170,6 +170,10 @@ class FakeService:
         self._note(caller, request)
         return self.started
 
+    async def doctor(self, caller: Caller, request: p.Doctor) -> tuple[p.FindingView, ...]:
+        self._note(caller, request)
+        return (p.FindingView(part="control groups", state="ok", words="cgroup v2"),)
+
     async def why(self, caller: Caller, request: p.Why) -> p.WhyView:
         self._note(caller, request)
         return self.reasons

@@ -87,6 +87,7 @@ READ_ONLY = {
     "links",
     "starts",
     "why",
+    "doctor",
     "is-enabled",
 }
 AGENT = {"hello", "status", "show", "logs"}

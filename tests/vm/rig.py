@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import shutil
 import signal
 import subprocess
+import tempfile
 import tomllib
 from pathlib import Path
 
@@ -14,6 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 INSIDE = "/maestro"  # where the checkout is in the guest
 PATIENCE = "5"  # how much longer than elsewhere tests wait: a fork takes 10 ms
 TIMEOUT = 600  # seconds for one guest, with its boot
+_KEPT = 3600.0  # seconds that a copy of earlier sources is kept
 PREPARING = 300  # seconds; the first time takes about 90 and needs apt and pip
 
 _CHECKERS = (
@@ -65,7 +68,7 @@ class Rig:
 
     def prepare(self) -> None:
         """Fill the rig's cache with the system and our dependencies, and see that a guest boots."""
-        needed = [str(self._package()), *_requirements()]
+        needed = [str(_package()), *_requirements()]
         self._pip = [word for one in needed for word in ("--pip", one)]
         self._check([*self._pip, "--prepare"], "prepared")
         self._check([*self._pip, "--timeout", "60", "true"], "booted")
@@ -82,18 +85,6 @@ class Rig:
             become = "setpriv --reuid=rig --regid=rig --init-groups env HOME=/home/rig"
             words = ["sh", "-c", f'chown -R rig: . && exec {become} "$@"', "sh", *words]
         return [self._program, *self._pip, *share, *environment, *options, "--", *words]
-
-    def _package(self) -> Path:
-        """Our sources alone: pip in the rig installs anew whenever a file of the folder has changed."""
-        folder = ROOT / ".cache/vm/source"
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
-        for name in _SOURCES:
-            if (ROOT / name).is_dir():
-                shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns(*_LEFT_OUT))
-            else:
-                shutil.copy2(ROOT / name, folder / name)
-        return folder
 
     def _check(self, words: list[str], what: str) -> None:
         process = subprocess.Popen(
@@ -114,6 +105,31 @@ class Rig:
         if process.returncode:
             last = (said.strip().splitlines() or ["it did not say why"])[-1]
             raise Unable(f"the virtual machine could not be {what}: {last}")
+
+
+def _package() -> Path:
+    """A copy of our sources alone, by what is in them: the rig installs a folder anew when anything in it has changed."""
+    place = ROOT / ".cache/vm"
+    place.mkdir(parents=True, exist_ok=True)
+    fresh = Path(tempfile.mkdtemp(dir=place))
+    for name in _SOURCES:
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, fresh / name, ignore=shutil.ignore_patterns(*_LEFT_OUT))
+        else:
+            shutil.copy2(ROOT / name, fresh / name)
+    digest = hashlib.sha256()
+    for path in sorted(path for path in fresh.rglob("*") if path.is_file()):
+        digest.update(f"{path.relative_to(fresh)}\0".encode() + path.read_bytes())
+    folder = place / digest.hexdigest()[:16]
+    try:
+        fresh.rename(folder)
+    except OSError:  # it is there; another run may use it
+        shutil.rmtree(fresh)
+    os.utime(folder)
+    for other in place.iterdir():
+        if other.stat().st_mtime < folder.stat().st_mtime - _KEPT:
+            shutil.rmtree(other, ignore_errors=True)
+    return folder
 
 
 def _requirements() -> list[str]:

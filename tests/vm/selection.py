@@ -6,14 +6,25 @@ processor and slow forks make everything else a waste of time; `bin/test --vm te
 
 from __future__ import annotations
 
-BARE = "bare"  # a tiny PID 1, as root, with all capabilities
-USER = "user"  # the same, as an ordinary user
+BARE = "bare"  # a tiny PID 1, as root, with all capabilities: the keeper protects itself, and forks
+USER = "user"  # the same, as an ordinary user: it cannot, and starts what it can by posix_spawn
 SYSTEMD = "systemd"  # systemd is PID 1, as root
 
 GUESTS = (BARE, USER, SYSTEMD)
 
 SELECTION: dict[str, tuple[str, ...]] = {
+    "tests/keeper": (BARE, USER),
+    "tests/system/test_disk.py": (BARE,),
+    "tests/system/test_environment.py": (BARE, USER),
+    "tests/system/test_found_again.py": (BARE, USER),
+    "tests/system/test_freezing.py": (BARE, USER),
+    "tests/system/test_keeper.py": (BARE, USER),
+    "tests/system/test_layout.py": (BARE,),
+    "tests/system/test_resources.py": (BARE, SYSTEMD),
     "tests/system/test_smoke.py": (BARE, USER, SYSTEMD),
+    "tests/system/test_streams.py": (BARE, USER),
+    "tests/system/test_trees.py": (BARE, USER),
+    "tests/vm/test_guest.py": (BARE, USER, SYSTEMD),
     "tests/vm/test_on_systemd.py": (SYSTEMD,),
 }
 

@@ -27,8 +27,9 @@ from maestro.manager.catalogue import Catalogue
 from maestro.manager.loop import Manager
 from maestro.manager.plugins import Plugins
 from maestro.manager.transients import Transients
+from maestro.model.redaction import redacted
 from maestro.model.status import signal_name, signal_number
-from maestro.ports import Logs, Store, UnitFiles
+from maestro.ports import Finding, Logs, Store, UnitFiles
 
 PROGRESS = 1.0  # seconds between two words on what a verb waits for
 
@@ -52,6 +53,7 @@ class Office(Struct, frozen=True, kw_only=True):
     is_ending: Callable[[], bool]
     end: Callable[[str, str], None]  # "shutdown", "leave" (agents run on), "reexec"; and who asked for it
     notices: Callable[[], list[str]]
+    examine: Callable[[], tuple[Finding, ...]] = tuple  # what the host offers
 
 
 class Clerk:
@@ -227,7 +229,7 @@ class Clerk:
         if self._o.is_ending():
             raise refused("ending", "cannot run anything now: maestrod is ending", "start it again first")
         draft = self._runner.draft(request)
-        made = p.RunView(unit=draft.name, path=draft.path, text=draft.text)
+        made = p.RunView(unit=draft.name, path=draft.path, text=redacted(draft.text))
         if self._recall(caller) is not None:
             jobs = self._o.manager.asked_before(_id(caller))
         else:

@@ -19,6 +19,7 @@ from maestro.control.roles import Caller, Role
 from maestro.control.service import refused
 from maestro.control.survey import Survey
 from maestro.engine.state import State
+from maestro.model.redaction import redacted
 
 _DRAINED = 1.0  # seconds that a log has to take what an ended unit wrote: a full disk does not take it at all
 
@@ -66,7 +67,7 @@ class Desk(Clerk, Survey):
         found = []
         for name in self._find.all(request.units):
             pieces = self._o.catalogue.pieces(name)
-            texts = tuple((piece.path, piece.text.decode("utf-8", "replace")) for piece in pieces)
+            texts = tuple((piece.path, redacted(piece.text.decode("utf-8", "replace"))) for piece in pieces)
             found.append(p.CatView(name=name, pieces=texts))
         return tuple(found)
 

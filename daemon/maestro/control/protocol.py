@@ -38,6 +38,8 @@ from maestro.control.linking import Linking as Linking
 from maestro.control.linking import Mask as Mask
 from maestro.control.linking import Preset as Preset
 from maestro.control.linking import Unmask as Unmask
+from maestro.control.looks import Doctor as Doctor
+from maestro.control.looks import FindingView as FindingView
 from maestro.control.looks import Links as Links
 from maestro.control.looks import LinksView as LinksView
 from maestro.control.looks import LinkView as LinkView
@@ -226,6 +228,7 @@ AnyRequest = (
     | Audit
     | Links
     | Starts
+    | Doctor
     | Why
     | DaemonReload
     | DaemonReexec

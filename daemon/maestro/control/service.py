@@ -17,10 +17,12 @@ from maestro.control.protocol import (
     CatView,
     DaemonReexec,
     DaemonReload,
+    Doctor,
     EnablementView,
     ErrorView,
     Events,
     EventView,
+    FindingView,
     Freeze,
     Hello,
     HelloView,
@@ -121,6 +123,7 @@ class Service(Protocol):
 
     async def starts(self, caller: Caller, request: Starts) -> StartsView: ...
 
+    async def doctor(self, caller: Caller, request: Doctor) -> tuple[FindingView, ...]: ...
     async def why(self, caller: Caller, request: Why) -> WhyView: ...
 
     async def daemon_reload(self, caller: Caller, request: DaemonReload) -> ReloadView: ...

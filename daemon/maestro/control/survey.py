@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from msgspec.structs import replace
+from msgspec.structs import asdict, replace
 
 from maestro.control import looks, views
 from maestro.control import protocol as p
@@ -149,6 +149,9 @@ class Survey:
         )
 
     # ------------------------------------------------------------------------------ why they are as they are
+
+    async def doctor(self, caller: Caller, request: looks.Doctor) -> tuple[looks.FindingView, ...]:
+        return tuple(looks.FindingView(**asdict(one)) for one in self._o.examine())
 
     async def why(self, caller: Caller, request: looks.Why) -> looks.WhyView:
         named, errors = self._meant(request.units)

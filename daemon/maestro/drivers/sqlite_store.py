@@ -129,6 +129,7 @@ class SqliteStore:
 
     def _connect(self) -> sqlite3.Connection:
         os.makedirs(os.path.dirname(self._path), mode=0o750, exist_ok=True)
+        _keep_to_ourselves(self._path)
         self._db = db = sqlite3.connect(self._path, timeout=_PATIENCE)
         # Nobody else writes here; and without this a full disk has no room for the file that readers would share.
         db.execute("PRAGMA locking_mode=EXCLUSIVE")
@@ -332,6 +333,13 @@ def _merge(old: Batch, new: Batch) -> Batch:
 
 def _has_content(path: str) -> bool:
     return any(os.path.exists(one) and os.path.getsize(one) > 0 for one in (path, f"{path}-wal"))
+
+
+def _keep_to_ourselves(path: str) -> None:
+    """Nobody else reads what units say, environments and all. sqlite gives the files beside it the same mode."""
+    os.close(os.open(path, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    with contextlib.suppress(PermissionError):
+        os.chmod(path, 0o600)
 
 
 def _put_aside(path: str) -> str:

@@ -191,6 +191,13 @@ class RemovePidFile(Struct, frozen=True):
     path: str
 
 
+class Forsake(Struct, frozen=True):
+    """Nothing runs of this unit, and what it had for as long as it ran may go: its runtime directories, the place of its credentials."""
+
+    unit: str
+    for_good: bool = False  # nothing will start it again by itself
+
+
 class Quit(Struct, frozen=True):
     """An essential unit is gone for good: end everything, with this exit code."""
 
@@ -199,7 +206,18 @@ class Quit(Struct, frozen=True):
 
 
 Deed = (
-    Spawn | Send | Freeze | Acknowledge | Release | Adopt | Probe | Unprobe | FindMain | RemovePidFile | Quit
+    Spawn
+    | Send
+    | Freeze
+    | Acknowledge
+    | Release
+    | Adopt
+    | Probe
+    | Unprobe
+    | FindMain
+    | RemovePidFile
+    | Forsake
+    | Quit
 )
 
 

@@ -48,6 +48,9 @@ STAGES = {
     "stdout": "open its output {stdout}",
     "stderr": "open its error output {stderr}",
     "pass": "hand it its descriptors",
+    "directories": "make {place}",
+    "apart": "give it a view of the file system of its own",
+    "credentials": "hand it {place}",
     "groups": "set its groups {groups}",
     "gid": "become group {gid}",
     "limits": "set its limit {limit}",
@@ -79,7 +82,18 @@ class Nest:
 class Birth:
     """One child: what it is to become, and how it tells that it cannot."""
 
-    __slots__ = ("given", "inside", "limit", "listening", "nest", "output", "passed", "recipe", "report")
+    __slots__ = (
+        "given",
+        "inside",
+        "limit",
+        "listening",
+        "nest",
+        "output",
+        "passed",
+        "place",
+        "recipe",
+        "report",
+    )
 
     def __init__(self, recipe: dict[str, Any], nest: Nest, output: int = -1, report: int = -1) -> None:
         self.recipe = recipe
@@ -90,6 +104,7 @@ class Birth:
         self.passed: dict[int, int] = {}  # number that the child is to have it at -> our descriptor
         self.listening: tuple[str, ...] = ()  # the names of those from 3 on, of earlier processes of the unit
         self.inside = False  # it was born in its control group
+        self.place = "its directories"  # what is being made, in words
         self.limit = (0, 0, 0)  # the one that is being set: (RLIMIT_x, soft, hard)
 
 
@@ -149,6 +164,7 @@ def describe(stage: str, birth: Birth) -> str:
         limit=_limit_words(*birth.limit),
         oom=_oom_score(birth),
         scheduling=_scheduling_words(stage, recipe.get(stage)),
+        place=birth.place,
     )
 
 
@@ -242,6 +258,33 @@ def _stderr(birth: Birth) -> None:
 
 def _umask(birth: Birth) -> None:
     os.umask(birth.recipe.get("umask", 0o022))
+
+
+def _directories(birth: Birth) -> None:
+    if birth.recipe.get("directories"):
+        from maestro.keeper import directories
+
+        directories.make(birth)
+    if birth.recipe.get("credentials"):
+        from maestro.keeper import credentials
+
+        credentials.make_place(birth)
+
+
+def _apart(birth: Birth) -> None:
+    recipe = birth.recipe
+    if recipe.get("credentials") or recipe.get("directories"):
+        from maestro.keeper import credentials
+
+        if credentials.is_wanted(recipe):
+            credentials.be_apart(birth)
+
+
+def _credentials(birth: Birth) -> None:
+    if birth.recipe.get("credentials"):
+        from maestro.keeper import credentials
+
+        credentials.hand_over(birth)
 
 
 def _groups(birth: Birth) -> None:
@@ -361,6 +404,9 @@ AGENT: tuple[Step, ...] = (
         "pass",
         streams.pass_on,
     ),  # nothing is opened by number afterwards, and the limit on descriptors is not there yet
+    ("directories", _directories),
+    ("apart", _apart),
+    ("credentials", _credentials),
     ("groups", _groups),
     ("gid", _gid),
     ("limits", _limits),

@@ -17,6 +17,7 @@ else:
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
+_PR_SET_NO_NEW_PRIVS = 38
 _PROTECTED = -1000
 _KCMP = {"x86_64": 312, "aarch64": 272, "riscv64": 272}
 
@@ -43,6 +44,11 @@ def call(name: str, *arguments: Any) -> int:
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number))
     return found
+
+
+def give_up_privileges() -> None:
+    """For good: whatever it executes, set-uid programs too. The kernel asks this of those who bind themselves and are not root."""
+    call("prctl", _PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
 
 
 def adopt_orphans() -> None:

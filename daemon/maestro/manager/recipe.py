@@ -9,15 +9,17 @@ import pwd
 from collections.abc import Callable
 from functools import cache
 
-from msgspec import Struct
+from msgspec import Struct, field
 from msgspec.structs import replace
 
 from maestro.engine.events import Errand
 from maestro.engine.state import Trigger
-from maestro.manager import environment_file, scheduling
+from maestro.manager import directories, environment_file, scheduling
 from maestro.manager.cannot import CannotPrepare as CannotPrepare
+from maestro.manager.dynamic_users import DynamicUsers
 from maestro.model.checks import NOTIFIES
 from maestro.model.command import Command, expand
+from maestro.model.specifiers import Specifiers
 from maestro.model.status import signal_name
 from maestro.model.streams import openings, without_stored
 from maestro.model.unit import AgentSection, Unit
@@ -61,6 +63,13 @@ class House(Struct, frozen=True, kw_only=True):
     environ: dict[str, str]
     uid: int
     groups: Groups = NoGroups()
+    places: Specifiers = Specifiers()  # the base directories, and where credentials are
+    credstore: str = (
+        "/etc/maestro/credentials"  # where those are read from that are named without a directory
+    )
+    may_mount: bool = False  # whether an agent can be given file systems of its own
+    in_memory: bool = False  # whether the directory of credentials is
+    users: DynamicUsers = field(default_factory=DynamicUsers)
 
 
 def invocation(house: House, agent: str) -> str:
@@ -84,8 +93,9 @@ def make(
     assert agent is not None
     if line > len(agent.exec_more):
         raise CannotPrepare(f"its unit was changed meanwhile and has no agent.exec_more[{line - 1}] any more")
-    uid, gid, groups, home = identity(agent, house.uid)
+    uid, gid, groups, home = who(unit, house)
     env = environment(unit, agent, house, home, note)
+    env |= directories.environment(unit, house)
     env |= _monitored(trigger, house) if trigger is not None else {}
     env |= _own_words(unit, agent, agent_id, house)
     cwd = agent.working_directory.removeprefix("-")
@@ -108,6 +118,7 @@ def make(
         store=unit.name if agent.file_descriptor_store_max else "",
         stream=unit.name if _LOG in streams else None,
         title=unit.name,
+        directories=directories.prepare(unit, house, uid, gid),
     )
     return _with(scheduling.applied(recipe, agent), agent.lines[line], env)
 
@@ -191,6 +202,18 @@ def make_probe(unit: Unit, agent_id: str, command: tuple[str, ...], house: House
 # ------------------------------------------------------------------------------------------- who
 
 
+def who(unit: Unit, house: House) -> directories.Identity:
+    """uid, gid, supplementary groups and home of an agent; None where nothing changes."""
+    assert unit.agent is not None
+    return directories.dynamic_identity(unit, house) or identity(unit.agent, house.uid)
+
+
+def owner(unit: Unit, house: House) -> tuple[int | None, int | None]:
+    """Whose its files are; None: ours, and nobody else's can be."""
+    uid, gid, _, _ = who(unit, house)
+    return (uid or 0, gid or 0) if house.uid == 0 else (None, None)
+
+
 def identity(agent: AgentSection, own_uid: int) -> tuple[int | None, int | None, tuple[int, ...], str]:
     """uid, gid, supplementary groups and home; None where nothing changes."""
     more = tuple(map(_group, agent.supplementary_groups))
@@ -249,8 +272,8 @@ def environment(
     """The agent's variables: little from the daemon's own, then the unit's lines, then its files: as in systemd, the last wins."""
     env = {name: house.environ[name] for name in _PASSED_ON if name in house.environ}
     env["PATH"] = ":".join(agent.exec_search_path) or house.environ.get("PATH") or DEFAULT_PATH
-    if agent.user is not None:
-        env |= {"HOME": home, "USER": str(agent.user), "LOGNAME": str(agent.user)}
+    if user := directories.user_name(unit):
+        env |= {"HOME": home, "USER": user, "LOGNAME": user}
     elif "HOME" in house.environ:
         env["HOME"] = house.environ["HOME"]
     # by plain texts: only those pass through marshal to the keeper

@@ -7,9 +7,8 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from msgspec import Struct
-
-from maestro.model import names
+from maestro.model import directory_checks, names
+from maestro.model.finding import Finding as Finding
 from maestro.model.plain import Mistake
 from maestro.model.scheduling import REALTIME, WITH_NODES
 from maestro.model.streams import STORED, openings
@@ -33,15 +32,6 @@ _PAUSES = (
     "health.readiness.initial_delay",
     "health.readiness.interval",
 )
-
-
-class Finding(Struct, frozen=True):
-    """A contradiction: the option to mend, and the others that are part of it."""
-
-    option: str
-    message: str
-    hint: str = ""
-    others: tuple[str, ...] = ()
 
 
 Check = Callable[[Unit], Iterator[Finding]]
@@ -345,6 +335,7 @@ CHECKS: tuple[Check, ...] = (
     installs_into_targets,
     aliases_are_of_its_kind,
     default_instance_can_be_made,
+    *directory_checks.CHECKS,
 )
 
 

@@ -12,8 +12,8 @@ from msgspec import Struct
 
 AGENTS = "agents"  # the level that holds all of them: one write there reaches every agent
 DAEMON = "daemon"  # the group of keeper and manager, where they may not stay in the one above
-_V2 = ("memory", "pids", "cpu", "io", "cpuset")
-_V1 = ("memory", "pids", "cpu", "cpuset", "blkio")
+CONTROLLERS = {1: ("memory", "pids", "cpu", "cpuset", "blkio"), 2: ("memory", "pids", "cpu", "io", "cpuset")}
+_V1, _V2 = CONTROLLERS[1], CONTROLLERS[2]
 _log = logging.getLogger(__name__)
 
 
