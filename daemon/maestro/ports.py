@@ -239,6 +239,7 @@ class Saved(Struct, frozen=True, kw_only=True):
     lives: Mapping[str, bytes] = {}
     jobs: Mapping[int, bytes] = {}
     definitions: Mapping[str, bytes] = {}
+    accounts: Mapping[str, bytes] = {}  # by holder
     facts: Mapping[str, str] = {}  # keeper identity, boot id, counters
     last_event: int = 0
 
@@ -258,6 +259,7 @@ class Batch(Struct, kw_only=True):
     lives: dict[str, bytes | None] = {}
     jobs: dict[int, bytes | None] = {}
     definitions: dict[str, bytes | None] = {}
+    accounts: dict[str, bytes | None] = {}  # by holder: what it has used of its budget
     facts: dict[str, str] = {}
     events: list[tuple[int, float, bytes]] = []
     audit: list[tuple[float, bytes]] = []

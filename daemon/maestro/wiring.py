@@ -22,7 +22,7 @@ from maestro import paths
 from maestro.control.clerk import Office
 from maestro.control.desk import Desk
 from maestro.control.server import ControlServer
-from maestro.drivers import cgroups, host, processes, views
+from maestro.drivers import cgroups, host, processes, usage, views
 from maestro.drivers.crashes import CrashFile
 from maestro.drivers.doors import Doors
 from maestro.drivers.keeper_link import EXIT_RESTART, LINK_VARIABLE, KeeperLink, Unheard, set_title
@@ -30,8 +30,10 @@ from maestro.drivers.log_files import LogFiles
 from maestro.drivers.notify_socket import Listener, NotifySocket, new_journal, parse
 from maestro.drivers.sqlite_store import SqliteStore, StoreLocked
 from maestro.drivers.unit_files import UnitDirectories
+from maestro.engine.state import Life
 from maestro.engine.world import World
 from maestro.manager import directories, dynamic_users, resume
+from maestro.manager.budgets import Meter
 from maestro.manager.carrier import Carrier
 from maestro.manager.catalogue import Catalogue
 from maestro.manager.happened import Hub
@@ -44,6 +46,7 @@ from maestro.manager.transients import Transients
 from maestro.model.load import Settings
 from maestro.model.specifiers import Specifiers
 from maestro.paths import Paths
+from maestro.ports import Usage
 
 _log = logging.getLogger("maestro")
 _LIVED_LONG_ENOUGH = 60.0  # seconds after which earlier crashes no longer count
@@ -108,6 +111,7 @@ class Parts(Struct, frozen=True, kw_only=True):
     carrier: Carrier
     transients: Transients
     crashes: CrashFile
+    meter: Meter
     trouble: str
     groups: cgroups.ControlGroups
 
@@ -180,6 +184,7 @@ async def _build(
         carrier=carrier,
         transients=Transients(manager, catalogue),
         crashes=crashes,
+        meter=Meter(manager, functools.partial(_usage, groups, manager.world)),
         trouble=trouble or "",
         groups=groups,
     )
@@ -269,6 +274,15 @@ def _office(parts: Parts, where: Paths, session: Session, observer: Observer) ->
         notices=functools.partial(session.notices, parts.catalogue),
         examine=lambda: cgroups.findings(parts.groups.layout),
     )
+
+
+def _usage(groups: cgroups.ControlGroups, world: World, name: str, life: Life) -> Usage | None:
+    """What a unit's agent has used: its group, where there is one, or else its main process."""
+    main = usage.of_process(life.pid) if life.pid and life.ended is None else None
+    cpu = groups.cpu_of(world.units[name], life.agent) if name in world.units else None
+    if cpu is None:
+        return main
+    return Usage(cpu=cpu, written=main.written if main is not None else None)
 
 
 def _die(crashes: CrashFile, unit: str) -> None:

@@ -2,6 +2,7 @@
 
 # -g: a loader may read this inside of a function.
 declare -g _maestroctl_commands="start stop restart try-restart reload reload-or-restart isolate run cancel jobs reset-failed kill freeze thaw enable disable mask unmask preset preset-all is-enabled status why is-active is-failed list show cat list-dependencies graph blame critical-chain plot doctor explain delta edit set logs events audit verify daemon-reload daemon-reexec shutdown version"
+declare -g _maestroctl_commands="start stop restart try-restart reload reload-or-restart isolate run cancel jobs reset-failed kill freeze thaw budget enable disable mask unmask preset preset-all is-enabled status why is-active is-failed list show cat list-dependencies graph blame critical-chain plot explain delta edit logs events audit verify daemon-reload daemon-reexec shutdown version"
 declare -g _maestroctl_everywhere="--root -o --output --timeout --no-color -q --quiet -h --help"
 declare -gA _maestroctl_options=(
     [start]="--no-wait --job-mode --dry-run"
@@ -18,6 +19,7 @@ declare -gA _maestroctl_options=(
     [kill]="-s --signal --main"
     [freeze]=""
     [thaw]=""
+    [budget]="--window"
     [enable]="--now --runtime"
     [disable]="--now --runtime"
     [mask]="--now --runtime"
@@ -75,6 +77,7 @@ declare -gA _maestroctl_values=(
     ["run --description"]=""
     ["kill -s"]=""
     ["kill --signal"]=""
+    ["budget --window"]="hour day week month invocation"
     ["status -n"]=""
     ["status --lines"]=""
     ["graph --format"]="dot mermaid"
@@ -103,6 +106,7 @@ declare -gA _maestroctl_names=(
     [kill]=units
     [freeze]=units
     [thaw]=units
+    [budget]=units
     [enable]=units
     [disable]=units
     [mask]=units

@@ -13,6 +13,7 @@ from typing import Any, ClassVar, TypeVar
 from msgspec.structs import replace
 
 from maestro.control import protocol as p
+from maestro.control.budgeting import BudgetView
 from maestro.control.connection import Limits
 from maestro.control.roles import Account, Accounts, Caller, Group
 from maestro.control.server import ControlServer, Whose
@@ -40,6 +41,7 @@ class FakeService:
         self.exit: int | None = None  # of what is waited for
         self.audited = "start researcher"
         self.linked = p.LinksView(named=(), units=(), links=(), order=())
+        self.budgets = BudgetView(budgets=())
         self.started = p.StartsView(named=(), starts=(), now=0.0)
         self.reasons = p.WhyView(named=(), reasons=(), now=NOW)
 
@@ -103,6 +105,14 @@ class FakeService:
     ) -> p.VerbView:
         self._note(caller, request)
         return p.VerbView()
+
+    async def budget(self, caller: Caller, request: p.Budget) -> BudgetView:
+        self._note(caller, request)
+        return self.budgets
+
+    async def change_budget(self, caller: Caller, request: p.Grant | p.ResetBudget) -> p.VerbView:
+        self._note(caller, request)
+        return p.VerbView(changes=(f"{request.units[0]}: done",))
 
     async def jobs(self, caller: Caller, request: p.Jobs) -> tuple[p.JobView, ...]:
         self._note(caller, request)

@@ -78,6 +78,7 @@ def _may(route: Route, caller: Caller, **given: Any) -> bool:
 READ_ONLY = {
     "hello",
     "status",
+    "budget",
     "show",
     "cat",
     "logs",
@@ -90,7 +91,7 @@ READ_ONLY = {
     "doctor",
     "is-enabled",
 }
-AGENT = {"hello", "status", "show", "logs"}
+AGENT = {"hello", "status", "budget", "show", "logs"}
 MAY = {Role.ADMIN: set(BY_NAME), Role.READ: READ_ONLY, Role.AGENT: AGENT, Role.NONE: {"hello"}}
 
 

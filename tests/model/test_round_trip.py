@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from maestro.model import amounts, names
 from maestro.model import values as v
+from maestro.model.budget import Count, Counts, Durations, Sizes, TimeZone
 from maestro.model.conditions import Check
 from maestro.model.credentials import REDACTED, CredentialPaths, CredentialTexts, CredentialVariables
 from maestro.model.directories import DirectoryName
@@ -120,6 +121,16 @@ BY_TYPE: dict[Any, st.SearchStrategy[Any]] = {
     amounts.Bandwidths: _devices(amounts.Bandwidths),
     amounts.Operations: _devices(amounts.Operations),
     amounts.DeviceWeights: _devices(amounts.DeviceWeights),
+    Durations: st.dictionaries(
+        st.sampled_from(Durations.windows), st.integers(1, 10**12).map(lambda length: v.Seconds(length / 1e6))
+    ).map(Durations),
+    Sizes: st.dictionaries(st.sampled_from(Sizes.windows), st.integers(1, v.Size.infinite).map(v.Size)).map(
+        Sizes
+    ),
+    Counts: st.dictionaries(
+        st.sampled_from(Counts.windows), st.integers(1, 10**9).map(Count) | st.just(Count("infinity"))
+    ).map(Counts),
+    TimeZone: st.sampled_from(["UTC", "Europe/Berlin", "Australia/Lord_Howe"]).map(TimeZone),
     v.UserName: st.sampled_from(["root", "1000", "a-b"]).map(v.UserName),
     Architecture: st.sampled_from(ARCHITECTURES).map(Architecture),
     ErrorNumber: st.sampled_from(["EPERM", "38", "kill"]).map(ErrorNumber),

@@ -102,6 +102,7 @@ NAMES = (
     "kill",
     "freeze",
     "thaw",
+    "budget",
     "enable",
     "disable",
     "mask",

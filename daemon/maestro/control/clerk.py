@@ -81,7 +81,7 @@ class Clerk:
         changes: list[str] = []
         if before is None:
             jobs = self._ask(asked, errors, changes)
-            self._audit(caller, f"{verb} {' '.join(names)}", _result(jobs, errors))
+            self._audit(caller, f"{verb} {' '.join(names)}", result(jobs, errors))
             self._remember(caller, errors)
         else:
             jobs, errors = self._o.manager.asked_before(_id(caller)), before
@@ -117,7 +117,7 @@ class Clerk:
                     errors[name] = views.error_view(refusal)
                 else:
                     changes.append(f"{name}: {_DONE[verb]}" if refusal is None else refusal.words)
-            self._audit(caller, f"{verb} {' '.join(names)}", _result([], errors))
+            self._audit(caller, f"{verb} {' '.join(names)}", result([], errors))
             self._remember(caller, errors)
         await self._o.manager.settle()
         return p.VerbView(errors=errors if before is None else before, changes=tuple(changes))
@@ -203,7 +203,7 @@ class Clerk:
             self._o.manager.tell(
                 Happening(unit=name, kind="kill", words=text, state=str(life.coarse), agent=life.agent)
             )
-        self._audit(caller, f"kill -s {request.signal} {' '.join(names)}", _result([], errors))
+        self._audit(caller, f"kill -s {request.signal} {' '.join(names)}", result([], errors))
         self._remember(caller, errors)
         await self._o.manager.settle()
         return p.VerbView(errors=errors)
@@ -220,7 +220,7 @@ class Clerk:
             then = THEN.get(type(request), "") if getattr(request, "now", False) else ""
             if then and (concerned := self._linker.concerned(linked, then)):
                 jobs = self._ask(Asked(then, tuple(concerned), _id(caller)), errors, linked.changes)
-            self._audit(caller, f"{verb} {' '.join(linked.names)}", _result(jobs, errors))
+            self._audit(caller, f"{verb} {' '.join(linked.names)}", result(jobs, errors))
             self._remember(caller, errors)
         async for view in self._await(jobs, errors, True, tuple(linked.changes)):
             yield view
@@ -252,7 +252,7 @@ class Clerk:
             errors[draft.name] = p.ErrorView(code="bad-unit", message=f"cannot run it: {loaded.problems[0]}")
         agent = loaded.unit.agent if loaded is not None and loaded.unit is not None else None
         words = shlex.join(agent.exec) if agent is not None else ""  # not its variables, which may be secrets
-        self._audit(caller, f"run {draft.name} {words}", _result(jobs, errors))
+        self._audit(caller, f"run {draft.name} {words}", result(jobs, errors))
         for error in errors.values():
             self._o.transients.forget([draft.name])
             raise refused(error.code, error.message, error.hint)
@@ -304,7 +304,7 @@ def _id(caller: Caller) -> str:
     return f"{caller.uid}:{caller.request_id}" if caller.request_id else ""
 
 
-def _result(jobs: list[Job], errors: dict[str, p.ErrorView]) -> str:
+def result(jobs: list[Job], errors: dict[str, p.ErrorView]) -> str:
     parts = [f"{job.unit}: job {job.id}" for job in jobs]
     return ", ".join(parts + [f"{name}: {error.code}" for name, error in errors.items()]) or "done"
 

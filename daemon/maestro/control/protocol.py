@@ -30,6 +30,9 @@ from msgspec import Meta, Struct
 from maestro.control.bounds import MAX_REPLY as MAX_REPLY
 from maestro.control.bounds import MAX_REQUEST as MAX_REQUEST
 from maestro.control.bounds import VERSION as VERSION
+from maestro.control.budgeting import Budget as Budget
+from maestro.control.budgeting import Grant as Grant
+from maestro.control.budgeting import ResetBudget as ResetBudget
 from maestro.control.linking import Disable as Disable
 from maestro.control.linking import Enable as Enable
 from maestro.control.linking import EnablementView as EnablementView
@@ -210,6 +213,8 @@ AnyRequest = (
     | ResetFailed
     | Freeze
     | Thaw
+    | Grant
+    | ResetBudget
     | Cancel
     | Jobs
     | Kill
@@ -221,6 +226,7 @@ AnyRequest = (
     | Preset
     | IsEnabled
     | Status
+    | Budget
     | Show
     | Cat
     | Logs
@@ -319,6 +325,7 @@ class UnitView(Struct, frozen=True, kw_only=True):
     next_in: float | None = None
     blocked_by: tuple[str, ...] = ()
     status: str = ""  # as the agent said it
+    budget: str = ""  # the one of which most is used: "61% of cpu_seconds of today are used (2h 26min of 4h)"
     hint: str = ""  # what a plugin found out about the last end
     requires: tuple[str, ...] = ()
     wants: tuple[str, ...] = ()

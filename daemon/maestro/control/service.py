@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Any, Protocol
 
+from maestro.control.budgeting import Budget, BudgetView, Grant, ResetBudget
 from maestro.control.protocol import (
     Audit,
     AuditView,
@@ -88,6 +89,10 @@ class Service(Protocol):
     async def is_enabled(self, caller: Caller, request: IsEnabled) -> tuple[EnablementView, ...]: ...
 
     async def at_once(self, caller: Caller, request: ResetFailed | Cancel | Freeze | Thaw) -> VerbView: ...
+
+    async def budget(self, caller: Caller, request: Budget) -> BudgetView: ...
+
+    async def change_budget(self, caller: Caller, request: Grant | ResetBudget) -> VerbView: ...
 
     async def jobs(self, caller: Caller, request: Jobs) -> tuple[JobView, ...]: ...
 

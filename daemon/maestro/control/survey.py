@@ -16,6 +16,7 @@ from maestro.control.roles import Caller
 from maestro.engine.graph import Edge, Link
 from maestro.engine.relations import Atom
 from maestro.engine.state import Coarse, Goal, Life, State
+from maestro.engine.treasury import nearest_to_its_end
 from maestro.engine.verbs import VERBS
 from maestro.engine.world import World
 from maestro.model.order import STARTED
@@ -48,6 +49,7 @@ class Survey:
                 for option, change in self._o.catalogue.outdated(name, self._world).items()
             },
             "cause": self._cause(unit, life),
+            "budget": nearest_to_its_end(self._world, name, manager.clock.now(), manager.clock.wall()),
             "hint": self._o.hints.get(name, "") if view.result not in ("", "success") else "",
         }
         if detailed and view.kind == "agent":

@@ -35,6 +35,7 @@ _UPSERTS = {
     "lives": ("life", "unit"),
     "jobs": ("job", "id"),
     "definitions": ("definition", "unit"),
+    "accounts": ("ledger", "holder"),
 }
 
 
@@ -296,6 +297,7 @@ def _read(db: sqlite3.Connection) -> Saved:
         lives=dict(db.execute("SELECT unit, body FROM life")),
         jobs=dict(db.execute("SELECT id, body FROM job")),
         definitions=dict(db.execute("SELECT unit, body FROM definition")),
+        accounts=dict(db.execute("SELECT holder, body FROM ledger")),
         facts=dict(db.execute("SELECT name, value FROM fact")),
         last_event=last[0],
     )
@@ -325,6 +327,7 @@ def _merge(old: Batch, new: Batch) -> Batch:
         lives={**old.lives, **new.lives},
         jobs={**old.jobs, **new.jobs},
         definitions={**old.definitions, **new.definitions},
+        accounts={**old.accounts, **new.accounts},
         facts={**old.facts, **new.facts},
         events=[*old.events, *new.events][-_BACKLOG:],
         audit=[*old.audit, *new.audit],

@@ -43,9 +43,15 @@ def begin_afresh(scene: Scene) -> Outcome:
         hopeless=False,
         trigger=None,
         aside=False,
+        again=False,
         cause=scene.words or words.because(scene.life, "start asked"),
     )
     return Outcome(life=life)
+
+
+def begin_again(scene: Scene) -> Outcome:
+    """A cool-down is over: nobody has asked for this start."""
+    return Outcome(life=replace(begin_afresh(scene).life, again=True))
 
 
 def restart_now(scene: Scene) -> Outcome:
@@ -53,7 +59,13 @@ def restart_now(scene: Scene) -> Outcome:
     starts = policy.remember_start(scene.agent.restart, life.starts, scene.now)
     return Outcome(
         life=replace(
-            life, starts=starts, restarts=life.restarts + 1, blocked_by=(), hopeless=False, cause="restarting"
+            life,
+            starts=starts,
+            restarts=life.restarts + 1,
+            again=True,
+            blocked_by=(),
+            hopeless=False,
+            cause="restarting",
         )
     )
 

@@ -54,6 +54,7 @@ class Carrier:
         manager.hear, manager.foresee = self._hear, self._foresee
         self._hands = self._table_of_hands()
         self.on_told: Callable[[str], None] = lambda what: None
+        self.on_throttle: Callable[[str, bool], None] = lambda agent, on: None  # until a driver can
         self.on_quit: Callable[[str, int], None] = lambda unit, code: None
         self.on_lost: Callable[[], None] = lambda: None
 
@@ -70,6 +71,7 @@ class Carrier:
             events.Spawn: self._spawn,
             events.Send: self._send,
             events.Freeze: lambda deed: keeper.freeze(deed.agent, still=deed.still),
+            events.Throttle: lambda deed: self.on_throttle(deed.agent, deed.on),
             events.Acknowledge: lambda deed: keeper.acknowledge(deed.agent),
             events.Release: lambda deed: self._give_back(deed.unit),
             events.Adopt: self._adopt,
