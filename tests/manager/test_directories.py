@@ -90,7 +90,8 @@ def test_a_dynamic_user_has_a_number_a_name_and_private_directories() -> None:
     assert made.uid == made.gid == house.users.find("web")
     assert made.groups == ()
     assert (made.env["HOME"], made.env["USER"], made.env["LOGNAME"]) == ("/", "web", "web")
-    assert made.env["STATE_DIRECTORY"] == "/s/private/a"
+    assert made.env["STATE_DIRECTORY"] == "/s/a", "by the link, as in systemd"
+    assert make(house, dynamic_user=True, supplementary_groups=(UserName("7"),)).groups == (7,)
     assert [one[6] for one in made.directories] == [True, False]
     assert make(house, dynamic_user=True, user=UserName("web")).uid == made.uid, "the same user"
     assert make(house, dynamic_user=True, user=UserName("other")).uid != made.uid

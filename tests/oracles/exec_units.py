@@ -21,7 +21,10 @@ from maestro.model.command import split_words
 Values = list[str]  # what a key was assigned, one after the other, since it was last set to nothing
 Convert = Callable[[Values], Any]
 _TOKEN = re.compile(r"""(?:[^\s"']|"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*')+""")
+_NO_ESCAPE = re.compile(r"(?<!\\)(?:\\\\)*\\(?=[^abfnrtvs;xuU0-7\\\"'\s])")
 _TRUE, _FALSE = ("yes", "true", "on", "1"), ("no", "false", "off", "0")
+_NO_CALLS = ("DONOTEXIST", "fexecve")  # that units name as system calls all the same
+_NO_NAMESPACE = "usr"
 INPUT = "/run/input"  # where what a unit is given as data is kept as a file
 
 
@@ -114,12 +117,9 @@ def yes_no_or(values: Values) -> str:
 
 
 def lines(values: Values) -> list[str]:
-    """As they are, without what systemd itself leaves out with a warning: names that it does not know."""
-    kept = [
-        " ".join(w for w in value.split() if w != "DONOTEXIST")
-        for value in values
-        if "usr" not in value.split()
-    ]
+    """As they are, but for what systemd itself warns of and leaves out: an unknown call, or a line with an unknown namespace."""
+    known = [value.split() for value in values if _NO_NAMESPACE not in value.split()]
+    kept = [" ".join(word for word in line if word not in _NO_CALLS) for line in known]
     return ["true" if value in _TRUE else "false" if value in _FALSE else value for value in kept] or [""]
 
 
@@ -231,8 +231,11 @@ def commands(values: Values) -> list[str]:
 
 
 def _marked(command: str) -> str:
-    """`!!` is `!` on kernels older than ambient capabilities, and nothing on all others."""
-    return command.removeprefix("!!")
+    """`!!` is `!` on kernels older than ambient capabilities, and nothing on all others.
+
+    Of an escape that there is not systemd warns, and takes the backslash as it is; with us it has to be written twice.
+    """
+    return _NO_ESCAPE.sub(r"\\\g<0>", command.removeprefix("!!"))
 
 
 def _executed(agent: dict[str, Any], values: dict[str, Values]) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
+from maestro.model.command import split_words
 from tests.oracles.exec_units import NotTranslatable, assignments, commands, gathered, translated
 
 
@@ -34,6 +35,12 @@ def test_an_empty_value_forgets_those_before_it() -> None:
 def test_a_semicolon_that_stands_alone_divides_commands() -> None:
     line = "touch /a ; /bin/sh -c 'x ; \"y\" ; z' ;"
     assert commands([line, "!!b"]) == ["touch /a", "/bin/sh -c 'x ; \"y\" ; z'", "b"]
+
+
+def test_an_escape_that_there_is_not_is_a_backslash() -> None:
+    [line] = commands([r"sed -re 's/\-[a-z]+//' \n \\n \\\- \x41"])
+    assert line == r"sed -re 's/\\-[a-z]+//' \n \\n \\\\- \x41"
+    assert split_words(line) == ["sed", "-re", r"s/\-[a-z]+//", "\n", r"\n", r"\\-", "A"]
 
 
 def test_a_unit(tmp_path: Path) -> None:

@@ -6,7 +6,9 @@ What is expected of each, and what is made ready for it, is from reading that pr
 from __future__ import annotations
 
 import errno
+import grp
 import os
+import pwd
 import re
 import shutil
 from collections import Counter
@@ -68,6 +70,8 @@ def not_here(name: str) -> str:
         return "" if wanted in _PERSONALITIES.get(os.uname().machine, ()) else "for another machine"
     if name.endswith(("-nobody", "-nogroup", "-nfsnobody")):
         return _nobody(name.rpartition("-")[2], is_group="group" in name or "owner" in name)
+    if name in ("exec-dynamicuser-fixeduser-adm", "exec-dynamicuser-fixeduser-games"):
+        return _of_one_name(name.rpartition("-")[2])
     if name == "exec-cpuaffinity3" and not {0, 1, 2} <= os.sched_getaffinity(0):
         return "asks for three processors"
     if name == "exec-oomscoreadjust-negative" and not has_capability(CAP_SYS_RESOURCE):
@@ -77,6 +81,14 @@ def not_here(name: str) -> str:
         if part in name and shutil.which(program) is None:
             return f"{program} is not installed"
     return ""
+
+
+def _of_one_name(user: str) -> str:
+    try:
+        group = grp.getgrgid(pwd.getpwnam(user).pw_gid).gr_name
+    except KeyError:
+        group = ""
+    return "" if group == user else f"there is no user {user} whose group has the name"
 
 
 def _nobody(name: str, *, is_group: bool) -> str:
@@ -230,9 +242,16 @@ def outcomes(paths: Iterable[Path]) -> dict[str, Outcome]:
 
 # ------------------------------------------------------------------------------------------------ the verdict
 
-OPEN: dict[str, str] = {}  # those that fail, and why they may
-PASSING = 64  # how many pass, or would where the host had what they ask for: this grows only
-NOT_YET = 85  # how many wait for an option: this shrinks only
+_NUMBERED = "a dynamic user has a name, and who writes a number is told so"
+OPEN = {  # those that fail once they can be run at all, and why they may
+    "exec-specifier": "credentials are below a directory of Maestro's own, so %d is not %t/credentials/%n",
+    "exec-specifier-credentials-dir": "a credential that is not there is left out by systemd, and fails a start with us",
+    "exec-dynamicuser-fixeduser": _NUMBERED,
+    "exec-dynamicuser-fixeduser-one-supplementarygroup": _NUMBERED,
+    "exec-dynamicuser-statedir": "private directories inside each other, and links into them, cannot be made yet",
+}
+PASSING = 76  # how many pass, or would where the host had what they ask for: this grows only
+NOT_YET = 68  # how many wait for an option: this shrinks only
 
 
 def test_units_that_judge_themselves() -> None:
@@ -248,9 +267,10 @@ def test_units_that_judge_themselves() -> None:
         if outcome.kind != "passed":
             print(f"{outcome.kind}: {name}: {outcome.why}")
     failed = {name for name, outcome in found.items() if outcome.kind == "failed"}
-    assert failed == OPEN.keys() & found.keys(), {
-        name: found[name].why for name in failed ^ OPEN.keys() if name in found
-    }
+    unexpected = {name: found[name].why for name in sorted(failed - OPEN.keys())}
+    assert not unexpected, "\n".join(f"{name}: {why}" for name, why in unexpected.items())
+    mended = {name for name in OPEN if found[name].kind == "passed"}
+    assert not mended, "these pass by now: take them out of OPEN"
     if (FOLDER / "version").read_text().startswith(f"{VERSION}."):
         assert counted["passed"] + counted["not here"] >= PASSING
         assert counted["not yet"] <= NOT_YET

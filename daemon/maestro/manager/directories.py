@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import grp
 import os
 import pwd
 from collections.abc import Iterable
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING
 from maestro.manager.cannot import CannotPrepare
 from maestro.manager.dynamic_users import NoneLeft
 from maestro.model.directories import KINDS
-from maestro.model.unit import Unit
+from maestro.model.unit import AgentSection, Unit
 
 if TYPE_CHECKING:
     from maestro.manager.recipe import House
@@ -50,7 +51,7 @@ def is_wanted(user: str, units: Iterable[Unit]) -> bool:
 
 def dynamic_identity(unit: Unit, house: House) -> Identity | None:
     """Who it runs as, if that is somebody who exists for it alone."""
-    if not has_dynamic_user(unit):
+    if unit.agent is None or not has_dynamic_user(unit):
         return None
     if house.uid != 0:
         raise CannotPrepare(
@@ -60,7 +61,20 @@ def dynamic_identity(unit: Unit, house: House) -> Identity | None:
         uid = house.users.find(user_name(unit))
     except NoneLeft as why:
         raise CannotPrepare(f"cannot give it a dynamic user: {why}") from None
-    return uid, uid, (), "/"
+    return uid, uid, further_groups(unit.agent), "/"
+
+
+def further_groups(agent: AgentSection) -> tuple[int, ...]:
+    """Those that it is in besides its user's."""
+    return tuple(dict.fromkeys(map(group, agent.supplementary_groups)))
+
+
+def group(name: str) -> int:
+    """The number of a group, which need not exist where it is named by that."""
+    try:
+        return int(name) if name.isdigit() else grp.getgrnam(name).gr_gid
+    except KeyError:
+        raise CannotPrepare(f"cannot run as group {name}: no such group") from None
 
 
 def prepare(unit: Unit, house: House, uid: int | None, gid: int | None) -> tuple[Made, ...]:
@@ -101,11 +115,9 @@ def environment(unit: Unit, house: House) -> dict[str, str]:
 
 
 def paths(unit: Unit, kind: str, house: House) -> list[str]:
-    """The directories of a kind, as the agent sees them."""
+    """The directories of a kind, by the names that lead to them whether they are private or not; as in systemd."""
     assert unit.agent is not None
     base = base_of(kind, house)
-    if _is_private(unit, kind, house):
-        base = os.path.join(base, _PRIVATE)
     return [os.path.join(base, one.path) for one in unit.agent.directories(kind)]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import grp
 import hashlib
 import os
 import pwd
@@ -216,13 +215,13 @@ def owner(unit: Unit, house: House) -> tuple[int | None, int | None]:
 
 def identity(agent: AgentSection, own_uid: int) -> tuple[int | None, int | None, tuple[int, ...], str]:
     """uid, gid, supplementary groups and home; None where nothing changes."""
-    more = tuple(map(_group, agent.supplementary_groups))
+    more = directories.further_groups(agent)
     if agent.user is None and agent.group is None:
         return None, None, more, _home(own_uid)
     if own_uid != 0:
         return _as_ordinary_user(agent, own_uid, more)
     user = _user(agent.user) if agent.user is not None else pwd.getpwuid(0)
-    gid = _group(agent.group) if agent.group is not None else user.pw_gid
+    gid = directories.group(agent.group) if agent.group is not None else user.pw_gid
     groups = dict.fromkeys((*os.getgrouplist(user.pw_name, gid), *more))
     return user.pw_uid, gid, tuple(groups), user.pw_dir
 
@@ -234,7 +233,7 @@ def _as_ordinary_user(
         raise CannotPrepare(
             f"cannot run as user {agent.user}: this daemon runs as uid {own_uid}, and only root may change users"
         )
-    if agent.group is not None and _group(agent.group) != os.getegid():
+    if agent.group is not None and directories.group(agent.group) != os.getegid():
         raise CannotPrepare(
             f"cannot run as group {agent.group}: this daemon runs as gid {os.getegid()}, and only root may change groups"
         )
@@ -246,13 +245,6 @@ def _user(name: str) -> pwd.struct_passwd:
         return pwd.getpwuid(int(name)) if name.isdigit() else pwd.getpwnam(name)
     except KeyError:
         raise CannotPrepare(f"cannot run as user {name}: no such user") from None
-
-
-def _group(name: str) -> int:
-    try:
-        return int(name) if name.isdigit() else grp.getgrnam(name).gr_gid
-    except KeyError:
-        raise CannotPrepare(f"cannot run as group {name}: no such group") from None
 
 
 @cache

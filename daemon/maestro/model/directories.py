@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
+from msgspec import Struct
+
 from maestro.model.credentials import CredentialPaths, CredentialTexts, CredentialVariables
 from maestro.model.option import Change, option
 from maestro.model.plain import Mistake, shorten
-from maestro.model.scheduling import SchedulingOptions
 from maestro.model.values import Word
 
 _MODE = "[0-7]{1,4}"
@@ -69,8 +70,7 @@ def _mode(directories: str) -> str:
     return option("0755", f"Mode of {directories}, in octal.", pattern=_MODE)
 
 
-class DirectoryOptions(SchedulingOptions, frozen=True, kw_only=True):
-    # A Struct has one base: the mix-ins of the process inherit from each other.
+class DirectoryOptions(Struct, frozen=True, kw_only=True):
     """Part of the section `agent`."""
 
     state_directory: tuple[DirectoryName, ...] = _directories("what it keeps", "%S", "$STATE_DIRECTORY")

@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 from typing import ClassVar, Literal
 
-from msgspec import Struct
-
 from maestro.model import timespan
+from maestro.model.directories import DirectoryOptions
 from maestro.model.limits import LimitsSection
 from maestro.model.option import option
 from maestro.model.plain import Given, Mistake, Plain, kind_of, shorten
@@ -115,8 +114,8 @@ CoreContent = Literal[
 ]  # fmt: skip
 
 
-class SchedulingOptions(Struct, frozen=True, kw_only=True):
-    """What the process is to the scheduler, and what it may use."""
+class SchedulingOptions(DirectoryOptions, frozen=True, kw_only=True):
+    """What the process is to the scheduler, and what it may use. A Struct has one base, so the mix-ins are a chain."""
 
     supplementary_groups: tuple[UserName, ...] = option(
         (),
