@@ -15,7 +15,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 INSIDE = "/maestro"  # where the checkout is in the guest
 PATIENCE = "5"  # how much longer than elsewhere tests wait: a fork takes 10 ms
-TIMEOUT = 600  # seconds for one guest, with its boot
+TIMEOUT = 1800  # seconds for one guest, with its boot
 _KEPT = 3600.0  # seconds that a copy of earlier sources is kept
 PREPARING = 300  # seconds; the first time takes about 90 and needs apt and pip
 
@@ -73,14 +73,14 @@ class Rig:
         self._check([*self._pip, "--prepare"], "prepared")
         self._check([*self._pip, "--timeout", "60", "true"], "booted")
 
-    def command(self, guest: str, words: list[str]) -> list[str]:
+    def command(self, guest: str, words: list[str], within: int = TIMEOUT) -> list[str]:
         """The command line that runs these words in such a guest, in a copy of the checkout."""
         share = ["--share", f"{ROOT}:{INSIDE}", *(f"--exclude={name}" for name in _LEFT_OUT)]
         given = {"MAESTRO_TEST_PATIENCE": PATIENCE, "MAESTRO_VM_GUEST": guest}
         names = ("MAESTRO_TEST_PATIENCE", "MAESTRO_KILLS", "MAESTRO_AGENTS")
         given |= {name: value for name in names if (value := os.environ.get(name))}
         environment = [f"--env={name}={value}" for name, value in given.items()]
-        options = ["--timeout", str(TIMEOUT), *(["--systemd"] if guest == "systemd" else [])]
+        options = ["--timeout", str(within), *(["--systemd"] if guest == "systemd" else [])]
         if guest == "user":  # who compiles modules once only where the checkout is the user's
             become = "setpriv --reuid=rig --regid=rig --init-groups env HOME=/home/rig"
             words = ["sh", "-c", f'chown -R rig: . && exec {become} "$@"', "sh", *words]
