@@ -97,6 +97,12 @@ def test_a_dynamic_user_has_a_number_a_name_and_private_directories() -> None:
     assert make(house, dynamic_user=True, user=UserName("other")).uid != made.uid
 
 
+def test_a_dynamic_user_may_be_in_a_group_that_there_is() -> None:
+    made = make(dynamic_user=True, group=UserName("4242"), state_directory=named("a"))
+    assert made.uid in RANGE
+    assert made.gid == made.directories[0][5] == 4242
+
+
 def test_where_nothing_may_be_mounted_its_directories_are_not_private() -> None:
     made = make(replace(ROOT, may_mount=False), dynamic_user=True, state_directory=named("a"))
     assert made.env["STATE_DIRECTORY"] == "/s/a"

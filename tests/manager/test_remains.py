@@ -70,6 +70,22 @@ def test_runtime_directories_links_and_places_of_credentials_go(tmp_path: Path) 
     really(go())
 
 
+def test_what_another_has_too_that_runs_is_left_to_it(tmp_path: Path) -> None:
+    async def go() -> None:
+        for name in ("shared", "apart", "above/below"):
+            (tmp_path / name).mkdir(parents=True)
+        names = {"web": ("shared", "apart", "above"), "other": ("shared", "above/below")}
+        one, other = (
+            unit(name, runtime_directory=tuple(map(DirectoryName, own))) for name, own in names.items()
+        )
+        Remains(remains(tmp_path)._house, lambda: [one, other]).clear(one, Forsake("web"))
+        left = sorted(one for one in os.listdir(tmp_path) if one != "maestro")
+        assert left == ["above", "shared"]
+        assert (tmp_path / "above/below").is_dir()
+
+    really(go())
+
+
 def test_no_link_leads_to_what_is_another_s(tmp_path: Path) -> None:
     async def go() -> None:
         (tmp_path / "other/deep").mkdir(parents=True)

@@ -44,13 +44,14 @@ def test_its_agent_reads_them_as_files_of_its_own(daemon: Daemon, key: Path) -> 
     nobody = pwd.getpwnam("nobody").pw_uid
     code = (
         "cd $CREDENTIALS_DIRECTORY; pwd; for f in *; do echo $f:$(cat $f):$(stat -c %a:%u $f); done; stat -c %a:%u .; "
-        "stat -f -c %T .; grep -w $PWD /proc/self/mounts | cut -d' ' -f4; touch new 2>&1; env | grep s3cr3t; echo $1"
+        "stat -f -c %T .; grep -w $PWD /proc/self/mounts | cut -d' ' -f4; touch new 2>&1; env | grep s3cr3t; echo $D"
     )
     lines = said(
         daemon,
         "one",
         code,
         user="nobody",
+        environment={"D": "%d"},
         load_credential={"api-key": "api-key", "again": str(key), "fallback": "/no/such/file"},
         set_credential={"fallback": OTHER, "100%": "%n"},
     )
@@ -66,7 +67,7 @@ def test_its_agent_reads_them_as_files_of_its_own(daemon: Daemon, key: Path) -> 
     assert lines[6] in ("tmpfs", "ramfs")
     assert {"ro", "nosuid", "nodev", "noexec"} < set(lines[7].split(","))
     assert "ermission denied" in lines[8] or "ead-only" in lines[8]
-    assert lines[9:] == [""]
+    assert lines[9:] == [here]
     until(lambda: not os.path.exists(here), what="their place is gone")
 
 

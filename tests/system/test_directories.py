@@ -67,14 +67,16 @@ def test_each_kind_is_made_owned_and_told(daemon: Daemon) -> None:
         daemon,
         "one",
         'for k in STATE CACHE LOGS RUNTIME CONFIGURATION; do eval "echo \\$${k}_DIRECTORY"; done; '
-        'touch "${STATE_DIRECTORY%%:*}/made"',
+        'touch "${STATE_DIRECTORY%%:*}/made"; echo $BASES',
         user="nobody",
         state_directory_mode="0700",
         umask="0077",
+        environment={"BASES": "%S %C %L %t %E"},
         runtime_directory_preserve="yes",
         **options,
     )
     bases = {kind: daemon.root / base for kind, base in BASES.items()}
+    assert lines.pop().split() == list(map(str, bases.values()))
     assert lines == [f"{base}/{kind}-a:{base}/{kind}-b/deep" for kind, base in bases.items()]
     for kind, base in bases.items():
         owner = (0, 0) if kind == "configuration" else (nobody.pw_uid, nobody.pw_gid)

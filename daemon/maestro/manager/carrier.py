@@ -43,7 +43,7 @@ class Carrier:
         self._manager, self._keeper, self._logs, self._house = manager, keeper, logs, house
         self._world, self._catalogue = manager.world, catalogue
         self.prober = Prober(manager, keeper, logs, house)
-        self.vault, self.remains = Vault(house, logs.note), Remains(house)
+        self.vault, self.remains = Vault(house, logs.note), Remains(house, self._going)
         self._sought: set[str] = set()  # agents whose pid file is being looked at
         self._unclaimed: dict[int, list[dict[str, str]]] = {}  # notifications by the pid of their sender
         self._following: set[str] = set()  # agents that named another main process, until the keeper answers
@@ -360,6 +360,11 @@ class Carrier:
                     _log.warning("%s: %s", name, words)
         self._manager.feed(events.Reread(changes.removed))
         return changes
+
+    def _going(self) -> list[Unit]:
+        """The units of which something runs."""
+        lives = self._world.lives
+        return [unit for name, unit in self._world.units.items() if name in lives and lives[name].alive]
 
     def take_up_users(self, kept: str) -> None:
         """Go on from what an earlier manager has given away."""

@@ -137,7 +137,8 @@ def _is_private(unit: Unit, kind: str, house: House) -> bool:
 
 def removed(unit: Unit, house: House) -> list[tuple[str, str]]:
     """What goes when it has ended, as base directory and name: directories, and links to them."""
-    assert unit.agent is not None
+    if unit.agent is None:
+        return []
     base, found = house.places.runtime, list[tuple[str, str]]()
     for one in unit.agent.runtime_directory:
         if _is_private(unit, "runtime", house):

@@ -204,7 +204,11 @@ def make_probe(unit: Unit, agent_id: str, command: tuple[str, ...], house: House
 def who(unit: Unit, house: House) -> directories.Identity:
     """uid, gid, supplementary groups and home of an agent; None where nothing changes."""
     assert unit.agent is not None
-    return directories.dynamic_identity(unit, house) or identity(unit.agent, house.uid)
+    dynamic = directories.dynamic_identity(unit, house)
+    if dynamic is None:
+        return identity(unit.agent, house.uid)
+    uid, gid, groups, home = dynamic
+    return uid, gid if unit.agent.group is None else _group(unit.agent.group), groups, home
 
 
 def owner(unit: Unit, house: House) -> tuple[int | None, int | None]:

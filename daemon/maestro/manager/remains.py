@@ -11,7 +11,7 @@ import itertools
 import logging
 import os
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -27,8 +27,10 @@ _ENTER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class Remains:
-    def __init__(self, house: House) -> None:
-        self._house = house
+    """`others` are the units of which something runs: what they have, too, stays."""
+
+    def __init__(self, house: House, others: Callable[[], Iterable[Unit]] = tuple) -> None:
+        self._house, self._others = house, others
         # On the file systems of what is put there. In most installations they are one.
         self._of_runtime = os.path.join(house.places.runtime, "maestro/gone")
         self._of_credentials = os.path.join(os.path.dirname(house.places.credentials), "gone")
@@ -57,10 +59,17 @@ class Remains:
         assert agent is not None
         preserve = agent.runtime_directory_preserve
         if preserve == "no" or (preserve == "restart" and for_good):
-            for base, name in directories.removed(unit, house):
-                yield self._of_runtime, base, name
+            found = directories.removed(unit, house)
+            taken = self._taken(unit) if found else ()
+            for base, name in found:
+                if not any(one == name or one.startswith(f"{name}/") for one in taken):
+                    yield self._of_runtime, base, name
         if agent.has_credentials:
             yield self._of_credentials, house.places.credentials, unit.name
+
+    def _taken(self, unit: Unit) -> list[str]:
+        others = (one for one in self._others() if one.name != unit.name)
+        return [name for one in others for _, name in directories.removed(one, self._house)]
 
     def _put_aside(self, gone: str, base: str, name: str) -> bool:
         """Whether there is something to be taken apart now."""
