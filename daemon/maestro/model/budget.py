@@ -300,6 +300,6 @@ def amount_of(resource: str, text: str) -> float:
     if not 0 < amount < Size.infinite:
         raise Mistake(
             f"{shorten(text)} is not an amount that can be granted",
-            f"write one such as {RESOURCES[resource].kind.example}",
+            f"write one such as {RESOURCES[resource].kind.step}",
         )
     return amount
