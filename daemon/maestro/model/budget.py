@@ -257,12 +257,13 @@ class Limit(Struct, frozen=True):
     resource: str
     window: str
     amount: float
+    key: str  # "cpu_seconds/day": of its entry in an account
 
 
 def limits(section: BudgetSection) -> tuple[Limit, ...]:
     """All that a section limits; empty for one that limits nothing."""
     return tuple(
-        Limit(resource, window, amounts[window])
+        Limit(resource, window, amounts[window], f"{resource}/{window}")
         for resource in RESOURCES
         for amounts in (getattr(section, resource),)
         for window in amounts
