@@ -276,8 +276,10 @@ def percent(limit: Limit, entry: Entry) -> int:
 
 def remedy(terms: Terms, name: str, spent: tuple[Spent, ...], wall: float, goes_on: str = "goes on") -> str:
     """`goes on at 00:00 UTC, or by maestroctl budget grant web cpu_seconds 1h`."""
-    resource = spent[0].limit.resource
-    grant = f"`maestroctl budget grant {name} {resource} {RESOURCES[resource].kind.step}`"
+    resources = dict.fromkeys(one.limit.resource for one in spent)
+    grant = " and ".join(
+        f"`maestroctl budget grant {name} {one} {RESOURCES[one].kind.step}`" for one in resources
+    )
     over = ends(spent)
     if over == inf:
         return f"{goes_on} by {grant}, or by a restart"
