@@ -15,7 +15,7 @@ import completion
 from msgspec import Struct
 
 from maestro.cli import command, exits
-from maestro.control import protocol, routes
+from maestro.control import budgeting, protocol, routes
 from maestro.engine import machine
 from maestro.model import reference
 
@@ -135,7 +135,8 @@ def protocol_page() -> str:
         f"| `{route.do}` | {_fields_in_short(route.request)} | {route.least.name.lower()} | {_SHAPES[route.shape]} |"
         for route in routes.ROUTES
     ]
-    views: list[type[Struct]] = [view for name, view in vars(protocol).items() if name.endswith("View")]
+    said = {**vars(protocol), **vars(budgeting)}
+    views: list[type[Struct]] = [view for name, view in said.items() if name.endswith("View")]
     return "\n".join(
         (
             f"{_MARK}# The control protocol\n",

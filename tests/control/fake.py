@@ -204,6 +204,8 @@ class FakeService:
 def fields_of(request: type[p.Request], unit: str) -> dict[str, Any]:
     """What must be given with a request, whichever it is."""
     given = {"units": [unit], "unit": unit, "properties": ["agent.exec=a"]}
+    if request is p.Grant:
+        given |= {"resource": "runs", "amount": "1"}
     return {name: value for name, value in given.items() if name in request.__struct_fields__}
 
 

@@ -137,4 +137,4 @@ def test_an_agent_is_told_what_it_may() -> None:
     assert message == (
         "not allowed: restart is not for agents; you are pid 812, a process of agent researcher#17"
     )
-    assert hint == "it may ask: hello, status, show, logs"
+    assert hint == "it may ask: hello, status, budget, show, logs"

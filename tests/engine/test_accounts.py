@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import msgspec
@@ -19,7 +20,11 @@ from maestro.model.values import Seconds, StopStep
 from maestro.testing.theatre import Play, Theatre, unit
 from tests.engine.around import befall
 
-many = settings(max_examples=300, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+pytestmark = pytest.mark.timeout(1800)  # a long search, on a busy machine
+MANY = int(os.environ.get("MAESTRO_INTERLEAVINGS", "5200")) // 17
+many = settings(
+    max_examples=max(MANY, 20), deadline=None, database=None, suppress_health_check=list(HealthCheck)
+)
 SECTION = BudgetSection(
     cpu_seconds=Durations({"month": Seconds(1e9), "hour": Seconds(1e9)}),
     wall_time=Durations({"month": Seconds(1e9)}),

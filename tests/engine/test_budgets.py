@@ -193,6 +193,23 @@ def test_who_asks_for_it_is_told_at_once() -> None:
     assert "runs of today are used up (1 of 1)" in step.jobs[0].words
 
 
+def test_all_that_is_used_up_is_told_with_what_ends_it() -> None:
+    one = theatre(budget={"runs": counts(day=1), "cpu_seconds": seconds(hour="1h")})
+    spend(one, 3600)
+    one.ask("restart", "web")
+    one.run(until=1)
+    assert one.life("web").cause == (
+        "waits for its budget: cpu_seconds of this hour are used up (1h of 1h) and runs of today are used up (1 of 1); "
+        "starts at 00:00 UTC, or by `maestroctl budget grant web cpu_seconds 1h` and `maestroctl budget grant web runs 5`"
+    )
+    grant(one, "runs", 1)
+    assert "cpu_seconds" in one.life("web").cause
+    assert "runs" not in one.life("web").cause
+    grant(one, "cpu_seconds", 1)
+    one.run(until=2)
+    assert one.life("web").state is State.RUNNING
+
+
 def test_the_last_run_that_is_allowed_is_not_cut_short() -> None:
     one = theatre(Play(ends=10.0, code=1), restart=OFTEN, budget={"runs": counts(day=3)})
     one.run(until=1000)

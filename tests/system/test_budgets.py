@@ -139,6 +139,28 @@ def test_stop_stops_it_until_the_window_is_over(daemon: Daemon, folder: Path) ->
     daemon.wait_state("busy", "running")
 
 
+def test_a_job_that_ends_by_itself_is_held_as_well(daemon: Daemon, folder: Path) -> None:
+    """A oneshot is never up before it has ended."""
+    done = folder / "done"
+    count = f"i=0; while [ $i -lt 2000000 ]; do i=$((i+1)); done; echo $i > {done}"
+    daemon.unit(
+        "busy",
+        agent={"type": "oneshot", "exec": ["/bin/sh", "-c", count], "start_timeout": "2min"},
+        budget={"cpu_seconds": {"month": "300ms"}},
+    )
+    daemon.start()
+    daemon.call("start", units=["busy"], wait=False)
+    until(lambda: "frozen: cpu_seconds" in daemon.status("busy")["cause"], what="it is held")
+    seen = daemon.status("busy")
+    until(partial(is_still, seen["pid"]), what="it stands still")
+    assert (seen["fine"], seen["next"]) == ("start", ""), "its start time-out rests"
+    assert "frozen: cpu_seconds of this month are used up" in daemon.ctl("why", "busy").stdout
+    daemon.ctl("budget", "grant", "busy", "cpu_seconds", "1h", check=True)
+    until(done.exists, 60, "it goes on to its end")
+    daemon.wait_state("busy", "inactive")
+    assert done.read_text() == "2000000\n"
+
+
 def test_it_is_seen_by_people_and_programs(daemon: Daemon, folder: Path) -> None:
     busy(daemon, folder, cpu_seconds={"month": "1000h"}, runs={"month": 10})
     table = daemon.ctl("budget").stdout.splitlines()

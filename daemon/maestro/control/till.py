@@ -94,7 +94,7 @@ def _meant(request: Grant | ResetBudget) -> tuple[_Making, str, str]:
 
 
 def _limit(terms: Terms, limit: Limit, account: Account, wall: float) -> LimitView:
-    entry = account.entries.get(budgets.key_of(limit), Entry())
+    entry = account.entries.get(limit.key, Entry())
     timeless = isinf(entry.ends)
     left = budgets.left(limit, entry)
     return LimitView(

@@ -84,6 +84,7 @@ class Spent(Struct, frozen=True):
 class News(Struct, frozen=True):
     kind: str
     words: str
+    limit: Limit
 
 
 # ------------------------------------------------------------------------------------------- reading counters
@@ -106,6 +107,8 @@ def measure(
             seen[resource] = reading
     if account.running and now > account.at:
         deltas["wall_time"] = now - account.at
+    if not (deltas or account.running) and agent == account.agent:
+        return account, {}  # nothing to take in, and nothing to be committed
     return replace(account, agent=agent, seen=seen, at=max(now, account.at)), deltas
 
 
@@ -129,13 +132,13 @@ def rebooted(account: Account) -> Account:
 
 def turned(terms: Terms, account: Account, wall: float) -> Account:
     """Begin the windows that are to begin."""
-    entries = {key: entry for key, entry in account.entries.items() if entry.ends > wall}
-    for limit in terms.limits:
-        key = key_of(limit)
-        before = account.entries.get(key)
-        if before is None or not _is_in(before, wall):
-            entries[key] = _begun(terms, limit, wall)
-    return account if entries == account.entries else replace(account, entries=entries)
+    known = account.entries
+    new = [one for one in terms.limits if one.key not in known or not _is_in(known[one.key], wall)]
+    if not new:
+        return account
+    entries = {key: entry for key, entry in known.items() if entry.ends > wall}
+    entries |= {limit.key: _begun(terms, limit, wall) for limit in new}
+    return replace(account, entries=entries)
 
 
 def _begun(terms: Terms, limit: Limit, wall: float) -> Entry:
@@ -204,15 +207,11 @@ def _anew(entry: Entry, **changes: float) -> Entry:
 # ------------------------------------------------------------------------------------------- verdicts
 
 
-def key_of(limit: Limit) -> str:
-    return f"{limit.resource}/{limit.window}"
-
-
 def exhausted(terms: Terms, account: Account, wall: float) -> tuple[Spent, ...]:
     """The limits that are reached, in windows that last."""
     found = []
     for limit in terms.limits:
-        entry = account.entries.get(key_of(limit))
+        entry = account.entries.get(limit.key)
         if entry is not None and _is_in(entry, wall) and left(limit, entry) <= 0:
             found.append(Spent(limit, entry))
     return tuple(found)
@@ -233,14 +232,13 @@ def notice(terms: Terms, account: Account) -> tuple[Account, tuple[News, ...]]:
     """What is to be told: each once in a window."""
     entries, news = dict(account.entries), []
     for limit in terms.limits:
-        key = key_of(limit)
-        entry = entries[key]
+        entry, key = entries[limit.key], limit.key
         if not entry.told and left(limit, entry) <= 0:
             entries[key] = replace(entry, told=True, warned=True)
-            news.append(News("budget-exhausted", used_up(Spent(limit, entry))))
+            news.append(News("budget-exhausted", used_up(Spent(limit, entry)), limit))
         elif not entry.warned and until_warning(terms, limit, entry) <= 0:
             entries[key] = replace(entry, warned=True)
-            news.append(News("budget-warning", share(limit, entry)))
+            news.append(News("budget-warning", share(limit, entry), limit))
     return (replace(account, entries=entries), tuple(news)) if news else (account, ())
 
 
@@ -278,8 +276,10 @@ def percent(limit: Limit, entry: Entry) -> int:
 
 def remedy(terms: Terms, name: str, spent: tuple[Spent, ...], wall: float, goes_on: str = "goes on") -> str:
     """`goes on at 00:00 UTC, or by maestroctl budget grant web cpu_seconds 1h`."""
-    resource = spent[0].limit.resource
-    grant = f"`maestroctl budget grant {name} {resource} {RESOURCES[resource].kind.step}`"
+    resources = dict.fromkeys(one.limit.resource for one in spent)
+    grant = " and ".join(
+        f"`maestroctl budget grant {name} {one} {RESOURCES[one].kind.step}`" for one in resources
+    )
     over = ends(spent)
     if over == inf:
         return f"{goes_on} by {grant}, or by a restart"

@@ -122,12 +122,20 @@ def _take(
     if account != past:
         world.ledger.set(name, account, keep=keep or bool(news))
     for one in news:
-        remedy = ""
-        if one.kind == "budget-exhausted":
-            remedy = f"; on_exhausted: {terms.on_exhausted}"
-        world.note(name, one.kind, one.words + remedy)
-    _wind(world, name)
-    world.ask_anew((name,))
+        follows = _follows(terms, one.limit) if one.kind == "budget-exhausted" else ""
+        world.note(name, one.kind, one.words + follows)
+    life = world.life(name)
+    if _wind(world, name) or life.stilled or life.throttled or life.state is State.WAITING:
+        world.ask_anew((name,))
+
+
+def _follows(terms: Terms, limit: Limit) -> str:
+    """What comes of that: of what is used by starting, nothing until the next start."""
+    if RESOURCES[limit.resource].counts_starts and terms.on_exhausted != "notify":
+        return (
+            f"; the next {'automatic ' if RESOURCES[limit.resource].starts == 'automatic' else ''}start waits"
+        )
+    return f"; on_exhausted: {terms.on_exhausted}"
 
 
 def as_of_now(world: World, name: str, now: float, wall: float) -> Account:
@@ -145,22 +153,27 @@ def nearest_to_its_end(world: World, name: str, now: float, wall: float) -> str:
     shares = [
         (budgets.percent(limit, entry), budgets.share(limit, entry))
         for limit in world.ledger.terms[name].limits
-        if (entry := account.entries.get(budgets.key_of(limit))) is not None
+        if (entry := account.entries.get(limit.key)) is not None
     ]
     return max(shares, key=lambda one: one[0])[1] if shares else ""
 
 
-def _wind(world: World, name: str) -> None:
-    """When to look next: when a window is over that something waits for, or when time itself will be used up."""
+def _wind(world: World, name: str) -> bool:
+    """Wind when to look next: when a window is over that something waits for, or when time itself will be used up.
+
+    Says whether something is used up now.
+    """
     terms, account = world.ledger.terms[name], world.ledger.of(name)
-    waits = [one.entry.ends - world.wall for one in budgets.exhausted(terms, account, world.wall)]
+    found = budgets.exhausted(terms, account, world.wall)
+    waits = [one.entry.ends - world.wall for one in found]
     for limit in terms.limits if account.running else ():
-        entry = account.entries.get(budgets.key_of(limit))
+        entry = account.entries.get(limit.key)
         if limit.resource == "wall_time" and entry is not None:
             ahead = (budgets.until_warning(terms, limit, entry), budgets.left(limit, entry))
             waits.extend(wait for wait in ahead if wait > 0)
     wait = min(waits, default=None)
     world.ledger.wind(name, None if wait is None else world.now + min(max(wait, _SOONEST), _LOOK_AGAIN))
+    return bool(found)
 
 
 # ------------------------------------------------------------------------------------------- what follows
@@ -287,7 +300,7 @@ def _meant(world: World, name: str, resource: str, window: str) -> tuple[str, ..
     look(world, name)  # the window of now, with what was used in it
     known = world.ledger.terms[name].limits
     found = tuple(
-        budgets.key_of(one)
+        one.key
         for one in known
         if one.resource == (resource or one.resource) and one.window == (window or one.window)
     )

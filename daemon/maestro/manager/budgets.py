@@ -42,7 +42,8 @@ class Meter:
     def _is_read(self, name: str) -> bool:
         life = self._world.life(name)
         limits = self._world.ledger.terms[name].limits
-        return bool(life.agents) and any(one.resource in _COUNTED for one in limits)
+        runs = bool(life.agents) and not life.stands_still
+        return runs and any(one.resource in _COUNTED for one in limits)
 
     def _read(self) -> None:
         self._timer = None

@@ -257,12 +257,13 @@ class Limit(Struct, frozen=True):
     resource: str
     window: str
     amount: float
+    key: str  # "cpu_seconds/day": of its entry in an account
 
 
 def limits(section: BudgetSection) -> tuple[Limit, ...]:
     """All that a section limits; empty for one that limits nothing."""
     return tuple(
-        Limit(resource, window, amounts[window])
+        Limit(resource, window, amounts[window], f"{resource}/{window}")
         for resource in RESOURCES
         for amounts in (getattr(section, resource),)
         for window in amounts
@@ -300,6 +301,6 @@ def amount_of(resource: str, text: str) -> float:
     if not 0 < amount < Size.infinite:
         raise Mistake(
             f"{shorten(text)} is not an amount that can be granted",
-            f"write one such as {RESOURCES[resource].kind.example}",
+            f"write one such as {RESOURCES[resource].kind.step}",
         )
     return amount
