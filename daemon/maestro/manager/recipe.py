@@ -208,7 +208,7 @@ def who(unit: Unit, house: House) -> directories.Identity:
     if dynamic is None:
         return identity(unit.agent, house.uid)
     uid, gid, groups, home = dynamic
-    return uid, gid if unit.agent.group is None else _group(unit.agent.group), groups, home
+    return uid, gid if unit.agent.group is None else directories.group(unit.agent.group), groups, home
 
 
 def owner(unit: Unit, house: House) -> tuple[int | None, int | None]:
