@@ -32,6 +32,9 @@ class Recipe(Struct, frozen=True, kw_only=True):
     stream: str | None = None  # name of the output stream; None: /dev/null
     store: str = ""  # unit whose stored descriptors it gets
     title: str = ""  # the unit's name, for messages
+    sandbox: dict[
+        str, Any
+    ] = {}  # what confines it: namespaces, mounts, capabilities … as keeper/sandbox.py reads them
 
 
 class Entry(Struct, frozen=True, kw_only=True):
@@ -89,6 +92,21 @@ class Keeper(Protocol):
     def reexec(self) -> None: ...
     def close(self) -> None: ...  # says what is still to be said first
     def retire(self) -> None: ...  # end with me, start no further manager
+
+
+# ------------------------------------------------------------------------------------------------ confinement
+
+
+class Abilities(Struct, frozen=True, kw_only=True):
+    """What this host lets this daemon do to confine an agent."""
+
+    root: bool = False  # it may make namespaces as it is, and not only within one of users
+    namespaces: frozenset[str] = frozenset()  # of the kinds that it can make: mnt net ipc uts pid user cgroup
+    mounts: bool = False  # it can lay mounts, and make those that are there read-only
+    proc: bool = False  # it can mount a /proc for a pid namespace
+    landlock: int = 0  # ABI; 0: none
+    seccomp: bool = False
+    reason: str = ""  # why there are no namespaces, where there are none
 
 
 # ------------------------------------------------------------------------------------------------ groups

@@ -22,7 +22,7 @@ from maestro import paths
 from maestro.control.clerk import Office
 from maestro.control.desk import Desk
 from maestro.control.server import ControlServer
-from maestro.drivers import host, processes
+from maestro.drivers import abilities, host, processes
 from maestro.drivers.crashes import CrashFile
 from maestro.drivers.doors import Doors
 from maestro.drivers.keeper_link import EXIT_RESTART, LINK_VARIABLE, KeeperLink, Unheard, set_title
@@ -39,6 +39,7 @@ from maestro.manager.loop import Manager
 from maestro.manager.observer import Observer
 from maestro.manager.plugins import Plugins
 from maestro.manager.recipe import House
+from maestro.manager.sandbox import Premises
 from maestro.manager.session import Closing, Session
 from maestro.manager.transients import Transients
 from maestro.model.load import Settings
@@ -157,6 +158,8 @@ async def _build(where: Paths, environ: Mapping[str, str], link: KeeperLink) -> 
         identity=f"{boot}:{where.state}",
         environ=dict(environ),
         uid=os.geteuid(),
+        premises=_premises(where),
+        abilities=abilities.probe,
     )
     carrier = Carrier(manager, link, logs, house, catalogue)
     crashes = CrashFile(os.path.join(where.state, "crashes"))
@@ -173,6 +176,17 @@ async def _build(where: Paths, environ: Mapping[str, str], link: KeeperLink) -> 
         transients=Transients(manager, catalogue),
         crashes=crashes,
         trouble=trouble or "",
+    )
+
+
+def _premises(where: Paths) -> Premises:
+    return Premises(
+        uid=os.geteuid(),
+        gid=os.getegid(),
+        root=where.root,
+        run=where.run,
+        hidden=(where.state, where.logs),
+        common=os.path.join(where.state, "private"),
     )
 
 

@@ -50,7 +50,13 @@ INSTEAD: Mapping[str, Mapping[str, Any]] = {
         "agent.notify_fd": OUT,
         **{name: OUT for name in OPTIONS["agent"] if name.startswith("health.readiness.")},
     },
-    "agent.pid_file": {"agent.type": "forking", "agent.watchdog": OUT, "agent.notify_fd": OUT},
+    "agent.pid_file": {
+        "agent.type": "forking",
+        "agent.watchdog": OUT,
+        "agent.notify_fd": OUT,
+        "sandbox.level": OUT,
+        "sandbox.private_pids": OUT,
+    },
 }
 VARIANTS = ("", *INSTEAD)
 

@@ -53,6 +53,7 @@ def test_sections() -> None:
         ("condition", False),
         ("assert", False),
         ("agent", True),
+        ("sandbox", False),
         ("health", False),
         ("logs", False),
         ("install", False),

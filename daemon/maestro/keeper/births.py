@@ -54,6 +54,8 @@ class Births:
             birth.listening = tuple(one.name for one in kept)
             if ready:
                 birth.passed[recipe["notify_fd"]] = ready[1]
+            if birth.clone_flags:
+                stage = "make namespaces of its own"
             pid = child.fork(birth, child.AGENT)
         except streams.NotStored as why:
             self._tell("cannot_spawn", agent, str(why), 0)

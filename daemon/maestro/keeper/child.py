@@ -38,6 +38,12 @@ STAGES = {
     "stdout": "open its output {stdout}",
     "stderr": "open its error output {stderr}",
     "pass": "hand it its descriptors",
+    "users": "be the only user of its namespace",
+    "namespaces": "make namespaces of its own",
+    "mounts": "{doing}",
+    "bounding": "bound its capabilities",
+    "ambient": "have its capabilities as its user",
+    "no new privileges": "renounce further privileges",
     "groups": "set its groups {groups}",
     "gid": "become group {gid}",
     "limits": "set its limit {limit}",
@@ -65,7 +71,7 @@ class Nest:
 class Birth:
     """One child: what it is to become, and how it tells that it cannot."""
 
-    __slots__ = ("given", "limit", "listening", "nest", "output", "passed", "recipe", "report")
+    __slots__ = ("doing", "given", "limit", "listening", "nest", "output", "passed", "recipe", "report")
 
     def __init__(self, recipe: dict[str, Any], nest: Nest, output: int = -1, report: int = -1) -> None:
         self.recipe = recipe
@@ -75,13 +81,26 @@ class Birth:
         self.given: dict[tuple[str, str], int] = {}  # (kind, name) of a standard stream -> our descriptor
         self.passed: dict[int, int] = {}  # number that the child is to have it at -> our descriptor
         self.listening: tuple[str, ...] = ()  # the names of those from 3 on, of earlier processes of the unit
+        self.doing = "lay its mounts"  # what of it, once that has failed
         self.limit = (0, 0, 0)  # the one that is being set: (RLIMIT_x, soft, hard)
+
+    @property
+    def clone_flags(self) -> int:
+        """The namespaces that it has to be born in."""
+        flags: int = self.recipe.get("sandbox", {}).get("namespaces", {}).get("clone", 0)
+        return flags
+
+
+def _clone(flags: int) -> int:
+    from maestro.keeper.namespaces import clone
+
+    return clone(flags)
 
 
 def fork(birth: Birth, steps: tuple[Step, ...]) -> int:
     """A new process that takes the steps. No signal reaches it before it is itself."""
     with signals.Held():
-        pid = os.fork()
+        pid = _clone(flags) if (flags := birth.clone_flags) else os.fork()
         if pid == 0:
             become(birth, steps)
     return pid
@@ -113,6 +132,7 @@ def describe(stage: str, birth: Birth) -> str:
         cwd=recipe.get("cwd"),
         program=next(iter(recipe.get("argv", ())), ""),
         limit=_limit_words(*birth.limit),
+        doing=birth.doing,
     )
 
 
@@ -144,7 +164,7 @@ def _session(_: Birth) -> None:
 def _guard(birth: Birth) -> None:
     """A keeper that is killed now must not leave a process behind that is nobody's yet."""
     kernel.die_with_parent(signal.SIGKILL)
-    if os.getppid() != birth.nest.keeper:
+    if (os.getppid() or kernel.parent_outside()) != birth.nest.keeper:
         os._exit(127)
 
 
@@ -231,6 +251,18 @@ def _cwd(birth: Birth) -> None:
         os.chdir("/")
 
 
+def _confining(name: str) -> Callable[[Birth], None]:
+    """A step for agents with a sandbox only: the keeper's memory does not grow for those without."""
+
+    def act(birth: Birth) -> None:
+        if birth.recipe.get("sandbox"):
+            from maestro.keeper import sandbox
+
+            getattr(sandbox, name)(birth)
+
+    return act
+
+
 def _signals(birth: Birth) -> None:
     """Let go of the keeper's handlers first: what was held back then comes to the agent and not into the keeper's pipe."""
     for number in birth.nest.not_default:
@@ -273,6 +305,7 @@ def _exec(birth: Birth) -> None:
 
 
 AGENT: tuple[Step, ...] = (
+    ("users", _confining("users")),
     ("session", _session),
     ("guard", _guard),
     ("oom", _oom),
@@ -285,12 +318,17 @@ AGENT: tuple[Step, ...] = (
         "pass",
         streams.pass_on,
     ),  # nothing is opened by number afterwards, and the limit on descriptors is not there yet
+    ("namespaces", _confining("namespaces")),
+    ("mounts", _confining("mounts")),
     ("groups", _groups),
     ("gid", _gid),
     ("limits", _limits),
     ("root", _root),
+    ("bounding", _confining("bounding")),
     ("uid", _uid),
+    ("ambient", _confining("ambient")),
     ("cwd", _cwd),  # as the agent's user: what it may not enter, it is not put into
+    ("no new privileges", _confining("no_new_privileges")),
     ("release", _release),
     ("exec", _exec),
 )

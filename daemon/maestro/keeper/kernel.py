@@ -10,6 +10,7 @@ import stat
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import signal
+    from typing import Any
 else:
     import _signal as signal
 
@@ -18,17 +19,53 @@ _PR_SET_CHILD_SUBREAPER = 36
 _PROTECTED = -1000
 _KCMP = {"x86_64": 312, "aarch64": 272, "riscv64": 272}
 
-_libc = ctypes.CDLL(None)
+libc = ctypes.CDLL(None, use_errno=True)
+
+
+def syscall(number: int, *arguments: Any) -> int:
+    """A system call by its number. Numbers among the arguments are passed as the kernel takes them."""
+    words = [ctypes.c_long(one) if isinstance(one, int) else one for one in arguments]
+    return _checked(libc.syscall(ctypes.c_long(number), *words))
+
+
+def prctl(option: int, *arguments: int) -> int:
+    words = [ctypes.c_ulong(one) for one in (*arguments, 0, 0, 0, 0)[:4]]
+    return _checked(libc.prctl(option, *words))
+
+
+def unshare(flags: int) -> None:
+    _checked(libc.unshare(flags))
+
+
+def mount(source: str, target: str, kind: str, flags: int, data: str = "") -> None:
+    texts = [os.fsencode(one) if one else None for one in (source, target, kind, data)]
+    _checked(libc.mount(*texts[:3], ctypes.c_ulong(flags), texts[3]))
+
+
+def _checked(result: int) -> int:
+    if result < 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
+    return result
+
+
+def parent_outside() -> int:
+    """The parent's pid as /proc has it: to the first process of a pid namespace, os.getppid() is 0."""
+    fd = os.open("/proc/self/stat", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return int(os.read(fd, 4096).rpartition(b")")[2].split()[1])
+    finally:
+        os.close(fd)
 
 
 def adopt_orphans() -> None:
     """Become the parent of every descendant that loses its own."""
-    _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
 def die_with_parent(number: int) -> None:
     """Be sent signal `number` when the parent ends; 0: outlive it. A change of user id clears it."""
-    _libc.prctl(_PR_SET_PDEATHSIG, number, 0, 0, 0)
+    libc.prctl(_PR_SET_PDEATHSIG, number, 0, 0, 0)
 
 
 def avoid_oom_killer() -> int | None:
@@ -76,7 +113,7 @@ def tidy_descriptors() -> None:
 def is_same_file(one: int, other: int) -> bool:
     """Whether two descriptors are of one description. Where the kernel does not say, only sockets are known to be."""
     number = _KCMP.get(os.uname().machine)
-    found = -1 if number is None else _libc.syscall(number, os.getpid(), os.getpid(), 0, one, other)
+    found = -1 if number is None else libc.syscall(number, os.getpid(), os.getpid(), 0, one, other)
     if found >= 0:
         return bool(found == 0)
     first, second = os.fstat(one), os.fstat(other)

@@ -8,19 +8,20 @@ import os
 import pwd
 from collections.abc import Callable
 from functools import cache
+from typing import Any
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from maestro.engine.events import Errand
 from maestro.engine.state import Trigger
-from maestro.manager import environment_file
+from maestro.manager import environment_file, sandbox
 from maestro.model.checks import NOTIFIES
 from maestro.model.command import Command, expand
 from maestro.model.status import signal_name
 from maestro.model.streams import openings, without_stored
 from maestro.model.unit import AgentSection, Unit
-from maestro.ports import Recipe
+from maestro.ports import Abilities, Recipe
 
 _USUAL_STREAMS = (("null", ""), ("log", ""), ("inherit", ""))
 _LOG = ("log", "")
@@ -42,6 +43,8 @@ class House(Struct, frozen=True, kw_only=True):
     identity: str  # boot id and root: makes invocation ids differ between daemons and boots
     environ: dict[str, str]
     uid: int
+    premises: sandbox.Premises = sandbox.Premises()
+    abilities: Callable[[], Abilities] = Abilities
 
 
 def invocation(house: House, agent: str) -> str:
@@ -94,15 +97,27 @@ def make(
         store=unit.name if agent.file_descriptor_store_max else "",
         stream=unit.name if _LOG in streams else None,
         title=unit.name,
+        sandbox=_sandbox(unit, house),
     )
     return _with(recipe, agent.lines[line], env)
+
+
+def _sandbox(unit: Unit, house: House, *, main: bool = True) -> dict[str, Any]:
+    confined = sandbox.confine(unit, house.abilities, house.premises, main=main)
+    if why_not := confined.refusal():
+        raise CannotPrepare(why_not)
+    return confined.data
 
 
 def _with(recipe: Recipe, command: Command, env: dict[str, str]) -> Recipe:
     """The same for this command, as the marks before its program have it."""
     argv = command.words if command.is_verbatim else expand(command.words, env)
     recipe = replace(recipe, argv=argv, env=env)
-    return replace(recipe, uid=None, gid=None, groups=()) if command.is_privileged else recipe
+    if command.is_privileged:
+        return replace(
+            recipe, uid=None, gid=None, groups=(), sandbox={} if "+" in command.marks else recipe.sandbox
+        )
+    return recipe
 
 
 def is_heard(agent: AgentSection) -> bool:
@@ -123,6 +138,7 @@ def make_errand(unit: Unit, errand: Errand, house: House) -> Recipe:
         notify_fd=0,
         store="",
         title=f"{errand.option} of {unit.name}",
+        sandbox=_sandbox(unit, house, main=False),
     )
     return _with(recipe, Command(errand.line), env)
 
@@ -148,6 +164,7 @@ def make_probe(unit: Unit, agent_id: str, command: tuple[str, ...], house: House
         store="",
         stream=None,
         title=f"probe of {unit.name}",
+        sandbox=_sandbox(unit, house, main=False),
     )
 
 

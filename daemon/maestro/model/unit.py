@@ -18,6 +18,7 @@ from maestro.model.agent import type_names as type_names
 from maestro.model.conditions import CheckSection
 from maestro.model.ends import RestartSection as RestartSection
 from maestro.model.ends import StopSection as StopSection
+from maestro.model.sandbox import SandboxSection as SandboxSection
 from maestro.model.sections import HealthSection as HealthSection
 from maestro.model.sections import InstallSection as InstallSection
 from maestro.model.sections import LogsSection as LogsSection
@@ -32,6 +33,7 @@ class AgentFile(Struct, frozen=True, kw_only=True):
     condition: CheckSection = CheckSection()
     assert_: CheckSection = field(default=CheckSection(), name="assert")
     agent: AgentSection
+    sandbox: SandboxSection = SandboxSection()
     health: HealthSection = HealthSection()
     logs: LogsSection = LogsSection()
     install: InstallSection = InstallSection()
@@ -64,6 +66,7 @@ class Unit(Struct, frozen=True, kw_only=True):
     condition: CheckSection = CheckSection()
     assert_: CheckSection = field(default=CheckSection(), name="assert")
     agent: AgentSection | None = None
+    sandbox: SandboxSection = SandboxSection()
     health: HealthSection = HealthSection()
     logs: LogsSection = LogsSection()
     install: InstallSection = InstallSection()
