@@ -28,8 +28,10 @@ from maestro.drivers.doors import Doors
 from maestro.drivers.keeper_link import EXIT_RESTART, LINK_VARIABLE, KeeperLink, Unheard, set_title
 from maestro.drivers.log_files import LogFiles
 from maestro.drivers.notify_socket import Listener, NotifySocket, new_journal, parse
+from maestro.drivers.private_files import PrivateFiles
 from maestro.drivers.sqlite_store import SqliteStore, StoreLocked
 from maestro.drivers.unit_files import UnitDirectories
+from maestro.engine.state import State
 from maestro.engine.world import World
 from maestro.manager import resume
 from maestro.manager.carrier import Carrier
@@ -39,10 +41,11 @@ from maestro.manager.loop import Manager
 from maestro.manager.observer import Observer
 from maestro.manager.plugins import Plugins
 from maestro.manager.recipe import House
-from maestro.manager.sandbox import Premises
+from maestro.manager.sandbox import Premises, tiers
 from maestro.manager.session import Closing, Session
 from maestro.manager.transients import Transients
 from maestro.model.load import Settings
+from maestro.model.sandbox import confines
 from maestro.paths import Paths
 
 _log = logging.getLogger("maestro")
@@ -185,7 +188,7 @@ def _premises(where: Paths) -> Premises:
         gid=os.getegid(),
         root=where.root,
         run=where.run,
-        hidden=(where.state, where.logs),
+        hidden=(where.state, where.logs, *where.units[:1]),
         common=os.path.join(where.state, "private"),
     )
 
@@ -221,9 +224,12 @@ async def _begin(parts: Parts, where: Paths) -> Session:
     notify.replay()
     notify.drain()  # what agents said while nobody listened: that another goes on for them, say
     resume.set_aside(manager, parts.crashes.take_repeated())
+    private = PrivateFiles(_premises(where).common)
+    carrier.on_rest = private.discard
     seen = resume.take_up(carrier, parts.logs, table)
     session.begin_with = resume.begin(manager, seen, table, saved, boot)
     parts.transients.forget(over)
+    private.sweep(lambda name: manager.world.life(name).state not in (State.DEAD, State.FAILED))
     if resume.was_ending(saved, table):
         session.end("shutdown", "a request that an earlier manager had taken")
     control = doors.open("control", where.control, socket.SOCK_STREAM)
@@ -253,6 +259,7 @@ def _office(parts: Parts, where: Paths, session: Session, observer: Observer) ->
         is_ending=lambda: session.is_ending,
         end=session.end,
         notices=functools.partial(session.notices, parts.catalogue),
+        tiers=lambda unit: tiers(unit, abilities.probe()) if confines(unit.sandbox) else (),
     )
 
 

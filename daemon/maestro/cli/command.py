@@ -122,6 +122,7 @@ NAMES = (
     "critical-chain",
     "plot",
     "explain",
+    "sandbox",
     "delta",
     "edit",
     "logs",

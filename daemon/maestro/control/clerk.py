@@ -28,6 +28,7 @@ from maestro.manager.loop import Manager
 from maestro.manager.plugins import Plugins
 from maestro.manager.transients import Transients
 from maestro.model.status import signal_name, signal_number
+from maestro.model.unit import Unit
 from maestro.ports import Logs, Store, UnitFiles
 
 PROGRESS = 1.0  # seconds between two words on what a verb waits for
@@ -52,6 +53,7 @@ class Office(Struct, frozen=True, kw_only=True):
     is_ending: Callable[[], bool]
     end: Callable[[str, str], None]  # "shutdown", "leave" (agents run on), "reexec"; and who asked for it
     notices: Callable[[], list[str]]
+    tiers: Callable[[Unit], tuple[str, ...]] = lambda unit: ()  # what confines a unit on this host
 
 
 class Clerk:

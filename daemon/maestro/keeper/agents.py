@@ -110,6 +110,8 @@ class Agents:
             return  # its pid may be another's by now
         # What was stopped cannot hear what we ask of it. What an operator sends has no number, and comes alone.
         numbers = (number, signal.SIGCONT) if order else (number,)
+        if order and entry.ended is None and self._around.proc.is_deaf_first(entry.pid, number):
+            numbers = (signal.SIGKILL,)
         if not tree:
             if entry.ended is None:
                 for one in numbers:

@@ -51,6 +51,7 @@ class Carrier:
         self._hands = self._table_of_hands()
         self.on_told: Callable[[str], None] = lambda what: None
         self.on_quit: Callable[[str, int], None] = lambda unit, code: None
+        self.on_rest: Callable[[str], None] = lambda unit: None  # nothing of it runs, or will by itself
         self.on_lost: Callable[[], None] = lambda: None
 
     # ---------------------------------------------------------------------------------- deeds
@@ -86,6 +87,7 @@ class Carrier:
         """What was kept for its next process, and its stream once that is empty."""
         if self._is_at_rest(unit):
             self._keeper.drop_store(unit)
+            self.on_rest(unit)
         self._logs.drained(unit, partial(self._release, unit))
 
     def _release(self, unit: str) -> None:

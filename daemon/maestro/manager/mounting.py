@@ -33,6 +33,7 @@ _KERNEL = ("/proc/kallsyms", "/proc/kcore")
 _MODULES = ("/usr/lib/modules", "/lib/modules")
 _LOGS = ("/dev/kmsg", "/proc/kmsg")
 _GROUPS = "/sys/fs/cgroup"
+_SECRETS = ("/etc/shadow", "/etc/shadow-", "/etc/gshadow", "/etc/gshadow-")
 _TMP = ("/tmp", "/var/tmp")
 _USUAL_TMPFS = NOSUID | NODEV
 _FLAGS = {"ro": RDONLY, "noexec": NOEXEC, "nosuid": NOSUID, "nodev": NODEV}
@@ -77,7 +78,9 @@ class _Above(Struct, frozen=True):
 def mounts(section: SandboxSection, scene: Scene) -> tuple[Mount, ...]:
     """The list for the keeper; `section` has no option left open. Empty where the host's view will do."""
     implied = [replace(spot, path=_below(scene.root, spot.path)) for spot in _implied(section, scene)]
-    hidden = [Spot(path=path, what="hide") for path in scene.hidden if section.protect_system == "strict"]
+    hidden = [
+        Spot(path=path, what="hide") for path in (*_SECRETS, *scene.hidden) if section.level == "strict"
+    ]
     spots = _merged([*implied, *hidden, *_named(section, scene)])
     spots = _merged([*spots, *_reached(spots, scene)])
     if not spots:

@@ -100,6 +100,8 @@ def confine(
     section = replace(asked, **{option: getattr(_NOTHING, option) for option in lacking})
     if not main:
         section = replace(section, private_pids=False)
+        if not abilities.root:  # a /proc is mounted by the owner of a pid namespace
+            section = replace(section, protect_proc="default", proc_subset="all")
     data = _data(unit, section, abilities, premises)
     return Confinement(data=data, lacking=lacking, required=bool(asked.required))
 

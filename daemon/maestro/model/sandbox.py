@@ -23,10 +23,10 @@ class SandboxSection(Struct, frozen=True, kw_only=True):
 
     level: Literal["none", "baseline", "strict"] = option(
         "none",
-        "How much it is confined, where no option below says otherwise. baseline: it gains no privileges, has a /tmp of its "
-        "own, and changes nothing of the kernel. strict: besides, it writes nowhere but there and in `read_write_paths`, sees "
-        "no homes, devices and processes but its own, has no capabilities and no network, and does not start where the host "
-        "cannot do that.",
+        "How much it is confined, where no option below says otherwise. baseline: it gains no privileges, has a /tmp of "
+        "its own, and changes nothing of the kernel. strict: besides, it writes nowhere but there and in `read_write_paths`, sees "
+        "no homes, devices, processes and password hashes but its own, has no capabilities and no network, and does not "
+        "start where the host cannot do that.",
     )
     required: bool | None = option(
         None,
