@@ -91,7 +91,7 @@ def _interpreter(ours: str) -> str:
 
 COMMAND = Command(
     "sandbox",
-    "check UNIT: run a probe that is confined as the unit is, and print what it can really see, touch and reach.",
+    "Run a probe that is confined as a unit is, and print what it can really see, touch and reach: `sandbox check UNIT`.",
     _run,
     argument=Argument("check UNIT"),
 )
