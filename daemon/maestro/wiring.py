@@ -201,6 +201,8 @@ async def _begin(parts: Parts, where: Paths) -> Session:
     parts.transients.discard_log = parts.logs.discard
     over = parts.transients.take_up(saved.facts.get("gone", ""))
     table = await link.hello(carrier)
+    for name in [name for name in table.held if name.startswith("gateway:")]:
+        link.on_held(name, table.held[name])
     observer = Observer(manager, parts.logs, parts.plugins)
     session = Session(manager, carrier, link, Closing(parts.logs, parts.plugins, parts.store), EXIT_RESTART)
     session.on_reload = lambda: _log.info("units read again: %s", carrier.reread())

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import errno
 import os
 import signal
+import socket
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -149,3 +154,48 @@ def test_a_user_namespace_without_privileges(rig: Rig) -> None:
     }
     code = "cat /proc/self/setgroups; tr -s ' ' </proc/self/uid_map; grep CapEff /proc/self/status | cut -f 2"
     assert inside(begin(rig), code, sandbox) == ["deny", " 0 0 1", "0" * 16]
+
+
+def test_who_listens_in_its_network_is_held_for_others(rig: Rig) -> None:
+    spaces = {"unshare": NEWNET, "loopback": True, "listeners": (("127.0.0.1", 4000), ("::1", 4001))}
+    manager = begin(rig)
+    manager.spawn("a#1", "/bin/sleep", "1000", sandbox={"namespaces": spaces}, notify_fd=5)
+    for port in (4000, 4001):
+        assert manager.news("held", f"gateway:a:{port}")
+    pid = manager.news("spawned", "a#1")[2]
+    with (
+        socket.socket(fileno=os.dup(manager.fds["held", "gateway:a:4000"])) as listener,
+        in_network_of(pid) as client,
+    ):
+        client.connect(("127.0.0.1", 4000))
+        listener.accept()[0].close()
+    manager.order("reexec")
+    manager.kill()
+    second = rig.manager()
+    second.hello()
+    assert {name for kind, name in second.fds if kind == "held"} == {"gateway:a:4000", "gateway:a:4001"}
+    second.order("send", "a#1", signal.SIGKILL, True)
+    second.news("ended", "a#1")
+    second.order("acknowledge", "a#1")
+    second.kill()
+    third = rig.manager()
+    third.hello()
+    assert not third.fds
+
+
+@contextlib.contextmanager
+def in_network_of(pid: int) -> Iterator[socket.socket]:
+    """A socket that is in the network of that process."""
+    libc, found = ctypes.CDLL(None, use_errno=True), []
+
+    def make() -> None:
+        fd = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY)
+        assert libc.setns(fd, NEWNET) == 0
+        os.close(fd)
+        found.append(socket.socket())
+
+    thread = threading.Thread(target=make)  # a network is a thread's, and this one ends
+    thread.start()
+    thread.join()
+    with found[0] as client:
+        yield client

@@ -280,6 +280,9 @@ class Agents:
         self._table.drop(entry)
         self._killed.pop(entry.agent, None)
         self._around.tree.forget(entry.agent)
+        unit = entry.agent.partition("#")[0]
+        if self._table.held and not any(one.partition("#")[0] == unit for one in self._table.entries):
+            self._table.release_gateways(unit)
 
     # -------------------------------------------------------------------------------------------- adoption
 

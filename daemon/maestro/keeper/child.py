@@ -40,6 +40,7 @@ STAGES = {
     "pass": "hand it its descriptors",
     "users": "be the only user of its namespace",
     "namespaces": "make namespaces of its own",
+    "listeners": "listen for its gateways",
     "mounts": "{doing}",
     "bounding": "bound its capabilities",
     "ambient": "have its capabilities as its user",
@@ -71,7 +72,18 @@ class Nest:
 class Birth:
     """One child: what it is to become, and how it tells that it cannot."""
 
-    __slots__ = ("doing", "given", "limit", "listening", "nest", "output", "passed", "recipe", "report")
+    __slots__ = (
+        "doing",
+        "gate",
+        "given",
+        "limit",
+        "listening",
+        "nest",
+        "output",
+        "passed",
+        "recipe",
+        "report",
+    )
 
     def __init__(self, recipe: dict[str, Any], nest: Nest, output: int = -1, report: int = -1) -> None:
         self.recipe = recipe
@@ -81,6 +93,7 @@ class Birth:
         self.given: dict[tuple[str, str], int] = {}  # (kind, name) of a standard stream -> our descriptor
         self.passed: dict[int, int] = {}  # number that the child is to have it at -> our descriptor
         self.listening: tuple[str, ...] = ()  # the names of those from 3 on, of earlier processes of the unit
+        self.gate = -1  # where it hands out sockets that listen in its network
         self.doing = "lay its mounts"  # what of it, once that has failed
         self.limit = (0, 0, 0)  # the one that is being set: (RLIMIT_x, soft, hard)
 
@@ -319,6 +332,7 @@ AGENT: tuple[Step, ...] = (
         streams.pass_on,
     ),  # nothing is opened by number afterwards, and the limit on descriptors is not there yet
     ("namespaces", _confining("namespaces")),
+    ("listeners", _confining("listeners")),
     ("mounts", _confining("mounts")),
     ("groups", _groups),
     ("gid", _gid),

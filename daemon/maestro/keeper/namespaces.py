@@ -18,6 +18,7 @@ NEWUSER = 0x10000000
 _SIGCHLD = 17
 _CLONE = {"x86_64": 56, "aarch64": 220, "riscv64": 220}
 _SET_FLAGS = 0x8914  # SIOCSIFFLAGS
+_BACKLOG = 128
 _UP_AND_RUNNING = 0x41
 _PR_SET_DUMPABLE = 4
 
@@ -47,6 +48,20 @@ def enter(wanted: dict[str, Any]) -> None:
         kernel.unshare(flags)
     if wanted.get("loopback"):
         raise_loopback()
+
+
+def listen(addresses: tuple[tuple[str, int], ...], gate: int) -> None:
+    """Sockets that listen in our network, handed out through `gate`: whoever serves them knows who connects."""
+    out = _socket.socket(fileno=gate)
+    for host, port in addresses:
+        family = _socket.AF_INET6 if ":" in host else _socket.AF_INET
+        listener = _socket.socket(family, _socket.SOCK_STREAM | _socket.SOCK_CLOEXEC)
+        listener.bind((host, port))
+        listener.listen(_BACKLOG)
+        number = listener.fileno().to_bytes(4, sys.byteorder)
+        out.sendmsg([b"%d" % port], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, number)])
+        listener.close()
+    out.close()
 
 
 def be_alone() -> None:

@@ -22,6 +22,12 @@ def namespaces(birth: Birth) -> None:
         spaces.enter(wanted)
 
 
+def listeners(birth: Birth) -> None:
+    wanted = birth.recipe["sandbox"].get("namespaces", {}).get("listeners")
+    if wanted and birth.gate >= 0:
+        spaces.listen(wanted, birth.gate)
+
+
 def mounts(birth: Birth) -> None:
     sandbox = birth.recipe["sandbox"]
     if "mounts" not in sandbox:

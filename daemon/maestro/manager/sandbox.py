@@ -103,6 +103,8 @@ def confine(
         if not abilities.root:  # a /proc is mounted by the owner of a pid namespace
             section = replace(section, protect_proc="default", proc_subset="all")
     data = _data(unit, section, abilities, premises)
+    if not main and "namespaces" in data:  # who serves the gateways knows one network of the unit
+        data["namespaces"].pop("listeners", None)
     return Confinement(data=data, lacking=lacking, required=bool(asked.required))
 
 
@@ -197,6 +199,8 @@ def _spaces(section: SandboxSection, has_mounts: bool, is_root: bool, premises: 
         spaces["map"] = (premises.uid, premises.gid)
     elif section.private_users:
         spaces["alone"] = True
+    if section.network == "gateway":
+        spaces["listeners"] = tuple((one.host, one.port) for one in section.listeners)
     spaces |= {"clone": clone, "unshare": unshare, "loopback": bool(unshare & _NEWNET)}
     return {name: value for name, value in spaces.items() if value}
 

@@ -10,6 +10,7 @@ from typing import ClassVar
 from maestro.model.plain import Given, Mistake, Plain, is_scalar, kind_of, shorten
 from maestro.model.values import Word
 
+_ADDRESS = re.compile(r"(?P<host>127\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}|\[::1\]):(?P<port>[0-9]{1,5})")
 _NAMES = """
     CHOWN DAC_OVERRIDE DAC_READ_SEARCH FOWNER FSETID KILL SETGID SETUID SETPCAP LINUX_IMMUTABLE NET_BIND_SERVICE
     NET_BROADCAST NET_ADMIN NET_RAW IPC_LOCK IPC_OWNER SYS_MODULE SYS_RAWIO SYS_CHROOT SYS_PTRACE SYS_PACCT SYS_ADMIN
@@ -96,6 +97,26 @@ def _marks(text: str, allowed: str = "-+") -> tuple[str, str]:
     if len(marks) != len(set(marks)):
         raise Mistake(f"{shorten(text)} has a mark twice", "write it once")
     return marks, "/" + normpath(path).lstrip("/")
+
+
+class ListenAddress(Word):
+    """An address of the loopback, and a port."""
+
+    __slots__ = ("host", "port")
+    host: str
+    port: int
+    expected: ClassVar[str] = "an address of the loopback and a port"
+    examples: ClassVar[tuple[str, ...]] = ("127.0.0.1:4001", "[::1]:4000")
+
+    def __new__(cls, text: str) -> ListenAddress:
+        match = _ADDRESS.fullmatch(text)
+        if match is None or not 0 < int(match["port"]) < 65536:
+            raise Mistake(
+                f"{shorten(text)} is no address of the loopback with a port", "write 127.0.0.1:4000"
+            )
+        self = super().__new__(cls, text)
+        self.host, self.port = match["host"].strip("[]"), int(match["port"])
+        return self
 
 
 class CapabilitySet:

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
-from maestro.model.confining import BindPath, CapabilitySet, SandboxPath, TemporaryFileSystem
+from maestro.model.confining import BindPath, CapabilitySet, ListenAddress, SandboxPath, TemporaryFileSystem
 from maestro.model.option import describe, option
 
 NAMESPACES = ("cgroup", "ipc", "net", "mnt", "pid", "user", "uts")
@@ -127,6 +127,11 @@ class SandboxSection(Struct, frozen=True, kw_only=True):
         "What it reaches: all that the host does, nothing but a loopback of its own (none), or that and what Maestro's "
         f"gateways listen for in it (gateway). {_LEVEL}",
     )
+    listeners: tuple[ListenAddress, ...] = option(
+        (ListenAddress("127.0.0.1:4000"),),
+        "With `network: gateway`: where Maestro listens in the agent's network, before it runs. Who connects there is the agent, "
+        "and nobody else.",
+    )
 
 
 _NONE: Mapping[str, Any] = MappingProxyType(
@@ -208,6 +213,8 @@ def confines(section: SandboxSection) -> bool:
     plain = SandboxSection()
     full, nothing = in_force(section), in_force(plain)
     names = [
-        one.name for one in describe(SandboxSection) if one.name not in ("level", "required", "mount_flags")
+        one.name
+        for one in describe(SandboxSection)
+        if one.name not in ("level", "required", "mount_flags", "listeners")
     ]
     return any(getattr(full, name) != getattr(nothing, name) for name in names)
