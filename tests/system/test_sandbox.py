@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import sys
 from pathlib import Path
 from typing import Any
@@ -252,3 +253,63 @@ def test_commands_around_it_reach_it(anyones: Daemon) -> None:
     until(lambda: b"up" in anyones.log("a"))
     anyones.call("stop", units=["a"])
     until(lambda: b"asked" in anyones.log("a"))
+
+
+ESCAPES = r"""
+import ctypes, os, signal, socket, sys
+libc = ctypes.CDLL(None, use_errno=True)
+control = os.environ["MAESTRO_CONTROL"]
+outer, root = int(sys.argv[1]), sys.argv[2]
+def kernel(result):
+    if result < 0: raise OSError(ctypes.get_errno(), "")
+def write(path): os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600))
+def mount(kind): kernel(libc.mount(b"none", b"/mnt", kind, 0, None))
+REMOUNT_RW, BIND = 32, 4096
+attempts = {
+    "write /etc": lambda: write("/etc/escaped"),
+    "write /sys/fs/cgroup": lambda: os.mkdir("/sys/fs/cgroup/escaped"),
+    "write /proc/sys": lambda: write("/proc/sys/kernel/hostname"),
+    "write where maestro keeps its state": lambda: write(f"{root}/var/lib/maestro/escaped"),
+    "read the state": lambda: os.listdir(f"{root}/var/lib/maestro"),
+    "read the logs": lambda: os.listdir(f"{root}/var/log/maestro"),
+    "read the units": lambda: os.listdir(f"{root}/etc/maestro/units"),
+    "read shadow": lambda: open("/etc/shadow").read(),
+    "signal others": lambda: os.kill(outer, 0),
+    "trace others": lambda: kernel(libc.ptrace(16, outer, 0, 0)),
+    "mount": lambda: mount(b"tmpfs"),
+    "remount": lambda: kernel(libc.mount(None, b"/", None, REMOUNT_RW | BIND, None)),
+    "unmount": lambda: kernel(libc.umount2(b"/proc/kcore", 2)),
+    "make a device": lambda: os.mknod("/tmp/escaped", 0o20666, os.makedev(1, 1)),
+    "raw socket": lambda: socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP),
+    "packet socket": lambda: socket.socket(socket.AF_PACKET, socket.SOCK_RAW),
+    "bpf": lambda: kernel(libc.syscall({"aarch64": 280}.get(os.uname().machine, 321), 5, ctypes.create_string_buffer(128), 128)),
+    "become another": lambda: os.setuid(12345),
+    "chroot": lambda: os.chroot("/tmp"),
+    "host network": lambda: socket.create_connection(("127.0.0.1", int(sys.argv[3])), 2),
+    "hostname": lambda: socket.sethostname("escaped"),
+    "clock": lambda: __import__("time").clock_settime(0, 1e9),
+}
+def tried(names, inside=""):
+    for name in names:
+        try:
+            attempts[name]()
+        except OSError:
+            continue
+        print("escaped:", inside, name)
+tried(attempts)
+if libc.unshare(0x10000000 | 0x00020000) == 0:  # root of a namespace of its own has no more of the host
+    tried([one for one in attempts if one not in ("mount", "chroot")], "nested")
+print("end")
+"""
+
+
+def test_nobody_escapes_from_strict(anyones: Daemon) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        places = [str(os.getpid()), str(anyones.root), str(server.getsockname()[1])]
+        code = ESCAPES.replace("$", "$$").replace("%", "%%")
+        agent = {"exec": [sys.executable, "-I", "-S", "-c", code, *places], "type": "oneshot"}
+        anyones.unit("a", agent=agent, sandbox={"level": "strict", "protect_home": "no"})
+        anyones.start()
+        anyones.call("start", units=["a"])
+        until(lambda: b"end" in anyones.log("a"))
+    assert anyones.log("a").decode().splitlines() == ["end"]

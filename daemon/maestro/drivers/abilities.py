@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import warnings
 from collections.abc import Callable
 from functools import cache, partial
 
@@ -56,7 +57,9 @@ def _is_root() -> bool:
 def _tried() -> int:
     """A bit for each thing that worked in a child."""
     root, ids = _is_root(), (os.geteuid(), os.getegid())
-    pid = os.fork()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that we have threads: the child only calls the kernel, and ends
+        pid = os.fork()
     if pid == 0:
         able = 0
         try:
