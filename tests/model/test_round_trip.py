@@ -14,6 +14,14 @@ from msgspec.structs import replace
 from maestro.model import names
 from maestro.model import values as v
 from maestro.model.conditions import Check
+from maestro.model.confining import (
+    CAPABILITIES,
+    BindPath,
+    CapabilitySet,
+    ListenAddress,
+    SandboxPath,
+    TemporaryFileSystem,
+)
 from maestro.model.load import FILES, Loaded, Settings, dump, homes, load, load_text, shown
 from maestro.model.option import Option, choices, describe, item_type, without_none
 from maestro.model.order import Predecessor
@@ -91,6 +99,13 @@ BY_TYPE: dict[Any, st.SearchStrategy[Any]] = {
     v.Pattern: st.sampled_from(["ready", r"port \d+", "^a|b$", "100%"]).map(v.Pattern),
     v.Url: st.sampled_from(["http://127.0.0.1:80/a?b=%20", "http://[::1]/"]).map(v.Url),
     v.UserName: st.sampled_from(["root", "1000", "a-b"]).map(v.UserName),
+    CapabilitySet: st.tuples(st.booleans(), st.lists(st.sampled_from(sorted(CAPABILITIES)))).map(
+        lambda given: CapabilitySet(["~", *given[1]] if given[0] else given[1])
+    ),
+    SandboxPath: st.sampled_from(["/srv", "-/a b/c", "+/x%y", "-+/$z"]).map(SandboxPath),
+    BindPath: st.sampled_from(["/a", "-/a:/b", "/a:/b:norbind"]).map(BindPath),
+    TemporaryFileSystem: st.sampled_from(["/a", "/a:size=10%,ro", "/b:mode=0700"]).map(TemporaryFileSystem),
+    ListenAddress: st.sampled_from(["127.0.0.1:1", "[::1]:4000"]).map(ListenAddress),
 }
 
 

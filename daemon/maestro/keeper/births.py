@@ -123,11 +123,15 @@ class Births:
         unit = entry.agent.partition("#")[0]
         self._table.release_gateways(unit)
         door, entry.gate = socket(fileno=entry.gate), -1
-        while (received := wire.receive(door))[1] >= 0:
-            name = f"gateway:{unit}:{received[0].decode()}"
-            self._table.hold(name, received[1])
-            self._tell("held", name)
-        door.close()
+        try:
+            while (received := wire.receive(door))[1] >= 0:
+                name = f"gateway:{unit}:{received[0].decode()}"
+                self._table.hold(name, received[1])
+                self._tell("held", name)
+        except BlockingIOError:
+            pass  # its exec closes one descriptor after the other, and this one is not closed yet
+        finally:
+            door.close()
 
     # -------------------------------------------------------------------------------------------- readiness
 
