@@ -241,12 +241,12 @@ def test_a_keeper_that_is_killed_finds_it_again(anyones: Daemon) -> None:
 
 
 def test_commands_around_it_reach_it(anyones: Daemon) -> None:
-    stop = ["/bin/sh", "-c", "kill -USR1 $MAINPID"]
+    stop = ["/bin/sh", "-c", "kill -USR1 $MAINPID; while kill -0 $MAINPID 2>/dev/null; do sleep 0.01; done"]
     code = "trap 'echo asked; exit 0' USR1; echo up; while :; do sleep 0.01; done"
     anyones.unit(
         "a",
         agent={"exec": ["/bin/sh", "-c", code], "exec_stop": [stop]},
-        sandbox={"level": "strict", "protect_proc": "default"},
+        sandbox={"level": "strict"},
     )
     anyones.start()
     anyones.call("start", units=["a"])
