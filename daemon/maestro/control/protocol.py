@@ -336,6 +336,7 @@ class UnitView(Struct, frozen=True, kw_only=True):
     dropped_lines: int = 0
     log_trouble: str = ""
     log_size: int = 0
+    tiers: tuple[str, ...] = ()  # what confines it on this host, strongest first
     processes: tuple[ProcessView, ...] = ()
     log: tuple[LineView, ...] = ()
 
@@ -357,6 +358,7 @@ class ShowView(Struct, frozen=True, kw_only=True):
     options: dict[str, Any]
     origins: dict[str, str]  # "agent.restart.delay" -> "FILE:LINE:COLUMN", several with ", " between
     problems: tuple[ProblemView, ...] = ()
+    tiers: tuple[str, ...] = ()  # what confines it on this host, strongest first
 
 
 class CatView(Struct, frozen=True, kw_only=True):

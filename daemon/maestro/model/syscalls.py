@@ -132,7 +132,6 @@ _GUARDS: Mapping[str, Any] = dict.fromkeys(
     (
         "restrict_realtime",
         "restrict_suid_sgid",
-        "protect_hostname",
         "protect_clock",
         "protect_kernel_modules",
         "protect_kernel_logs",
@@ -166,6 +165,7 @@ LEVELS: Mapping[str, SyscallOptions] = {
         restrict_address_families=_SOCKETS,
         restrict_namespaces=NamespaceList(["true"]),
         lock_personality=True,
+        protect_hostname=True,
         **_GUARDS,
     ),
 }

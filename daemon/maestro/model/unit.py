@@ -20,6 +20,7 @@ from maestro.model.conditions import CheckSection
 from maestro.model.ends import RestartSection as RestartSection
 from maestro.model.ends import StopSection as StopSection
 from maestro.model.resources import ResourcesSection as ResourcesSection
+from maestro.model.sandbox import SandboxSection as SandboxSection
 from maestro.model.sections import HealthSection as HealthSection
 from maestro.model.sections import InstallSection as InstallSection
 from maestro.model.sections import LogsSection as LogsSection
@@ -35,6 +36,7 @@ class AgentFile(Struct, frozen=True, kw_only=True):
     assert_: CheckSection = field(default=CheckSection(), name="assert")
     agent: AgentSection
     resources: ResourcesSection = ResourcesSection()
+    sandbox: SandboxSection = SandboxSection()
     health: HealthSection = HealthSection()
     logs: LogsSection = LogsSection()
     budget: BudgetSection = BudgetSection()
@@ -69,6 +71,7 @@ class Unit(Struct, frozen=True, kw_only=True):
     assert_: CheckSection = field(default=CheckSection(), name="assert")
     agent: AgentSection | None = None
     resources: ResourcesSection = ResourcesSection()
+    sandbox: SandboxSection = SandboxSection()
     health: HealthSection = HealthSection()
     logs: LogsSection = LogsSection()
     budget: BudgetSection = BudgetSection()
