@@ -98,7 +98,7 @@ def test_what_lacks_is_left_out_where_it_is_not_required() -> None:
     assert found.refusal() == ""
     assert tiers(unit("level: baseline"), NOTHING) == (
         "no new privileges",
-        "without private_tmp, protect_kernel_tunables",
+        "without private_tmp, protect_kernel_tunables, system_call_filter",
     )
 
 

@@ -11,6 +11,7 @@ from maestro.model.load import load_text
 from maestro.model.option import describe
 from maestro.model.plain import Mistake
 from maestro.model.sandbox import LEVELS, SandboxSection, confines, in_force
+from maestro.model.syscalls import SyscallOptions
 
 
 def section(**options: Any) -> SandboxSection:
@@ -18,7 +19,8 @@ def section(**options: Any) -> SandboxSection:
 
 
 def test_a_level_says_each_option_that_is_left_open() -> None:
-    left_open = {one.name for one in describe(SandboxSection) if one.default is None}
+    calls = {one.name for one in describe(SyscallOptions)}  # theirs is in model/syscalls.py
+    left_open = {one.name for one in describe(SandboxSection) if one.default is None} - calls
     assert all(set(level) == left_open for level in LEVELS.values())
 
 
