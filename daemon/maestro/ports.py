@@ -165,6 +165,7 @@ class Groups(Protocol):
     def limit(
         self, unit: Unit
     ) -> tuple[str, ...]: ...  # to what it says now; what could not be set, in words
+    def throttle(self, unit: Unit, on: bool) -> None: ...  # next to no processor time, or what its words say
     def unmet(self, unit: Unit) -> tuple[str, ...]: ...  # options that this host has no means for
     def usage(self, unit: Unit) -> Usage | None: ...
     def clear(self, unit: Unit) -> None: ...  # nothing of it runs: remove its groups

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.system.harness import Daemon, pause, until
-from tests.system.test_freezing import state
+from tests.system.standing import is_still
 
 pytestmark = pytest.mark.system
 
@@ -34,10 +34,6 @@ def counted(path: Path) -> int:
 def limit(daemon: Daemon, resource: str, window: str) -> dict[str, Any]:
     limits: list[dict[str, Any]] = daemon.call("budget", units=["busy"])["budgets"][0]["limits"]
     return next(one for one in limits if (one["resource"], one["window"]) == (resource, window))
-
-
-def is_still(pid: int) -> bool:
-    return state(pid) == "T"
 
 
 def test_a_busy_one_is_frozen_and_a_grant_lets_it_go_on_where_it_was(daemon: Daemon, folder: Path) -> None:

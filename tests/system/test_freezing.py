@@ -8,27 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from maestro.drivers.cgroups.layout import directory, mounts
 from tests.system.harness import Daemon, daemon_in, pause, until
+from tests.system.standing import is_still
 from tests.system.test_trees import WAYS, flat, pids, tree
 
 pytestmark = pytest.mark.system
-
-
-def state(pid: int) -> str:
-    """One letter, as ps shows it."""
-    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-
-
-def is_still(pid: int) -> bool:
-    """By a signal, or by its control group, of which ps says nothing."""
-    if state(pid) == "T":
-        return True
-    groups = Path(f"/proc/{pid}/cgroup").read_text().splitlines()
-    mount = next((m for m in mounts(Path("/proc/self/mountinfo").read_text()) if m.version == 2), None)
-    path = next((line.removeprefix("0::") for line in groups if line.startswith("0::")), "")
-    events = Path(directory(mount, path), "cgroup.events") if mount is not None else Path("/none")
-    return events.exists() and "frozen 1" in events.read_text()
 
 
 def all_still(found: list[int]) -> bool:

@@ -16,6 +16,7 @@ from maestro.engine.words import signal_name
 from maestro.manager import conditions, credentials, directories, dynamic_users, fdstore, pid_file, recipe
 from maestro.manager.catalogue import Catalogue, Changes
 from maestro.manager.credentials import Secrets, Vault
+from maestro.manager.given import checked, log_limits
 from maestro.manager.loop import Manager
 from maestro.manager.prober import Prober
 from maestro.manager.recipe import CannotPrepare, House
@@ -54,7 +55,6 @@ class Carrier:
         manager.hear, manager.foresee = self._hear, self._foresee
         self._hands = self._table_of_hands()
         self.on_told: Callable[[str], None] = lambda what: None
-        self.on_throttle: Callable[[str, bool], None] = lambda agent, on: None  # until a driver can
         self.on_quit: Callable[[str, int], None] = lambda unit, code: None
         self.on_rest: Callable[[str], None] = lambda unit: None  # nothing of it runs, or will by itself
         self.on_lost: Callable[[], None] = lambda: None
@@ -72,7 +72,7 @@ class Carrier:
             events.Spawn: self._spawn,
             events.Send: self._send,
             events.Freeze: lambda deed: keeper.freeze(deed.agent, still=deed.still),
-            events.Throttle: lambda deed: self.on_throttle(deed.agent, deed.on),
+            events.Throttle: self._throttle,
             events.Acknowledge: lambda deed: keeper.acknowledge(deed.agent),
             events.Release: lambda deed: self._give_back(deed.unit),
             events.Adopt: self._adopt,
@@ -100,6 +100,11 @@ class Carrier:
         self._keeper.adopt(
             deed.agent, deed.pid, deed.start, recipe.invocation(self._house, deed.agent), group
         )
+
+    def _throttle(self, deed: events.Throttle) -> None:
+        unit = self._world.units.get(self._world.owner(deed.agent) or "")
+        if unit is not None:
+            self._house.groups.throttle(unit, deed.on)
 
     def _give_back(self, unit: str) -> None:
         """What was kept for its next process, and its stream once that is empty."""
@@ -296,7 +301,7 @@ class Carrier:
             return
         if self._speaks_for(pid, agent) is None:
             return
-        fields = _checked(fields)
+        fields = checked(fields)
         main = int(fields.pop("MAINPID", "0"))
         self._follow(agent, main)
         self._manager.feed(events.Notified(agent, fields))
@@ -344,13 +349,7 @@ class Carrier:
         unit = self._world.units.get(name)
         if unit is None:
             return LogLimits()
-        section = unit.logs
-        return LogLimits(
-            max_size=int(section.max_size),
-            max_files=section.max_files,
-            rate_interval=float(section.rate_limit_interval),
-            rate_burst=int(section.rate_limit_burst),
-        )
+        return log_limits(unit.logs)
 
     def reread(self) -> Changes:
         """Read the unit files again, and let what changed take effect where it can at once."""
@@ -386,13 +385,3 @@ class Carrier:
                 _log.warning("%s: %s", name, signal_name(signal.SIGKILL))
                 for agent in life.agents:
                     self._keeper.send(agent, signal.SIGKILL, tree=True)
-
-
-def _checked(fields: dict[str, str]) -> dict[str, str]:
-    """Only numbers where numbers belong: what an agent says is not to be trusted."""
-    numeric = ("MAINPID", "EXTEND_TIMEOUT_USEC", "WATCHDOG_USEC", "MONOTONIC_USEC", "ERRNO")
-    return {
-        key: value
-        for key, value in fields.items()
-        if key not in numeric or (value.isascii() and value.isdigit() and len(value) < 16)
-    }

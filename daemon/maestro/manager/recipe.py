@@ -17,13 +17,14 @@ from maestro.engine.state import Trigger
 from maestro.manager import directories, environment_file, sandbox, scheduling
 from maestro.manager.cannot import CannotPrepare as CannotPrepare
 from maestro.manager.dynamic_users import DynamicUsers
+from maestro.manager.no_groups import NoGroups
 from maestro.model.checks import NOTIFIES
 from maestro.model.command import Command, expand
 from maestro.model.specifiers import Specifiers
 from maestro.model.status import signal_name
 from maestro.model.streams import openings, without_stored
 from maestro.model.unit import AgentSection, Unit
-from maestro.ports import Abilities, CannotConfine, Groups, Place, Recipe, Seccomp, Usage
+from maestro.ports import Abilities, CannotConfine, Groups, Place, Recipe, Seccomp
 
 _USUAL_STREAMS = (("null", ""), ("log", ""), ("inherit", ""))
 _LOG = ("log", "")
@@ -31,27 +32,6 @@ _OF_THE_MAIN = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "FDSTORE")  # variables for th
 _NOT_BEFORE = ("WATCHDOG_USEC",)  # of those, what a command before it does not get that may leave descriptors
 _PASSED_ON = ("LANG", "LC_ALL", "LC_CTYPE", "TZ")
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-
-
-class NoGroups:
-    """Where there are no control groups."""
-
-    def place(self, unit: Unit, agent: str) -> Place:
-        return Place()
-
-    def where(self, unit: Unit, agent: str) -> str:
-        return ""
-
-    def limit(self, unit: Unit) -> tuple[str, ...]:
-        return ()
-
-    def unmet(self, unit: Unit) -> tuple[str, ...]:
-        return ()
-
-    def usage(self, unit: Unit) -> Usage | None:
-        return None
-
-    def clear(self, unit: Unit) -> None: ...
 
 
 class House(Struct, frozen=True, kw_only=True):

@@ -14,13 +14,18 @@ import logging
 import os
 from collections.abc import Iterator
 
+from msgspec.structs import replace
+
 from maestro.drivers.cgroups import limits
 from maestro.drivers.cgroups.layout import Host, Layout, directories, inherit_processors
 from maestro.drivers.cgroups.limits import Setting
+from maestro.model.amounts import CpuWeight
 from maestro.model.unit import Unit
+from maestro.model.values import Percentage
 from maestro.ports import CannotConfine, Place, Usage
 
 _PROBE = "probe:"  # the prefix of the ids of probes' processes
+_THROTTLED, _LEAST = Percentage(5), CpuWeight("1")
 _ALWAYS = ("memory", "pids")  # v1: what a unit is in without asking for a limit, so that its use is known
 _log = logging.getLogger(__name__)
 
@@ -111,6 +116,11 @@ class ControlGroups:
             if one not in made:
                 self._join(unit, one)
         return tuple(self._apply(unit))
+
+    def throttle(self, unit: Unit, on: bool) -> None:
+        """Give what runs of the unit next to no processor time, or what it may have by its own words again."""
+        least = replace(unit.resources, cpu_max=_THROTTLED, cpu_weight=_LEAST)
+        self.limit(replace(unit, resources=least) if on else unit)
 
     def _found(self, unit: Unit) -> set[str]:
         """What an earlier manager made of it."""

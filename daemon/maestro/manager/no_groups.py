@@ -1,0 +1,29 @@
+"""A host without control groups: what `Groups` is there."""
+
+from __future__ import annotations
+
+from maestro.model.unit import Unit
+from maestro.ports import Place, Usage
+
+
+class NoGroups:
+    """Where there are no control groups."""
+
+    def place(self, unit: Unit, agent: str) -> Place:
+        return Place()
+
+    def where(self, unit: Unit, agent: str) -> str:
+        return ""
+
+    def limit(self, unit: Unit) -> tuple[str, ...]:
+        return ()
+
+    def throttle(self, unit: Unit, on: bool) -> None: ...
+
+    def unmet(self, unit: Unit) -> tuple[str, ...]:
+        return ()
+
+    def usage(self, unit: Unit) -> Usage | None:
+        return None
+
+    def clear(self, unit: Unit) -> None: ...
