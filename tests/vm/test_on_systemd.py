@@ -100,7 +100,11 @@ def service() -> Iterator[int]:
     UNITS.mkdir(parents=True)
     forever = "trap 'echo told; exit' TERM; echo here; while :; do sleep 1000 & wait; done"
     for name in ("enabled", "other"):
-        unit = {"agent": {"exec": ["/bin/sh", "-c", forever]}, "install": {"wanted_by": ["default.target"]}}
+        unit = {
+            "agent": {"exec": ["/bin/sh", "-c", forever]},
+            "resources": {"memory_max": "200M"},
+            "install": {"wanted_by": ["default.target"]},
+        }
         (UNITS / f"{name}.agent.yaml").write_text(yaml.safe_dump(unit))
     (UNITS / "default.target.yaml").write_text(yaml.safe_dump({"unit": {"description": "all"}}))
     systemctl("daemon-reload")
@@ -149,6 +153,12 @@ def test_it_is_enabled_protected_and_has_its_tree_to_itself(service: int) -> Non
     assert Path(score.format(agent)).read_text().strip() == "0"
 
 
+def memory_max(pid: int) -> int:
+    """Of the unit whose agent this is: its own group is in the unit's."""
+    path = Path(f"/proc/{pid}/cgroup").read_text().strip().removeprefix("0::/")
+    return int(Path("/sys/fs/cgroup", path, "../memory.max").read_text())
+
+
 def test_agents_outlive_the_manager_and_the_keeper(service: int) -> None:
     before = [main_pid("enabled"), main_pid("other")]
     dead = manager(service)
@@ -156,10 +166,12 @@ def test_agents_outlive_the_manager_and_the_keeper(service: int) -> None:
     until(lambda: manager(service) != dead, what="the next manager")
     assert [main_pid("enabled"), main_pid("other")] == before
     assert int(shown("MainPID")) == service
+    assert [memory_max(pid) for pid in before] == [200 << 20] * 2
     assert shown("NRestarts") == "0"
     os.kill(service, signal.SIGKILL)
     keeper_after(service)
     assert [main_pid("enabled"), main_pid("other")] == before
+    assert [memory_max(pid) for pid in before] == [200 << 20] * 2
     assert shown("NRestarts") == "1"
     assert log("enabled") == log("other") == "here\n"
     ctl("stop", "other")  # what was found again is stopped as ever

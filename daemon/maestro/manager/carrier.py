@@ -97,6 +97,8 @@ class Carrier:
     def _adopt(self, deed: events.Adopt) -> None:
         unit = self._world.units.get(self._world.owner(deed.agent) or "")
         group = self._house.groups.where(unit, deed.agent) if unit is not None else ""
+        if unit is not None:
+            self._house.groups.limit(unit)  # what gave a new keeper its place may have taken the limits away
         self._keeper.adopt(
             deed.agent, deed.pid, deed.start, recipe.invocation(self._house, deed.agent), group
         )
