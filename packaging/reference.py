@@ -183,6 +183,7 @@ FILES: dict[str, Callable[[], str]] = {
     "packaging/completion/maestroctl.bash": completion.bash,
     "packaging/schema/agent.schema.json": lambda: schema("agent"),
     "packaging/schema/target.schema.json": lambda: schema("target"),
+    "packaging/schema/slice.schema.json": lambda: schema("slice"),
     "docs/states.md": states,
     "docs/protocol.md": protocol_page,
 }

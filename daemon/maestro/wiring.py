@@ -107,6 +107,7 @@ class Parts(Struct, frozen=True, kw_only=True):
     carrier: Carrier
     transients: Transients
     crashes: CrashFile
+    groups: cgroups.ControlGroups
     trouble: str
 
 
@@ -159,6 +160,7 @@ async def _build(
     files = UnitDirectories(where.units, os.geteuid(), where.environment)
     catalogue = Catalogue(files, Settings(host.specifiers(environ), plugins.sections))
     manager = Manager(World(catalogue.resolve, catalogue.masked_by), store, clock, random.random, Hub(store))
+    groups.unit_of = manager.world.units.get
     logs = LogFiles(where.logs, asyncio.get_running_loop(), time.time_ns)
     house = House(
         notify=where.notify,
@@ -182,6 +184,7 @@ async def _build(
         carrier=carrier,
         transients=Transients(manager, catalogue),
         crashes=crashes,
+        groups=groups,
         trouble=trouble or "",
     )
 
@@ -241,6 +244,7 @@ def _office(parts: Parts, where: Paths, session: Session, observer: Observer) ->
         files=parts.files,
         plugins=parts.plugins,
         transients=parts.transients,
+        groups=parts.groups,
         processes=processes.tree,
         hints=observer.hints,
         root=where.root,

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from maestro.model import amounts, names
+from maestro.model import amounts, names, slices
 from maestro.model import values as v
 from maestro.model.conditions import Check
 from maestro.model.load import FILES, Loaded, Settings, dump, homes, load, load_text, shown
@@ -107,6 +107,8 @@ BY_TYPE: dict[Any, st.SearchStrategy[Any]] = {
     amounts.Operations: _devices(amounts.Operations),
     amounts.DeviceWeights: _devices(amounts.DeviceWeights),
     v.UserName: st.sampled_from(["root", "1000", "a-b"]).map(v.UserName),
+    slices.SliceRef: st.sampled_from(["a.slice", "a-b.slice", "a@b.slice"]).map(slices.SliceRef),
+    slices.UidRange: st.sampled_from(["1-1", "70000-70999"]).map(slices.UidRange),
 }
 
 

@@ -71,7 +71,7 @@ class Desk(Clerk, Survey):
         return tuple(found)
 
     async def logs(self, caller: Caller, request: p.Logs) -> AsyncIterator[p.LineView]:
-        names = [name for name in self._with_log(request) if not name.endswith(".target")]
+        names = [name for name in self._with_log(request) if not name.endswith((".target", ".slice"))]
         async with aclosing(lines.read(self._o.logs, names, request, self._end_of)) as found:
             async for line in found:
                 yield line

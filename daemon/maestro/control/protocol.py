@@ -55,6 +55,7 @@ from maestro.control.request import Request as Request
 from maestro.control.running import JobView as JobView
 from maestro.control.running import Run as Run
 from maestro.control.running import RunView as RunView
+from maestro.control.usage import UsageView as UsageView
 
 Count = Annotated[int, Meta(ge=0, le=1_000_000)]
 Few = Annotated[int, Meta(ge=0, le=1000)]  # lines of log in one answer
@@ -296,7 +297,7 @@ class UnitView(Struct, frozen=True, kw_only=True):
     """One unit as `status` and `list` show it. Times are seconds since 1970; spans are seconds."""
 
     name: str
-    kind: str  # agent, target
+    kind: str  # agent, target, slice
     description: str = ""
     path: str = ""
     load: str = "loaded"  # loaded, bad, masked, missing (its file is gone, the agent runs on)
@@ -319,6 +320,8 @@ class UnitView(Struct, frozen=True, kw_only=True):
     hint: str = ""  # what a plugin found out about the last end
     requires: tuple[str, ...] = ()
     wants: tuple[str, ...] = ()
+    members: tuple[str, ...] = ()  # of a slice: what is directly in it
+    usage: UsageView | None = None  # in detail, where its group is there
     changed: bool = False  # the file changed after it was loaded
     outdated: dict[
         str, str

@@ -13,6 +13,7 @@ from maestro.control import protocol as p
 from maestro.control.clerk import refused_in
 from maestro.control.finder import Finder, Found
 from maestro.control.roles import Caller
+from maestro.control.usage import usage_view
 from maestro.engine.graph import Edge, Link
 from maestro.engine.relations import Atom
 from maestro.engine.state import Coarse, Goal, Life, State
@@ -50,6 +51,10 @@ class Survey:
             "cause": self._cause(unit, life),
             "hint": self._o.hints.get(name, "") if view.result not in ("", "success") else "",
         }
+        if view.kind == "slice":
+            changes["members"] = tuple(sorted(self._world.graph.inside(name)))
+        if detailed and unit is not None and (usage := self._o.groups.usage(unit)) is not None:
+            changes["usage"] = usage_view(unit, usage)
         if detailed and view.kind == "agent":
             mark = self._o.logs.mark(name)
             changes |= {

@@ -21,6 +21,7 @@ from maestro.engine.plan import Plan
 from maestro.engine.state import Life
 from maestro.engine.step import Refusal
 from maestro.manager.happened import Told
+from maestro.model import names
 from maestro.model.load import Loaded, shown
 from maestro.model.problem import Problem
 from maestro.model.unit import Unit
@@ -46,7 +47,7 @@ def unit_view(
     problems = tuple(map(problem_view, loaded.problems)) if loaded else ()
     return UnitView(
         name=name,
-        kind=unit.kind if unit else ("target" if name.endswith(".target") else "agent"),
+        kind=unit.kind if unit else names.split(name).kind,
         description=unit.unit.description if unit else "",
         path=(loaded.path if loaded else "") or (unit.path if unit else ""),
         documentation=unit.unit.documentation if unit else (),

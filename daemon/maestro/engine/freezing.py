@@ -12,14 +12,17 @@ from maestro.engine.scene import Outcome, Scene
 def freeze(scene: Scene) -> Outcome:
     life = replace(scene.life, was_frozen=True, cause=scene.words or "frozen on request")
     news = words.tell(scene, "frozen", life.cause, life)
-    return Outcome(life=life, deeds=(Freeze(life.agent, True),), news=(news,))
+    deeds = (
+        (Freeze(life.agent, True),) if scene.unit.agent is not None else ()
+    )  # of a slice, what is in it follows
+    return Outcome(life=life, deeds=deeds, news=(news,))
 
 
 def thaw(scene: Scene) -> Outcome:
     """That its processes go on is ordered by whatever leaves the state. While it stood still it could not say that it lives."""
     life, timers = scene.life, dict(scene.life.timers)
-    if period := policy.watchdog(scene.agent, life):
+    if scene.unit.agent is not None and (period := policy.watchdog(scene.agent, life)):
         timers["watchdog"] = scene.now + period
-    cause = f"thawed on request, after {words.span(scene.now - life.since)}"
+    cause = f"{scene.words or 'thawed on request'}, after {words.span(scene.now - life.since)}"
     life = replace(life, timers=timers, cause=cause)
     return Outcome(life=life, news=(words.tell(scene, "thawed", cause, life),))

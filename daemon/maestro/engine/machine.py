@@ -46,7 +46,9 @@ def _enter(scene: Scene, outcome: Outcome, to: State) -> Outcome:
         cut = (Send(before.errand.agent, "KILL", True),)  # what a reload still runs means nothing any more
         life = life if life.errand is not before.errand else replace(life, errand=None)
     if before.state is State.FROZEN and to is not State.FROZEN:
-        cut = (Freeze(before.agent, False),)  # whatever comes next, it must be able to hear of it
+        life = replace(life, frozen_with="")
+        if scene.unit.agent is not None:
+            cut = (Freeze(before.agent, False),)  # whatever comes next, it must be able to hear of it
     life = replace(life, state=to, timers=_kept(life, to))
     return replace(outcome, life=life, deeds=(*cut, *outcome.deeds))
 

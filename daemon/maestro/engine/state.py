@@ -158,6 +158,7 @@ class Life(Struct, frozen=True, kw_only=True, omit_defaults=True):
     was_frozen: bool = (
         False  # the current agent was, or is: what was ordered last about that is ordered again
     )
+    frozen_with: str = ""  # the slice for whose sake it stands still: it goes on with that
     watchdog: float | None = None  # WATCHDOG_USEC= as the agent said it, in seconds
     error: int = 0  # ERRNO= as the agent said it
     trigger: Trigger | None = None  # where the start follows from the end of another unit

@@ -216,6 +216,8 @@ TABLE: tuple[Row, ...] = (
     Row(S.RUNNING, I.FREEZE_ASKED, guards.always, S.FROZEN, freezing.freeze),
     *_going(S.RUNNING),
     Row(S.FROZEN, I.THAW_ASKED, guards.always, S.RUNNING, freezing.thaw),
+    Row(S.FROZEN, I.HALT, guards.bounces_without_process, S.WAITING, acts.turn_round),
+    Row(S.FROZEN, I.HALT, guards.has_no_process, S.DEAD, acts.rest),
     *_up(S.FROZEN),
     Row(S.RELOADING, I.RELOAD_ASKED, guards.always, S.RELOADING, reloads.ask_again),
     Row(S.RELOADING, I.COMMAND_DONE, guards.has_more_commands, S.RELOADING, errands.run_next),

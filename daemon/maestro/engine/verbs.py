@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from maestro.engine import policy
+from maestro.engine import policy, slices
 from maestro.engine.events import Asked
 from maestro.engine.jobs import MERGE, JobState, Merge
 from maestro.engine.plan import Kind, Mode, Plan, Planned, Planner, Unplannable
@@ -294,18 +294,21 @@ def _freeze(world: World, name: str) -> None:
     life = world.life(name)
     if life.state is State.FROZEN:
         world.refuse(name, Refusal("frozen", f"{name} is frozen already", "", done=True))
-    elif world.units[name].agent is None:
-        hint = "freeze its agents"
+    elif world.units[name].kind == "target":
+        hint = "freeze its agents, or the slice that they are in"
         world.refuse(name, Refusal("bad-request", f"cannot freeze {name}: it has no processes", hint))
     elif life.state is State.RUNNING and not life.must_come_down:
         world.apply(name, Input.FREEZE_ASKED)
     else:
-        hint = "only an agent that is up and does not reload or stop can be frozen"
+        hint = "only what is up and does not reload or stop can be frozen"
         world.refuse(name, Refusal("not-running", f"cannot freeze {name}: it is {_how(life)}", hint))
 
 
 def _thaw(world: World, name: str) -> None:
-    if world.life(name).state is State.FROZEN:
+    if world.life(name).state is State.FROZEN and (above := slices.frozen_above(world, name)):
+        words = f"cannot thaw {name}: {above}, which it is in, is frozen"
+        world.refuse(name, Refusal("frozen", words, f"maestroctl thaw {above}"))
+    elif world.life(name).state is State.FROZEN:
         world.apply(name, Input.THAW_ASKED)
     else:
         words = f"{name} is not frozen: nothing to thaw"

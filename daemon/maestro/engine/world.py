@@ -22,6 +22,7 @@ from maestro.engine import (
     machine,
     notified,
     policy,
+    slices,
     verbs,
 )
 from maestro.engine.book import Book
@@ -330,6 +331,8 @@ class World:
             life.unordered or not blockers.is_held_up(name, self.graph, self.lives)
         ):
             self.apply(name, Input.HALT, bonds.why_down(self, name, life))
+        elif not life.must_come_down:
+            slices.follow(self, name, life)
 
     def _try_start(self, name: str, life: Life) -> None:
         hold = self._holds.get(name)

@@ -16,7 +16,8 @@ from maestro.engine.state import Life, State
 from maestro.engine.step import Step
 from maestro.engine.world import World
 from maestro.model.order import Predecessor
-from maestro.model.unit import AgentSection, HealthSection, Unit, UnitSection
+from maestro.model.slices import SliceRef
+from maestro.model.unit import AgentSection, HealthSection, LimitsSection, ResourcesSection, Unit, UnitSection
 
 
 class Play(Struct, frozen=True, kw_only=True):
@@ -351,6 +352,9 @@ def unit(name: str = "web", **options: Any) -> Unit:
     section = UnitSection(**hung)
     if name.endswith(".target"):
         return Unit(name=name, kind="target", unit=section, **options)
+    if name.endswith(".slice"):
+        return Unit(name=name, kind="slice", unit=section, resources=LimitsSection(), **options)
+    slice_ = options.pop("slice", None)
     options.setdefault("exec", ("/bin/true",))
     readiness = options.pop("readiness", None)
     origins: dict[str, Any] = {"agent.start_timeout": None} if "start_timeout" in options else {}
@@ -360,5 +364,6 @@ def unit(name: str = "web", **options: Any) -> Unit:
         unit=section,
         agent=AgentSection(**options),
         health=HealthSection(readiness=readiness),
+        resources=ResourcesSection(slice=SliceRef(slice_) if slice_ else None),
         origins=origins,
     )
