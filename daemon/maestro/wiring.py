@@ -19,6 +19,7 @@ from collections.abc import Mapping
 from msgspec import Struct
 
 from maestro import paths
+from maestro.control import tenants
 from maestro.control.clerk import Office
 from maestro.control.desk import Desk
 from maestro.control.server import ControlServer
@@ -227,7 +228,10 @@ async def _begin(parts: Parts, where: Paths) -> Session:
         session.end("shutdown", "a request that an earlier manager had taken")
     control = doors.open("control", where.control, socket.SOCK_STREAM)
     desk = Desk(_office(parts, where, session, observer))
-    session.server = server = ControlServer(desk, link.whose, control)
+    units = manager.world.units
+    session.server = server = ControlServer(
+        desk, link.whose, control, owned=lambda peer, accounts: tenants.owned(peer, accounts, units)
+    )
     doors.watch("notify", where.notify, socket.SOCK_DGRAM, notify.move)
     doors.watch("control", where.control, socket.SOCK_STREAM, server.move)
     link.on_ping = lambda: doors.see_to() if session.notify else None  # not when we listen no more

@@ -77,9 +77,9 @@ class Survey:
         lack = self._o.catalogue.lack(unit) if unit is not None and at_rest else ""
         return "; ".join(filter(None, (life.cause, lack)))
 
-    def _meant(self, patterns: tuple[str, ...]) -> Found:
+    def _meant(self, patterns: tuple[str, ...], find: Finder | None = None) -> Found:
         """Where none is named, none is meant: those requests are about all units then."""
-        return self._find.match(patterns) if patterns else ([], {})
+        return (find or self._find).match(patterns) if patterns else ([], {})
 
     # ------------------------------------------------------------------------------ how they hang together
 
@@ -118,8 +118,9 @@ class Survey:
     # ------------------------------------------------------------------------------ how they started
 
     async def starts(self, caller: Caller, request: looks.Starts) -> looks.StartsView:
-        named, errors = self._meant(request.units)
-        names = named if request.units else self._find.everything()
+        find = self._find.of(caller)
+        named, errors = self._meant(request.units, find)
+        names = named if request.units else find.everything()
         lives = [(name, self._world.life(name)) for name in names]
         return looks.StartsView(
             named=tuple(named),
@@ -156,11 +157,13 @@ class Survey:
     # ------------------------------------------------------------------------------ why they are as they are
 
     async def why(self, caller: Caller, request: looks.Why) -> looks.WhyView:
-        named, errors = self._meant(request.units)
+        find = self._find.of(caller)
+        named, errors = self._meant(request.units, find)
         known = list(named)
         seen = set(known)
         for name in known:  # it grows
-            new = [other for other in self._world.life(name).blocked_by if other not in seen]
+            blockers = filter(find.reach.sees, self._world.life(name).blocked_by)
+            new = [other for other in blockers if other not in seen]
             seen.update(new)
             known += new
         asked = await self._who_asked(seen)

@@ -155,8 +155,11 @@ class Library:
             for piece in pieces
         )
 
-    def get(self, name: str) -> Loaded | None:
-        """The unit of this name, if need be made of its template. None when no file is there for it."""
+    def get(self, name: str, *, implied: bool = False) -> Loaded | None:
+        """The unit of this name, if need be made of its template. None when no file is there for it.
+
+        A slice that is `implied`, for something is in it, needs none.
+        """
         try:
             parts = names.split(name)
         except Mistake:
@@ -164,7 +167,7 @@ class Library:
         if parts.is_template:
             return None
         parts = aliases.real(parts, self._aliases)
-        if parts.kind == "slice" and not any(file in self._files for file in parts.files):
+        if implied and parts.kind == "slice" and not any(file in self._files for file in parts.files):
             self._files[parts.file] = _SLICE
         if parts.full not in self._known and any(file in self._files for file in parts.files):
             self._keep(parts.full, self._entry(parts.file).loaded)
@@ -172,8 +175,7 @@ class Library:
 
     def has(self, name: str) -> bool:
         """Whether there is a file for this name; an instance of a template is not made for the answer."""
-        real = aliases.real(names.split(name), self._aliases)
-        return real.kind == "slice" or any(file in self._files for file in real.files)
+        return any(file in self._files for file in aliases.real(names.split(name), self._aliases).files)
 
     def real(self, name: str) -> str:
         """The name of the unit that an alias means; any other name as it is."""
@@ -249,7 +251,7 @@ class Library:
         self._known[name] = linked = self._linked(loaded)
         if linked.unit is not None:
             for above in slices.chain(linked.unit):
-                self.get(above)
+                self.get(above, implied=True)
 
     def _linked(self, loaded: Loaded) -> Loaded:
         """With what the unit's .wants and .requires directories name, and aliases replaced by names."""
@@ -278,7 +280,7 @@ def load_all(
     """All units of these files, and the wanted instances. What did not change is taken from `previous`."""
     library = Library(sources, settings, previous)
     for name in wanted:
-        library.get(name)
+        library.get(name, implied=True)
     return library
 
 
