@@ -15,7 +15,7 @@ import completion
 from msgspec import Struct
 
 from maestro.cli import command, exits
-from maestro.control import protocol, routes
+from maestro.control import budgeting, protocol, routes
 from maestro.engine import machine
 from maestro.model import reference
 
@@ -132,17 +132,19 @@ def states() -> str:
 def protocol_page() -> str:
     """The module's own words, then each record with the comments of its fields."""
     requests = [
-        f"| `{route.do}` | {_fields_in_short(route.request)} | {route.least.name.lower()} | {_SHAPES[route.shape]} |"
+        f"| `{route.do}` | {_fields_in_short(route.request)} | {_who_may(route)} | {_SHAPES[route.shape]} |"
         for route in routes.ROUTES
     ]
-    views: list[type[Struct]] = [view for name, view in vars(protocol).items() if name.endswith("View")]
+    said = {**vars(protocol), **vars(budgeting)}
+    views: list[type[Struct]] = [view for name, view in said.items() if name.endswith("View")]
     return "\n".join(
         (
             f"{_MARK}# The control protocol\n",
             inspect.getdoc(protocol) or "",
             "\n## Requests\n",
             "`least` is the role that a request takes: `read` and `admin` come with uid 0, the daemon's own uid and the groups",
-            "`maestro-read` and `maestro`; an agent may ask of its own unit what says `agent`.\n",
+            "`maestro-read` and `maestro`; an agent may ask of its own unit what says `agent`, and the owner of a slice of what",
+            "is in it what says `owner`.\n",
             "| do | fields | least | answered with |",
             "|---|---|---|---|",
             *requests,
@@ -158,6 +160,10 @@ _SHAPES = {
     routes.Shape.VERB: "`more` while it waits, `done`",
     routes.Shape.STREAM: "`more` for each item, `done`",
 }
+
+
+def _who_may(route: routes.Route) -> str:
+    return route.least.name.lower() + (", owner" if route.owner else "")
 
 
 def _fields_in_short(record: type[Struct]) -> str:

@@ -1,14 +1,15 @@
-"""`maestroctl edit`: a drop-in or a whole file is written if the unit loads with it, and not at all if it does not."""
+"""`maestroctl edit` and `set`: a drop-in or a whole file is written if the unit loads with it, and not at all if it does not."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Sequence
 
 from msgspec import Struct
 
 from maestro.drivers import unit_files
-from maestro.model import names
+from maestro.model import names, properties
 from maestro.model.library import load_all, pieces
 from maestro.model.load import Loaded
 from maestro.model.plain import Mistake
@@ -18,6 +19,8 @@ from maestro.paths import Paths
 from maestro.ports import Piece
 
 DROP_IN = "override.yaml"
+OPTIONS = "50-set.yaml"  # the drop-in of single options
+RUNTIME_OPTIONS = "60-set.yaml"  # and that which lasts until the next boot, which comes over it
 CUT = "# Everything below this line is left out."
 
 
@@ -38,7 +41,9 @@ class NoUnit(Exception):
         self.code, self.hint = code, hint
 
 
-def draft(name: str, paths: Paths, *, full: bool = False, runtime: bool = False) -> Draft:
+def draft(
+    name: str, paths: Paths, *, full: bool = False, runtime: bool = False, drop_in: str = DROP_IN
+) -> Draft:
     """Raises NoUnit."""
     here = installed(paths)
     unit = _unit(name, here)
@@ -52,7 +57,7 @@ def draft(name: str, paths: Paths, *, full: bool = False, runtime: bool = False)
     if full:
         path = os.path.join(directory, os.path.basename(base.path))
         return Draft(unit=unit.full, path=path, text=_decoded(base))
-    path = os.path.join(directory, f"{unit.file}.d", DROP_IN)
+    path = os.path.join(directory, f"{unit.file}.d", drop_in)
     text = next((_decoded(piece) for piece in given if piece.path == path), "")
     return Draft(unit=unit.full, path=path, text=text, context=_context(given, path))
 
@@ -71,6 +76,11 @@ def kept(draft: Draft, text: str) -> str:
     text = text.partition(CUT)[0].removeprefix(f"# {draft.path}\n").strip("\n")
     says = any(line.strip() and not line.lstrip().startswith("#") for line in text.split("\n"))
     return f"{text}\n" if says else ""
+
+
+def amended(draft: Draft, options: Sequence[str], paths: Paths) -> str:
+    """Its text with these SECTION.OPTION=VALUE laid over it. Raises Mistake."""
+    return properties.amend(draft.text, options, installed(paths).settings)
 
 
 def problems(draft: Draft, text: str, paths: Paths) -> tuple[Problem, ...]:

@@ -9,7 +9,18 @@ from os.path import abspath, expanduser, join
 class Paths:
     """Directories and sockets of one installation."""
 
-    __slots__ = ("control", "environment", "logs", "notify", "root", "run", "state", "store", "units")
+    __slots__ = (
+        "control",
+        "credstore",
+        "environment",
+        "logs",
+        "notify",
+        "root",
+        "run",
+        "state",
+        "store",
+        "units",
+    )
 
     def __init__(self, root: str, config: str, run: str, state: str, logs: str, vendor: str) -> None:
         self.root = root
@@ -20,6 +31,7 @@ class Paths:
         self.control = join(run, "control.sock")
         self.notify = join(run, "notify.sock")
         self.store = join(state, "state.db")
+        self.credstore = join(config, "credentials")
         self.units = (join(config, "units"), join(run, "units"), vendor)
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from msgspec import Struct
 
 from maestro.engine.events import Ended as Ended  # crosses the keeper port as it is
+from maestro.model.syscalls import SyscallFilter
 from maestro.model.unit import Unit
 
 # ------------------------------------------------------------------------------------------------ keeper
@@ -25,7 +26,21 @@ class Recipe(Struct, frozen=True, kw_only=True):
     gid: int | None = None
     groups: tuple[int, ...] = ()
     umask: int = 0o022
-    rlimits: tuple[tuple[int, int, int], ...] = ()  # (RLIMIT_x, soft, hard)
+    rlimits: tuple[tuple[int, int, int], ...] = ()  # (RLIMIT_x, soft, hard); -1: no limit
+    nice: int | None = None
+    io_priority: tuple[int, int] | None = None  # class and level
+    cpu_scheduling: tuple[int, int] | None = None  # SCHED_x and priority
+    cpu_affinity: tuple[int, ...] = ()
+    numa: tuple[int, tuple[int, ...]] | None = None  # MPOL_x and the nodes
+    oom_score_adjust: int | None = None
+    timer_slack: int | None = None  # nanoseconds
+    personality: int | None = None  # PER_x
+    coredump_filter: int | None = None
+    keyring: str | None = (
+        None  # "private": a session keyring of its own; "shared": with its user's keys in it
+    )
+    ignore_sigpipe: bool = False
+    search_path: str = ""  # where argv[0] is looked for; empty: in PATH
     stdio: tuple[
         tuple[str, str], ...
     ] = ()  # kind and path of stdin, stdout, stderr; () for null, log, inherit
@@ -35,6 +50,10 @@ class Recipe(Struct, frozen=True, kw_only=True):
     tasks: tuple[str, ...] = ()  # files of cgroup v1 by which it enters further groups
     store: str = ""  # unit whose stored descriptors it gets
     title: str = ""  # the unit's name, for messages
+    # (what, base, name, mode, uid, gid, whether below `private`, links) of directories that are made for it
+    directories: tuple[tuple[str, str, str, int, int | None, int | None, bool, tuple[str, ...]], ...] = ()
+    # path, uid, gid, whether they are mounted there, and files: name -> content. Told to nobody.
+    credentials: dict[str, Any] = {}
 
 
 class Entry(Struct, frozen=True, kw_only=True):
@@ -133,6 +152,32 @@ class Groups(Protocol):
     def clear(self, unit: Unit) -> None: ...  # nothing of it runs: remove its groups
 
 
+# ------------------------------------------------------------------------------------------------ system calls
+
+
+class NoSeccomp(Exception):
+    """System calls cannot be filtered as asked; the text says why."""
+
+
+class SeccompPrograms(Struct, frozen=True, kw_only=True):
+    """A filter as the kernel takes it."""
+
+    programs: tuple[bytes, ...]  # to be loaded in this order
+    deny_write_execute: bool = False  # the kernel is to be asked for that by itself: no program does it
+
+
+class Seccomp(Protocol):
+    """Makes programs for the kernel of what is to be filtered."""
+
+    def missing(self) -> str:
+        """Why there are no filters on this host; empty: there are."""
+        ...
+
+    def programs(self, wanted: SyscallFilter) -> SeccompPrograms:
+        """Raises NoSeccomp."""
+        ...
+
+
 # ------------------------------------------------------------------------------------------------ logs
 
 
@@ -194,6 +239,7 @@ class Saved(Struct, frozen=True, kw_only=True):
     lives: Mapping[str, bytes] = {}
     jobs: Mapping[int, bytes] = {}
     definitions: Mapping[str, bytes] = {}
+    accounts: Mapping[str, bytes] = {}  # by holder
     facts: Mapping[str, str] = {}  # keeper identity, boot id, counters
     last_event: int = 0
 
@@ -213,6 +259,7 @@ class Batch(Struct, kw_only=True):
     lives: dict[str, bytes | None] = {}
     jobs: dict[int, bytes | None] = {}
     definitions: dict[str, bytes | None] = {}
+    accounts: dict[str, bytes | None] = {}  # by holder: what it has used of its budget
     facts: dict[str, str] = {}
     events: list[tuple[int, float, bytes]] = []
     audit: list[tuple[float, bytes]] = []
@@ -270,6 +317,16 @@ class UnitSources(Struct, frozen=True, kw_only=True):
     enabled: Mapping[str, str] = {}  # units that links name -> "enabled", "enabled-runtime"
     runtime: str = ""  # the directory whose content is gone after a boot
     directories: tuple[str, ...] = ()
+
+
+class Finding(Struct, frozen=True, kw_only=True):
+    """What this host offers of one thing that Maestro builds on."""
+
+    part: str  # "control groups"
+    state: Literal["ok", "limited", "missing"]
+    words: str  # what there is
+    cost: str = ""  # what does not work without the rest
+    advice: str = ""  # what would mend it
 
 
 class Clock(Protocol):

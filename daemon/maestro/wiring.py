@@ -23,7 +23,7 @@ from maestro.control import tenants
 from maestro.control.clerk import Office
 from maestro.control.desk import Desk
 from maestro.control.server import ControlServer
-from maestro.drivers import cgroups, host, processes
+from maestro.drivers import cgroups, host, processes, usage, views
 from maestro.drivers.crashes import CrashFile
 from maestro.drivers.doors import Doors
 from maestro.drivers.keeper_link import EXIT_RESTART, LINK_VARIABLE, KeeperLink, Unheard, set_title
@@ -31,8 +31,10 @@ from maestro.drivers.log_files import LogFiles
 from maestro.drivers.notify_socket import Listener, NotifySocket, new_journal, parse
 from maestro.drivers.sqlite_store import SqliteStore, StoreLocked
 from maestro.drivers.unit_files import UnitDirectories
+from maestro.engine.state import Life
 from maestro.engine.world import World
-from maestro.manager import resume
+from maestro.manager import directories, dynamic_users, resume
+from maestro.manager.budgets import Meter
 from maestro.manager.carrier import Carrier
 from maestro.manager.catalogue import Catalogue
 from maestro.manager.happened import Hub
@@ -43,7 +45,9 @@ from maestro.manager.recipe import House
 from maestro.manager.session import Closing, Session
 from maestro.manager.transients import Transients
 from maestro.model.load import Settings
+from maestro.model.specifiers import Specifiers
 from maestro.paths import Paths
+from maestro.ports import Usage
 
 _log = logging.getLogger("maestro")
 _LIVED_LONG_ENOUGH = 60.0  # seconds after which earlier crashes no longer count
@@ -108,8 +112,9 @@ class Parts(Struct, frozen=True, kw_only=True):
     carrier: Carrier
     transients: Transients
     crashes: CrashFile
-    groups: cgroups.ControlGroups
+    meter: Meter
     trouble: str
+    groups: cgroups.ControlGroups
 
 
 async def _manage(environ: Mapping[str, str]) -> int:
@@ -159,19 +164,16 @@ async def _build(
     plugins = Plugins(where.state, blocked=tuple(filter(None, environ.get("MAESTRO_WITHOUT", "").split(","))))
     plugins.find()
     files = UnitDirectories(where.units, os.geteuid(), where.environment)
-    catalogue = Catalogue(files, Settings(host.specifiers(environ), plugins.sections))
+    places = host.specifiers(environ, where.root, where.run)
+    catalogue = Catalogue(files, Settings(places, plugins.sections))
     manager = Manager(World(catalogue.resolve, catalogue.masked_by), store, clock, random.random, Hub(store))
     groups.unit_of = manager.world.units.get
     logs = LogFiles(where.logs, asyncio.get_running_loop(), time.time_ns)
-    house = House(
-        notify=where.notify,
-        control=where.control,
-        identity=f"{boot}:{where.state}",
-        environ=dict(environ),
-        uid=os.geteuid(),
-        groups=groups,
-    )
+    house = _house(where, environ, places, f"{boot}:{where.state}", groups)
+    house.users.is_wanted = lambda user: directories.is_wanted(user, manager.world.units.values())
+    house.users.range_of = lambda unit: dynamic_users.range_of(unit, manager.world.units)
     carrier = Carrier(manager, link, logs, house, catalogue)
+    carrier.vault.renew = views.renew
     crashes = CrashFile(os.path.join(where.state, "crashes"))
     manager.employ(carrier.carry, functools.partial(_die, crashes))
     return Parts(
@@ -185,8 +187,26 @@ async def _build(
         carrier=carrier,
         transients=Transients(manager, catalogue),
         crashes=crashes,
-        groups=groups,
+        meter=Meter(manager, functools.partial(_usage, groups, manager.world)),
         trouble=trouble or "",
+        groups=groups,
+    )
+
+
+def _house(
+    where: Paths, environ: Mapping[str, str], places: Specifiers, identity: str, groups: cgroups.ControlGroups
+) -> House:
+    return House(
+        notify=where.notify,
+        control=where.control,
+        identity=identity,
+        environ=dict(environ),
+        uid=os.geteuid(),
+        groups=groups,
+        places=places,
+        credstore=where.credstore,
+        may_mount=views.may_mount(),
+        in_memory=views.is_in_memory(where.run),
     )
 
 
@@ -196,6 +216,7 @@ async def _begin(parts: Parts, where: Paths) -> Session:
     saved = await parts.store.load()
     resume.restore(manager, parts.catalogue, saved, boot)
     parts.transients.discard_log = parts.logs.discard
+    carrier.take_up_users(saved.facts.get(dynamic_users.FACT, ""))
     over = parts.transients.take_up(saved.facts.get("gone", ""))
     table = await link.hello(carrier)
     observer = Observer(manager, parts.logs, parts.plugins)
@@ -223,6 +244,7 @@ async def _begin(parts: Parts, where: Paths) -> Session:
     resume.set_aside(manager, parts.crashes.take_repeated())
     seen = resume.take_up(carrier, parts.logs, table)
     session.begin_with = resume.begin(manager, seen, table, saved, boot)
+    carrier.clear_remains()
     parts.transients.forget(over)
     if resume.was_ending(saved, table):
         session.end("shutdown", "a request that an earlier manager had taken")
@@ -257,7 +279,17 @@ def _office(parts: Parts, where: Paths, session: Session, observer: Observer) ->
         is_ending=lambda: session.is_ending,
         end=session.end,
         notices=functools.partial(session.notices, parts.catalogue),
+        examine=lambda: cgroups.findings(parts.groups.layout),
     )
+
+
+def _usage(groups: cgroups.ControlGroups, world: World, name: str, life: Life) -> Usage | None:
+    """What a unit's agent has used: its group, where there is one, or else its main process."""
+    main = usage.of_process(life.pid) if life.pid and life.ended is None else None
+    cpu = groups.cpu_of(world.units[name], life.agent) if name in world.units else None
+    if cpu is None:
+        return main
+    return Usage(cpu=cpu, written=main.written if main is not None else None)
 
 
 def _die(crashes: CrashFile, unit: str) -> None:

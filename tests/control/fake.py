@@ -13,6 +13,7 @@ from typing import Any, ClassVar, TypeVar
 from msgspec.structs import replace
 
 from maestro.control import protocol as p
+from maestro.control.budgeting import BudgetView
 from maestro.control.connection import Limits
 from maestro.control.roles import Account, Accounts, Caller, Group
 from maestro.control.server import ControlServer, Whose
@@ -40,6 +41,7 @@ class FakeService:
         self.exit: int | None = None  # of what is waited for
         self.audited = "start researcher"
         self.linked = p.LinksView(named=(), units=(), links=(), order=())
+        self.budgets = BudgetView(budgets=())
         self.started = p.StartsView(named=(), starts=(), now=0.0)
         self.reasons = p.WhyView(named=(), reasons=(), now=NOW)
 
@@ -103,6 +105,14 @@ class FakeService:
     ) -> p.VerbView:
         self._note(caller, request)
         return p.VerbView()
+
+    async def budget(self, caller: Caller, request: p.Budget) -> BudgetView:
+        self._note(caller, request)
+        return self.budgets
+
+    async def change_budget(self, caller: Caller, request: p.Grant | p.ResetBudget) -> p.VerbView:
+        self._note(caller, request)
+        return p.VerbView(changes=(f"{request.units[0]}: done",))
 
     async def jobs(self, caller: Caller, request: p.Jobs) -> tuple[p.JobView, ...]:
         self._note(caller, request)
@@ -170,6 +180,10 @@ class FakeService:
         self._note(caller, request)
         return self.started
 
+    async def doctor(self, caller: Caller, request: p.Doctor) -> tuple[p.FindingView, ...]:
+        self._note(caller, request)
+        return (p.FindingView(part="control groups", state="ok", words="cgroup v2"),)
+
     async def why(self, caller: Caller, request: p.Why) -> p.WhyView:
         self._note(caller, request)
         return self.reasons
@@ -190,6 +204,8 @@ class FakeService:
 def fields_of(request: type[p.Request], unit: str) -> dict[str, Any]:
     """What must be given with a request, whichever it is."""
     given = {"units": [unit], "unit": unit, "properties": ["agent.exec=a"]}
+    if request is p.Grant:
+        given |= {"resource": "runs", "amount": "1"}
     return {name: value for name, value in given.items() if name in request.__struct_fields__}
 
 

@@ -83,6 +83,7 @@ def _may(route: Route, caller: Caller, **given: Any) -> bool:
 READ_ONLY = {
     "hello",
     "status",
+    "budget",
     "show",
     "cat",
     "logs",
@@ -92,13 +93,14 @@ READ_ONLY = {
     "links",
     "starts",
     "why",
+    "doctor",
     "is-enabled",
 }
-AGENT = {"hello", "status", "show", "logs"}
+AGENT = {"hello", "status", "budget", "show", "logs"}
 TENANT = (
-    (READ_ONLY - {"audit", "links", "is-enabled"})
+    (READ_ONLY - {"audit", "links", "is-enabled", "doctor"})
     | {"start", "stop", "restart", "try-restart", "reload", "reload-or-restart"}
-    | {"reset-failed", "freeze", "thaw", "cancel", "kill"}
+    | {"reset-failed", "freeze", "thaw", "cancel", "kill", "budget"}
 )
 MAY = {
     Role.ADMIN: set(BY_NAME),
@@ -186,4 +188,4 @@ def test_an_agent_is_told_what_it_may() -> None:
     assert message == (
         "not allowed: restart is not for agents; you are pid 812, a process of agent researcher#17"
     )
-    assert hint == "it may ask: hello, status, show, logs"
+    assert hint == "it may ask: hello, status, budget, show, logs"

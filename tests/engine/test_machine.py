@@ -38,6 +38,9 @@ def cannot_come() -> set[tuple[State, Input]]:
     }  # the verb refuses
     pairs |= {(state, Input.FREEZE_ASKED) for state in State if state is not State.RUNNING}
     pairs |= {(state, Input.THAW_ASKED) for state in State if state is not State.FROZEN}
+    # Only what can stand still is told of its budget, and only what does stand still for it that this is over.
+    pairs |= {(state, Input.EXHAUSTED) for state in State if state not in (State.RUNNING, State.STARTING)}
+    pairs |= {(state, Input.REFILLED) for state in State if state not in (State.FROZEN, State.STARTING)}
     not_ordered = {State.SPAWNING, State.STOPPING}  # elsewhere it was spawned, or it is not there at all
     pairs |= {(state, Input.CANNOT_SPAWN) for state in State if state not in not_ordered}
     coming_up = {State.SPAWNING, State.STARTING}

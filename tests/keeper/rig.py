@@ -20,9 +20,10 @@ import pytest
 
 from maestro.keeper import reexec, wire
 from maestro.keeper.proc import Proc
+from tests.system.harness import patient
 
 DAEMON = Path(__file__).resolve().parents[2] / "daemon"
-PATIENCE = 15.0
+PATIENCE = patient(15.0)
 
 # Connects to the test, passes the link on, and ends with the code that the test sends it.
 _STAND_IN = """
@@ -145,6 +146,7 @@ class Rig:
         self.directory = directory
         self.source = DAEMON
         self.heartbeat = reexec.HEARTBEAT
+        self.environ: dict[str, str] = {}
         self.token = uuid.uuid4().hex  # in the environment of all that is started: nothing is left behind
         self.nameless: list[int] = []  # what is started without it
         self.errors = directory / "stderr"
@@ -169,7 +171,7 @@ class Rig:
         with self.errors.open("ab") as errors:
             self.keeper = subprocess.Popen(
                 reexec.command(self.setting()),
-                env={**os.environ, "MAESTRO_TEST": self.token},
+                env={**os.environ, **self.environ, "MAESTRO_TEST": self.token},
                 stderr=errors,
                 preexec_fn=limit if files else None,
                 pass_fds=fds,

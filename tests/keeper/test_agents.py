@@ -16,6 +16,7 @@ import pytest
 
 from maestro.keeper.proc import Proc
 from tests.keeper.rig import Manager, Rig, is_alive, until
+from tests.system.harness import patient
 
 pytestmark = pytest.mark.system
 
@@ -47,10 +48,10 @@ def test_an_exit_has_its_true_status(manager: Manager, script: str, code: int, n
 
 
 def test_what_an_agent_used_is_told(manager: Manager) -> None:
-    burn = "import resource as r\nb = b'x' * (60 << 20)\nwhile r.getrusage(0).ru_utime < 0.2: pass"
+    burn = "import resource as r\nb = b'x' * (60 << 20)\nwhile sum(r.getrusage(0)[:2]) < 0.2: pass"  # not every kernel tells them apart
     manager.spawn("a#1", sys.executable, "-I", "-S", "-c", burn)
     *_, cpu, max_rss, _, _ = manager.news("ended", "a#1")
-    assert 0.2 <= cpu < 5
+    assert 0.2 <= cpu < patient(5)
     assert 60 << 20 < max_rss < 200 << 20
 
 
@@ -366,7 +367,7 @@ def test_a_thousand_are_started_and_killed(manager: Manager, rig: Rig) -> None:
     ended = [manager.next() for _ in agents]
     took = time.monotonic() - begun
     assert {message[1:4] for message in ended} == {(agent, None, signal.SIGKILL) for agent in agents}
-    assert took < 5, "well under a second on a quiet machine"
+    assert took < patient(5), "well under a second on a quiet machine"
     assert pss < 16_000, "8 MB is the aim; here libpython may be counted as the keeper's alone"
 
 
@@ -388,7 +389,7 @@ def test_hundreds_that_leave_others_behind_and_end_at_once_are_told_of_at_once(
     for agent in agents:
         manager.order("send", agent, signal.SIGKILL, True)
         manager.news("emptied", agent)
-    assert took < 1, "a look at all that are left, for each that has ended, takes some seconds"
+    assert took < patient(1), "a look at all that are left, for each that has ended, takes some seconds"
 
 
 def _sleepers(rig: Rig) -> list[int]:

@@ -12,6 +12,7 @@ import pytest
 
 from maestro.keeper import signals
 from maestro.keeper.cradle import live_apart
+from tests.system.harness import patient
 
 
 @pytest.fixture(autouse=True)
@@ -50,6 +51,7 @@ def test_what_is_left_behind_is_a_child_of_the_first_thread_alone() -> None:
 import os, subprocess, sys, time
 from maestro.keeper import kernel
 from maestro.keeper.cradle import live_apart
+from tests.system.harness import patient
 kernel.adopt_orphans()
 def live():
     own = subprocess.Popen(["sh", "-c", "sleep 1000 & echo $!; exec sleep 1000"], stdout=subprocess.PIPE)
@@ -65,7 +67,9 @@ def live():
 sys.exit(live_apart(live))
 """
     environment = {**os.environ, "PYTHONPATH": ":".join(sys.path)}
-    assert subprocess.run([sys.executable, "-c", script], env=environment, timeout=20).returncode == 7
+    assert (
+        subprocess.run([sys.executable, "-c", script], env=environment, timeout=patient(20)).returncode == 7
+    )
 
 
 def test_a_child_is_made_while_nothing_is_heard() -> None:

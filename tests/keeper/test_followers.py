@@ -142,7 +142,9 @@ def test_a_followed_main_that_no_descriptor_was_left_for_is_known_by_its_start(s
     scene.agents._followers.forget(scene.entry)  # as if it could not have been opened
     scene.agents.send("a#1", signal.SIGSTOP, False)
     until(lambda: (process := Proc().look(scene.main)) and process.state == "T", "the signal")
-    scene.entry.pid, scene.entry.start = scene.innocent.pid, scene.entry.start - 1
+    innocent = Proc().look(scene.innocent.pid)
+    assert innocent is not None
+    scene.entry.pid, scene.entry.start = innocent.pid, innocent.start - 1  # of an earlier one with its number
     scene.agents.send("a#1", signal.SIGKILL, False)
     assert is_alive(scene.main)
     assert is_alive(scene.innocent.pid)

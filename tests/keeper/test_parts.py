@@ -123,6 +123,34 @@ def test_each_step_is_named_in_words() -> None:
     assert child.describe("limits", birth) == "set its limit CORE to 1:2"
 
 
+@pytest.mark.parametrize(
+    ("stage", "value", "words"),
+    [
+        ("nice", -5, "set its nice level to -5"),
+        ("io_priority", (1, 4), "set its I/O priority to realtime 4"),
+        ("cpu_scheduling", (2 | 1 << 30, 50), "set its CPU scheduling to rr 50"),
+        ("cpu_affinity", (0, 2), "keep it to CPUs 0,2"),
+        ("numa", (2, (0, 1)), "set its NUMA policy to bind 0 1"),
+        ("timer_slack", 50, "set its timer slack to 50 ns"),
+        ("personality", 8, "set its personality to linux32"),
+        ("keyring", "private", "give it a private session keyring"),
+        ("coredump_filter", 0x33, "set what its core files contain to 0x33"),
+    ],
+)
+def test_each_step_of_scheduling_says_what_it_was_to_set(stage: str, value: object, words: str) -> None:
+    assert child.describe(stage, child.Birth({stage: value}, child.Nest(Spare(), set()))) == words
+
+
+def test_the_keeper_itself_does_not_load_what_few_agents_ask_for() -> None:
+    code = "import sys; import maestro.keeper.__main__; print('maestro.keeper.scheduling' in sys.modules)"
+    source = os.path.dirname(os.path.dirname(os.path.dirname(str(child.__file__))))
+    environ = {**os.environ, "PYTHONPATH": source}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environ, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "False\n"
+
+
 # ------------------------------------------------------------------------------------------------ spare
 
 

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from maestro.model import names
 from maestro.model.changes import compare
+from maestro.model.directories import KINDS
 from maestro.model.load import FILES, Settings, dump, load, load_text, shown
 from maestro.model.option import Option, choices, item_type, without_none
 from maestro.model.plain import Plain
@@ -29,7 +30,11 @@ BESIDE_ALL: Mapping[str, Plain] = {
     "agent.type": "notify",
     "agent.reload_signal": "HUP",
     "agent.umask": "0027",
+    "agent.cpu_scheduling_policy": "fifo",
+    "agent.io_scheduling_class": "best-effort",
+    "agent.numa_policy": "bind",
     "agent.notify_fd": 99,
+    **{f"agent.{kind}_directory_mode": "0710" for kind in KINDS},
     "agent.stop.sequence": ["INT 5s", "KILL"],
     "health.readiness.tcp": "127.0.0.1:80",
     "install.default_instance": "main",
@@ -49,6 +54,12 @@ INSTEAD: Mapping[str, Mapping[str, Any]] = {
         "agent.watchdog": OUT,
         "agent.notify_fd": OUT,
         **{name: OUT for name in OPTIONS["agent"] if name.startswith("health.readiness.")},
+    },
+    "agent.root_directory": {
+        "agent.load_credential": OUT,
+        "agent.set_credential": OUT,
+        "agent.credentials_in_environment": OUT,
+        **{f"agent.{kind}_directory": OUT for kind in KINDS},
     },
     "agent.pid_file": {"agent.type": "forking", "agent.watchdog": OUT, "agent.notify_fd": OUT},
 }

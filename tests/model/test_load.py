@@ -183,7 +183,7 @@ EXEC = "agent:\n  exec: [a]\n"
         (EXEC + "<<: {a: b}", "3:1: '<<': no such section (merge keys are not supported: write the options out)"),
         (EXEC + "exec: b", "3:1: exec: no such section (belongs under agent or under health.readiness)"),
         (EXEC + "max_delya: b", "3:1: max_delya: no such section (did you mean agent.restart.max_delay?)"),
-        (EXEC + "zzzz: b", "3:1: zzzz: no such section (there are unit, condition, assert, agent, resources, health, logs, install)"),
+        (EXEC + "zzzz: b", "3:1: zzzz: no such section (there are unit, condition, assert, agent, resources, health, logs, budget, install)"),
         (EXEC + "logs: {max_files: true}", "3:19: logs.max_files: expected a whole number, found true"),
         (EXEC + "logs: {max_files: 99999999999999999999}", "3:19: logs.max_files: 99999999999999999999 is too large"),
         (EXEC + "  restart: {factor: .inf}", "3:21: agent.restart.factor: expected a number, found .inf"),
@@ -265,7 +265,7 @@ def test_specifiers() -> None:
         "n": name, "N": name, "p": r"my\x2dworker", "P": "my-worker", "i": r"a-b\x20c", "I": "a/b c",
         "j": r"my\x2dworker", "J": "my-worker", "f": "/a/b c", "y": f"{name}.agent.yaml", "Y": ".", "C": "/var/cache",
         "E": "/etc", "T": "/tmp", "V": "/var/tmp", "l": "box", "m": "1234", "b": "5678", "v": "6.1", "g": "us", "G": "8",
-        "s": "/bin/zsh", "t": "/run/m", "S": "/var/lib/m", "L": "/var/log/m", "H": "box", "u": "me", "U": "7", "h": "/home/me", "%": "%",
+        "d": f"/run/maestro/credentials/{name}", "s": "/bin/zsh", "t": "/run/m", "S": "/var/lib/m", "L": "/var/log/m", "H": "box", "u": "me", "U": "7", "h": "/home/me", "%": "%",
     }  # fmt: skip
     assert unit_of("unit: {description: '%n|%N'}", "d.target.yaml").unit.description == "d.target|d"
 
@@ -342,11 +342,8 @@ def test_dotted() -> None:
 
 
 def test_a_specifier_of_systemds_that_means_nothing_here_says_why() -> None:
-    (problem,) = load_text("w.agent.yaml", b"unit: {description: '%d/key'}\nagent: {exec: [a]}", "f").problems
-    assert (
-        problem.message
-        == "systemd's specifier '%d' means nothing here: credentials are not supported yet by this version"
-    )
+    (problem,) = load_text("w.agent.yaml", b"unit: {description: '%D/key'}\nagent: {exec: [a]}", "f").problems
+    assert problem.message == "systemd's specifier '%D' means nothing here: Maestro has no such directory"
 
 
 def test_what_is_not_known_of_the_host_is_a_problem() -> None:

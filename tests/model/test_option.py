@@ -56,6 +56,7 @@ def test_sections() -> None:
         ("resources", False),
         ("health", False),
         ("logs", False),
+        ("budget", False),
         ("install", False),
     ]
     (readiness,) = subsections(HealthSection)

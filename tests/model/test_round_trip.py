@@ -13,15 +13,22 @@ from msgspec.structs import replace
 
 from maestro.model import amounts, names, slices
 from maestro.model import values as v
+from maestro.model.budget import Count, Counts, Durations, Sizes, TimeZone
 from maestro.model.conditions import Check
+from maestro.model.credentials import REDACTED, CredentialPaths, CredentialTexts, CredentialVariables
+from maestro.model.directories import DirectoryName
+from maestro.model.limits import Limit
 from maestro.model.load import FILES, Loaded, Settings, dump, homes, load, load_text, shown
 from maestro.model.option import Option, choices, describe, item_type, without_none
 from maestro.model.order import Predecessor
 from maestro.model.plain import Given, Mark
 from maestro.model.reading import reader, show
 from maestro.model.reference import options
+from maestro.model.scheduling import Nanoseconds, NumberSet
 from maestro.model.status import SIGNALS
 from maestro.model.streams import Stream
+from maestro.model.syscall_lists import ErrorNumber, FamilyList, LogList, NamespaceList, SyscallList
+from maestro.model.syscalls import ARCHITECTURES, Architecture, SyscallOptions
 from maestro.model.unit import Unit
 from maestro.model.variables import Assignment, VariableName
 
@@ -67,6 +74,11 @@ def _devices(kind: type[amounts.DeviceMap]) -> st.SearchStrategy[amounts.DeviceM
     return st.dictionaries(st.sampled_from(["/dev/vda", "/srv/papers"]), st.integers(1, 10_000)).map(kind)
 
 
+def _lines(*lines: str) -> st.SearchStrategy[list[str]]:
+    return st.lists(st.sampled_from(lines), max_size=4)
+
+
+CREDENTIAL = st.from_regex(r"[ !-.0-9;-~]{3,9}", fullmatch=True).filter(lambda name: name.isascii())
 BY_TYPE: dict[Any, st.SearchStrategy[Any]] = {
     str: TEXT,
     int: st.integers(1, 1 << 40),
@@ -94,6 +106,9 @@ BY_TYPE: dict[Any, st.SearchStrategy[Any]] = {
     v.EnvironmentMap: st.dictionaries(st.from_regex(r"[A-Za-z_][A-Za-z0-9_]{0,8}", fullmatch=True), TEXT).map(
         v.EnvironmentMap
     ),
+    CredentialPaths: st.dictionaries(CREDENTIAL, st.sampled_from(["/srv/a:b", "key"])).map(CredentialPaths),
+    CredentialTexts: st.dictionaries(CREDENTIAL, st.just(REDACTED)).map(CredentialTexts),
+    CredentialVariables: st.dictionaries(CREDENTIAL, st.just("API_KEY")).map(CredentialVariables),
     v.Pattern: st.sampled_from(["ready", r"port \d+", "^a|b$", "100%"]).map(v.Pattern),
     v.Url: st.sampled_from(["http://127.0.0.1:80/a?b=%20", "http://[::1]/"]).map(v.Url),
     amounts.MemoryAmount: st.sampled_from(["512M", "20%", "infinity", "0"]).map(amounts.MemoryAmount),
@@ -106,9 +121,25 @@ BY_TYPE: dict[Any, st.SearchStrategy[Any]] = {
     amounts.Bandwidths: _devices(amounts.Bandwidths),
     amounts.Operations: _devices(amounts.Operations),
     amounts.DeviceWeights: _devices(amounts.DeviceWeights),
+    Durations: st.dictionaries(
+        st.sampled_from(Durations.windows), st.integers(1, 10**12).map(lambda length: v.Seconds(length / 1e6))
+    ).map(Durations),
+    Sizes: st.dictionaries(st.sampled_from(Sizes.windows), st.integers(1, v.Size.infinite).map(v.Size)).map(
+        Sizes
+    ),
+    Counts: st.dictionaries(
+        st.sampled_from(Counts.windows), st.integers(1, 10**9).map(Count) | st.just(Count("infinity"))
+    ).map(Counts),
+    TimeZone: st.sampled_from(["UTC", "Europe/Berlin", "Australia/Lord_Howe"]).map(TimeZone),
     v.UserName: st.sampled_from(["root", "1000", "a-b"]).map(v.UserName),
     slices.SliceRef: st.sampled_from(["a.slice", "a-b.slice", "a@b.slice"]).map(slices.SliceRef),
     slices.UidRange: st.sampled_from(["1-1", "70000-70999"]).map(slices.UidRange),
+    Architecture: st.sampled_from(ARCHITECTURES).map(Architecture),
+    ErrorNumber: st.sampled_from(["EPERM", "38", "kill"]).map(ErrorNumber),
+    SyscallList: _lines("@mount", "~read", "", "~@mount:EIO ptrace:kill", "  @known  write").map(SyscallList),
+    LogList: _lines("@mount", "~read", "").map(LogList),
+    FamilyList: _lines("AF_UNIX AF_INET", "~AF_PACKET", "none", "").map(FamilyList),
+    NamespaceList: _lines("user mnt", "~net", "", "true", "false").map(NamespaceList),
 }
 
 
@@ -128,7 +159,9 @@ def _of(hint: Any) -> st.SearchStrategy[Any]:
         return st.lists(_of(item), max_size=4, unique_by=lambda one: getattr(one, "unit", one)).map(tuple)
     if words := choices(hint):
         return st.sampled_from(words)
-    if issubclass(hint, Stream | VariableName | Assignment):
+    if issubclass(hint, Stream | VariableName | Assignment | Limit | NumberSet | Nanoseconds):
+        return st.sampled_from(hint.schema()["examples"]).map(hint)
+    if issubclass(hint, Stream | VariableName | Assignment | DirectoryName):
         return st.sampled_from(hint.examples).map(hint)
     if issubclass(hint, Check):
         marks = st.sampled_from(["", "!", "|", "|!"])
@@ -162,6 +195,7 @@ def test_shown_has_every_option_once() -> None:
 
 
 ALL = [(name, declared) for kind in FILES for name, declared in options(kind)]
+ALL += [(declared.name, declared) for declared in describe(SyscallOptions)]
 
 
 @pytest.mark.parametrize(("name", "declared"), ALL, ids=[name for name, _ in ALL])

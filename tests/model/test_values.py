@@ -230,3 +230,11 @@ def test_anything_is_read_or_refused(kind: type[Value], plain: object) -> None:
         assert kind.read(Given(value.show())) == value
     assert said
     assert said.isprintable()
+
+
+def test_names_of_variables_may_have_specifiers_as_in_systemd() -> None:
+    given = Given({"FOR_%i": "%i", "N": 1}, lambda text: text.replace("%i", "eu"))
+    assert EnvironmentMap.read(given).show() == {"FOR_eu": "eu", "N": "1"}
+    with pytest.raises(Mistake, match="'1' cannot be the name of a variable") as why:
+        EnvironmentMap.read(Given({"%i": "x"}, lambda text: text.replace("%i", "1")))
+    assert why.value.faults[0].at == ("%i",)

@@ -23,6 +23,7 @@ FROM_NAMES = "NpPiIjJf%"
 FROM_HOST = "HlmbvTVuUgG"
 OTHERWISE = {  # where we differ, and why
     "n": "an agent's name has no suffix",
+    "d": "it is in the runtime directory of whoever makes it",
     "y": "the file is another",
     "Y": "the file is another",
     "t": "Maestro runs as root here, systemd as nobody",

@@ -27,10 +27,19 @@ from maestro.drivers import cgroups
 from maestro.keeper import reexec
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+_PATIENCE = float(
+    os.environ.get("MAESTRO_TEST_PATIENCE") or 1
+)  # more where a fork takes 10 ms, as in a virtual machine
+
+
+def patient(seconds: float) -> float:
+    """How long a test waits here for what takes that long at most on an ordinary machine."""
+    return seconds * _PATIENCE
 
 
 def until(question: Callable[[], Any], within: float = 20.0, what: str = "") -> Any:
     """Ask until the answer is yes, or fail the test. Between two questions the processor is given away, no longer than 10 ms."""
+    within = patient(within)
     deadline = time.monotonic() + within
     while not (answer := question()):
         if time.monotonic() > deadline:
@@ -136,23 +145,23 @@ class Daemon:
     def kill_keeper(self) -> None:
         assert self.process is not None
         self.process.kill()
-        self.process.wait(20)
+        self.process.wait(patient(20))
 
     def stop(self, within: float = 60.0) -> int:
         """SIGTERM, and wait: every agent is stopped in order."""
         assert self.process is not None
         self.process.terminate()
-        return self.process.wait(within)
+        return self.process.wait(patient(within))
 
     def clean(self) -> None:
         """End whatever is left, by pid: the daemon, and every agent it ever told us of."""
         if self.process is not None and self.process.poll() is None:
             self.process.terminate()
             try:
-                self.process.wait(20)
+                self.process.wait(patient(20))
             except subprocess.TimeoutExpired:
                 self.process.kill()
-                self.process.wait(20)
+                self.process.wait(patient(20))
         until(self._sweep, what="the last process of this root is gone")
         cgroups.sweep(cgroups.this_host(0), str(self.root))
 
@@ -194,7 +203,7 @@ class Daemon:
         return Client(str(self.root / "run/maestro/control.sock"))
 
     def call(self, do: str, **fields: Any) -> dict[str, Any]:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + patient(20)
         while not (self.root / "run/maestro/control.sock").exists():
             if time.monotonic() > deadline or (self.process and self.process.poll() is not None):
                 pytest.fail(f"maestrod did not come up:\n{self.output.read_text()}")
@@ -210,7 +219,7 @@ class Daemon:
             env={**os.environ, "PYTHONPATH": f"{REPOSITORY}/daemon:{REPOSITORY}/plugins", "NO_COLOR": "1"},
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=patient(60),
             check=check,
         )
 
@@ -229,7 +238,7 @@ class Daemon:
             return until(there, within)  # type: ignore[no-any-return]
         except pytest.fail.Exception:
             pytest.fail(
-                f"{name} is not {states} within {within} s:\n{json.dumps(self.status(name), indent=1)}\n{self.said()}"
+                f"{name} is not {states} within {patient(within)} s:\n{json.dumps(self.status(name), indent=1)}\n{self.said()}"
             )
 
     def log(self, name: str) -> bytes:
@@ -270,8 +279,8 @@ class Daemon:
         thread = threading.Thread(target=ask, daemon=True)
         thread.start()
         yield answers
-        thread.join(60)
-        assert not thread.is_alive(), "no answer within 60 s"
+        thread.join(patient(60))
+        assert not thread.is_alive(), "no answer in time"
         if errors:
             raise errors[0]
 
@@ -298,8 +307,8 @@ class Daemon:
         finally:
             hammer.over.set()
             for thread in threads:
-                thread.join(60)
-        assert not any(thread.is_alive() for thread in threads), "a client still waits after 60 s"
+                thread.join(patient(60))
+        assert not any(thread.is_alive() for thread in threads), "a client still waits"
         if hammer.errors:
             raise AssertionError(
                 f"{len(hammer.errors)} of {clients} clients saw an error"

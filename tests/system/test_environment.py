@@ -46,6 +46,12 @@ def test_little_is_passed_on(folder: Path) -> None:
     assert env["MAESTRO_UNIT"] == "one"
 
 
+def test_variables_are_passed_on_by_name(folder: Path) -> None:
+    with daemon_in(folder, MINE="x y", OTHER="z") as daemon:
+        lines = output(daemon, 'echo "$MINE|$OTHER"', pass_environment=["MINE", "NONE"])
+    assert lines == ["x y|"]
+
+
 def test_variables_and_files(daemon: Daemon) -> None:
     file = daemon.root / "env"
     file.write_text("# comment\nA=from file\nB='quoted'\n")

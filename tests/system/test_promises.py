@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.system.harness import Daemon, is_alive, pause, until
+from tests.system.harness import Daemon, is_alive, patient, pause, until
 from tests.system.herd import LOST, Herd
 
 pytestmark = pytest.mark.system
@@ -208,7 +208,7 @@ def test_shutdown_may_leave_the_agents(daemon: Daemon, folder: Path) -> None:
     before = herd.running()
     daemon.call("shutdown", keep_agents=True)
     assert daemon.process is not None
-    assert daemon.process.wait(20) == 0
+    assert daemon.process.wait(patient(20)) == 0
     assert herd.running() == before
     daemon.start()
     herd.check_nobody_is_lost()
@@ -252,5 +252,5 @@ def test_a_shutdown_goes_on_with_the_next_manager(daemon: Daemon) -> None:
     daemon.wait_state("slow", "stop-command")
     daemon.kill_manager()
     assert daemon.process is not None
-    assert daemon.process.wait(30) == 0
+    assert daemon.process.wait(patient(30)) == 0
     assert not daemon.agents_of_this_root()

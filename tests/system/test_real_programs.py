@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from tests.system.harness import REPOSITORY, Daemon, children, is_alive, until
+from tests.system.harness import REPOSITORY, Daemon, children, is_alive, patient, until
 
 pytestmark = [pytest.mark.system, pytest.mark.real]
 
@@ -96,7 +96,7 @@ def lead_a_life(daemon: Daemon, name: str, serves: Callable[[], Any]) -> None:
 
 
 def get(url: str, **headers: str) -> bytes:
-    with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=5) as answer:
+    with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=patient(5)) as answer:
         body: bytes = answer.read()
         return body
 
@@ -302,7 +302,7 @@ def test_mcp_server_everything_over_http(daemon: Daemon) -> None:
     def initialize() -> bool:
         headers = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
         question = urllib.request.Request(url, json.dumps(HELLO).encode(), headers)
-        with urllib.request.urlopen(question, timeout=10) as answer:
+        with urllib.request.urlopen(question, timeout=patient(10)) as answer:
             for line in answer:
                 if line.startswith(b"data: {"):
                     found: str = json.loads(line[6:])["result"]["serverInfo"]["name"]

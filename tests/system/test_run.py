@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.system.harness import REPOSITORY, Daemon, until
+from tests.system.harness import REPOSITORY, Daemon, patient, until
 
 pytestmark = pytest.mark.system
 
@@ -27,7 +27,19 @@ def begin(daemon: Daemon, *arguments: str) -> subprocess.Popen[str]:
     """maestroctl run, in the background."""
     environ = {**os.environ, "PYTHONPATH": f"{REPOSITORY}/daemon:{REPOSITORY}/plugins", "NO_COLOR": "1"}
     command = [sys.executable, "-m", "maestro.cli", "--root", str(daemon.root), "run", *arguments]
-    return subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        command,
+        env=environ,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=_hear_interrupts,
+    )
+
+
+def _hear_interrupts() -> None:
+    """Tests that a shell has put into the background were started with SIGINT ignored, and what they start has it so, too."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def test_it_runs_and_is_gone_when_it_has_ended(daemon: Daemon, folder: Path) -> None:
@@ -94,7 +106,7 @@ def test_a_manager_that_is_killed_loses_neither_the_unit_nor_its_end(daemon: Dae
     assert daemon.status("job")["pid"] == pid
     dead = daemon.kill_manager()
     go_on.touch()  # it may end while there is no manager
-    out, err = waiting.communicate(timeout=30)
+    out, err = waiting.communicate(timeout=patient(30))
     assert (waiting.returncode, out) == (7, "begun\nover\n")
     assert "job: ended with exit status 7" in err
     until(lambda: names(daemon) == [])
@@ -109,7 +121,7 @@ def test_a_manager_killed_at_any_moment_leaves_a_whole_unit_or_none(daemon: Daem
         if number % 3 == 2:
             daemon.kill_manager()
     for number, client in enumerate(clients):
-        _, err = client.communicate(timeout=60)
+        _, err = client.communicate(timeout=patient(60))
         assert client.returncode == number, err
     starts = [event["unit"] for event in daemon.events() if event["kind"] == "starting"]
     assert sorted(one for one in starts if one.startswith("job")) == sorted(f"job{n}" for n in range(12))
@@ -123,7 +135,7 @@ def test_an_interrupt_leaves_it_running_and_says_how_to_stop_it(daemon: Daemon) 
     until(lambda: names(daemon) == ["job"])
     daemon.wait_state("job", "active")
     waiting.send_signal(signal.SIGINT)
-    _, err = waiting.communicate(timeout=30)
+    _, err = waiting.communicate(timeout=patient(30))
     assert waiting.returncode == 130
     assert "interrupted: job runs on; to stop it: maestroctl stop job" in err
     assert daemon.ctl("stop", "job").returncode == 0

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.system.harness import Daemon
+from tests.system.harness import Daemon, patient
 
 pytestmark = pytest.mark.system
 
@@ -59,7 +59,9 @@ def test_one_that_waits_for_the_other_end_of_a_fifo_is_stopped_at_once(daemon: D
         daemon.wait_state("one", "activating")
         began = time.monotonic()
         answer = daemon.call("stop", units=["one"])
-        assert time.monotonic() - began < 5  # within milliseconds, on a machine that has nothing else to do
+        assert time.monotonic() - began < patient(
+            5
+        )  # within milliseconds, on a machine that has nothing else to do
     assert answer["jobs"][0]["words"] == "stopped on request"
 
 

@@ -11,7 +11,7 @@ import sys
 import pytest
 
 from maestro.keeper import reexec
-from tests.system.harness import REPOSITORY, Daemon, is_alive, until
+from tests.system.harness import REPOSITORY, Daemon, is_alive, patient, until
 
 pytestmark = pytest.mark.system
 
@@ -22,7 +22,7 @@ def test_a_signal_to_the_group_ends_the_agents_in_order(daemon: Daemon) -> None:
     daemon.call("start", units=["a"])
     assert daemon.process is not None
     os.killpg(daemon.keeper, signal.SIGTERM)
-    assert daemon.process.wait(20) == 0
+    assert daemon.process.wait(patient(20)) == 0
     assert "the manager was killed" not in daemon.said()
 
 

@@ -16,7 +16,7 @@ import pytest
 
 from maestro.keeper import reexec
 from tests.keeper.rig import PATIENCE, Manager, Rig, rig_in
-from tests.system.harness import REPOSITORY, Daemon, until
+from tests.system.harness import REPOSITORY, Daemon, patient, until
 
 pytestmark = pytest.mark.system
 
@@ -119,7 +119,7 @@ def begin_second(daemon: Daemon) -> subprocess.CompletedProcess[str]:
         env={**os.environ, "MAESTRO_ROOT": str(daemon.root), "PYTHONPATH": f"{source}:{REPOSITORY}/plugins"},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=patient(60),
         check=False,
     )
 

@@ -28,8 +28,9 @@ from maestro.manager.loop import Manager
 from maestro.manager.plugins import Plugins
 from maestro.manager.recipe import NoGroups
 from maestro.manager.transients import Transients
+from maestro.model.redaction import redacted
 from maestro.model.status import signal_name, signal_number
-from maestro.ports import Groups, Logs, Store, UnitFiles
+from maestro.ports import Finding, Groups, Logs, Store, UnitFiles
 
 PROGRESS = 1.0  # seconds between two words on what a verb waits for
 
@@ -54,6 +55,7 @@ class Office(Struct, frozen=True, kw_only=True):
     is_ending: Callable[[], bool]
     end: Callable[[str, str], None]  # "shutdown", "leave" (agents run on), "reexec"; and who asked for it
     notices: Callable[[], list[str]]
+    examine: Callable[[], tuple[Finding, ...]] = tuple  # what the host offers
 
 
 class Clerk:
@@ -81,7 +83,7 @@ class Clerk:
         changes: list[str] = []
         if before is None:
             jobs = self._ask(asked, errors, changes)
-            self._audit(caller, f"{verb} {' '.join(names)}", _result(jobs, errors))
+            self._audit(caller, f"{verb} {' '.join(names)}", result(jobs, errors))
             self._remember(caller, errors)
         else:
             jobs, errors = self._o.manager.asked_before(_id(caller)), before
@@ -116,7 +118,7 @@ class Clerk:
                     errors[name] = views.error_view(refusal)
                 else:
                     changes.append(f"{name}: {_DONE[verb]}" if refusal is None else refusal.words)
-            self._audit(caller, f"{verb} {' '.join(names)}", _result([], errors))
+            self._audit(caller, f"{verb} {' '.join(names)}", result([], errors))
             self._remember(caller, errors)
         await self._o.manager.settle()
         return p.VerbView(errors=errors if before is None else before, changes=tuple(changes))
@@ -203,7 +205,7 @@ class Clerk:
             self._o.manager.tell(
                 Happening(unit=name, kind="kill", words=text, state=str(life.coarse), agent=life.agent)
             )
-        self._audit(caller, f"kill -s {request.signal} {' '.join(names)}", _result([], errors))
+        self._audit(caller, f"kill -s {request.signal} {' '.join(names)}", result([], errors))
         self._remember(caller, errors)
         await self._o.manager.settle()
         return p.VerbView(errors=errors)
@@ -220,7 +222,7 @@ class Clerk:
             then = THEN.get(type(request), "") if getattr(request, "now", False) else ""
             if then and (concerned := self._linker.concerned(linked, then)):
                 jobs = self._ask(Asked(then, tuple(concerned), _id(caller)), errors, linked.changes)
-            self._audit(caller, f"{verb} {' '.join(linked.names)}", _result(jobs, errors))
+            self._audit(caller, f"{verb} {' '.join(linked.names)}", result(jobs, errors))
             self._remember(caller, errors)
         async for view in self._await(jobs, errors, True, tuple(linked.changes)):
             yield view
@@ -229,7 +231,7 @@ class Clerk:
         if self._o.is_ending():
             raise refused("ending", "cannot run anything now: maestrod is ending", "start it again first")
         draft = self._runner.draft(request)
-        made = p.RunView(unit=draft.name, path=draft.path, text=draft.text)
+        made = p.RunView(unit=draft.name, path=draft.path, text=redacted(draft.text))
         if self._recall(caller) is not None:
             jobs = self._o.manager.asked_before(_id(caller))
         else:
@@ -252,7 +254,7 @@ class Clerk:
             errors[draft.name] = p.ErrorView(code="bad-unit", message=f"cannot run it: {loaded.problems[0]}")
         agent = loaded.unit.agent if loaded is not None and loaded.unit is not None else None
         words = shlex.join(agent.exec) if agent is not None else ""  # not its variables, which may be secrets
-        self._audit(caller, f"run {draft.name} {words}", _result(jobs, errors))
+        self._audit(caller, f"run {draft.name} {words}", result(jobs, errors))
         for error in errors.values():
             self._o.transients.forget([draft.name])
             raise refused(error.code, error.message, error.hint)
@@ -304,7 +306,7 @@ def _id(caller: Caller) -> str:
     return f"{caller.uid}:{caller.request_id}" if caller.request_id else ""
 
 
-def _result(jobs: list[Job], errors: dict[str, p.ErrorView]) -> str:
+def result(jobs: list[Job], errors: dict[str, p.ErrorView]) -> str:
     parts = [f"{job.unit}: job {job.id}" for job in jobs]
     return ", ".join(parts + [f"{name}: {error.code}" for name, error in errors.items()]) or "done"
 

@@ -13,17 +13,19 @@ from typing import Any
 from maestro import __version__
 from maestro.control import lines, views
 from maestro.control import protocol as p
-from maestro.control.clerk import Clerk, who
+from maestro.control.clerk import who
 from maestro.control.finder import is_name
 from maestro.control.roles import Caller, Role
 from maestro.control.service import refused
 from maestro.control.survey import Survey
+from maestro.control.till import Till
 from maestro.engine.state import State
+from maestro.model.redaction import redacted
 
 _DRAINED = 1.0  # seconds that a log has to take what an ended unit wrote: a full disk does not take it at all
 
 
-class Desk(Clerk, Survey):
+class Desk(Till, Survey):
     """Implements `service.Service`."""
 
     # ------------------------------------------------------------------------------ who
@@ -63,7 +65,7 @@ class Desk(Clerk, Survey):
         found = []
         for name in self._find.of(caller).all(request.units):
             pieces = self._o.catalogue.pieces(name)
-            texts = tuple((piece.path, piece.text.decode("utf-8", "replace")) for piece in pieces)
+            texts = tuple((piece.path, redacted(piece.text.decode("utf-8", "replace"))) for piece in pieces)
             found.append(p.CatView(name=name, pieces=texts))
         return tuple(found)
 

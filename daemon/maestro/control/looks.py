@@ -25,6 +25,20 @@ class Why(Request, frozen=True, tag_field="do", tag="why"):
     units: OneOrMore
 
 
+class Doctor(Request, frozen=True, tag_field="do", tag="doctor"):
+    """What this host offers of what Maestro builds on, and what does not work for want of it."""
+
+
+class FindingView(Struct, frozen=True, kw_only=True):
+    """One thing: control groups, sandboxes, the store."""
+
+    part: str
+    state: str  # ok, limited, missing
+    words: str
+    cost: str = ""  # what does not work
+    advice: str = ""
+
+
 class NodeView(Struct, frozen=True, kw_only=True):
     """A unit as it appears in a picture of many."""
 

@@ -30,6 +30,9 @@ from msgspec import Meta, Struct
 from maestro.control.bounds import MAX_REPLY as MAX_REPLY
 from maestro.control.bounds import MAX_REQUEST as MAX_REQUEST
 from maestro.control.bounds import VERSION as VERSION
+from maestro.control.budgeting import Budget as Budget
+from maestro.control.budgeting import Grant as Grant
+from maestro.control.budgeting import ResetBudget as ResetBudget
 from maestro.control.linking import Disable as Disable
 from maestro.control.linking import Enable as Enable
 from maestro.control.linking import EnablementView as EnablementView
@@ -38,6 +41,8 @@ from maestro.control.linking import Linking as Linking
 from maestro.control.linking import Mask as Mask
 from maestro.control.linking import Preset as Preset
 from maestro.control.linking import Unmask as Unmask
+from maestro.control.looks import Doctor as Doctor
+from maestro.control.looks import FindingView as FindingView
 from maestro.control.looks import Links as Links
 from maestro.control.looks import LinksView as LinksView
 from maestro.control.looks import LinkView as LinkView
@@ -55,6 +60,10 @@ from maestro.control.request import Request as Request
 from maestro.control.running import JobView as JobView
 from maestro.control.running import Run as Run
 from maestro.control.running import RunView as RunView
+from maestro.control.unit_view import LineView as LineView
+from maestro.control.unit_view import ProblemView as ProblemView
+from maestro.control.unit_view import ProcessView as ProcessView
+from maestro.control.unit_view import UnitView as UnitView
 from maestro.control.usage import UsageView as UsageView
 
 Count = Annotated[int, Meta(ge=0, le=1_000_000)]
@@ -209,6 +218,8 @@ AnyRequest = (
     | ResetFailed
     | Freeze
     | Thaw
+    | Grant
+    | ResetBudget
     | Cancel
     | Jobs
     | Kill
@@ -220,6 +231,7 @@ AnyRequest = (
     | Preset
     | IsEnabled
     | Status
+    | Budget
     | Show
     | Cat
     | Logs
@@ -227,6 +239,7 @@ AnyRequest = (
     | Audit
     | Links
     | Starts
+    | Doctor
     | Why
     | DaemonReload
     | DaemonReexec
@@ -268,69 +281,6 @@ class VerbView(Struct, frozen=True, kw_only=True):
     changes: tuple[str, ...] = ()  # what was done without a job, and what needed not be done, in words
     plan: tuple[PlannedView, ...] = ()  # of a dry run
     left_out: dict[str, ErrorView] = {}  # of a dry run: what is only wanted, and cannot be started
-
-
-class LineView(Struct, frozen=True, kw_only=True):
-    unit: str
-    time: float  # seconds since 1970 when its chunk was written; 0 when unknown
-    text: str
-    cursor: int  # resume after this line
-    mark: bool = False  # not a line: says only where reading of this unit begins, so that it can be resumed
-
-
-class ProcessView(Struct, frozen=True, kw_only=True):
-    pid: int
-    parent: int
-    command: str
-
-
-class ProblemView(Struct, frozen=True, kw_only=True):
-    path: str
-    line: int
-    column: int
-    option: str
-    message: str
-    hint: str = ""
-
-
-class UnitView(Struct, frozen=True, kw_only=True):
-    """One unit as `status` and `list` show it. Times are seconds since 1970; spans are seconds."""
-
-    name: str
-    kind: str  # agent, target, slice
-    description: str = ""
-    path: str = ""
-    load: str = "loaded"  # loaded, bad, masked, missing (its file is gone, the agent runs on)
-    problems: tuple[ProblemView, ...] = ()
-    documentation: tuple[str, ...] = ()
-    enabled: bool = False
-    state: str = "inactive"  # coarse: inactive activating active reloading deactivating failed waiting
-    fine: str = "dead"
-    goal: str = "down"
-    since: float = 0.0
-    cause: str = ""
-    result: str = "success"  # how its last activation went; empty where it makes no unit, and nothing runs
-    pid: int = 0
-    agent: str = ""  # agent id
-    restarts: int = 0
-    next: str = ""  # what comes by itself: "restart", "cooldown is over", "start time-out", "KILL"
-    next_in: float | None = None
-    blocked_by: tuple[str, ...] = ()
-    status: str = ""  # as the agent said it
-    hint: str = ""  # what a plugin found out about the last end
-    requires: tuple[str, ...] = ()
-    wants: tuple[str, ...] = ()
-    members: tuple[str, ...] = ()  # of a slice: what is directly in it
-    usage: UsageView | None = None  # in detail, where its group is there
-    changed: bool = False  # the file changed after it was loaded
-    outdated: dict[
-        str, str
-    ] = {}  # option that what runs has not yet as it was loaded -> what brings it: restart
-    dropped_lines: int = 0
-    log_trouble: str = ""
-    log_size: int = 0
-    processes: tuple[ProcessView, ...] = ()
-    log: tuple[LineView, ...] = ()
 
 
 class StatusView(Struct, frozen=True, kw_only=True):

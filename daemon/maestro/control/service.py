@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Any, Protocol
 
+from maestro.control.budgeting import Budget, BudgetView, Grant, ResetBudget
 from maestro.control.protocol import (
     Audit,
     AuditView,
@@ -17,10 +18,12 @@ from maestro.control.protocol import (
     CatView,
     DaemonReexec,
     DaemonReload,
+    Doctor,
     EnablementView,
     ErrorView,
     Events,
     EventView,
+    FindingView,
     Freeze,
     Hello,
     HelloView,
@@ -87,6 +90,10 @@ class Service(Protocol):
 
     async def at_once(self, caller: Caller, request: ResetFailed | Cancel | Freeze | Thaw) -> VerbView: ...
 
+    async def budget(self, caller: Caller, request: Budget) -> BudgetView: ...
+
+    async def change_budget(self, caller: Caller, request: Grant | ResetBudget) -> VerbView: ...
+
     async def jobs(self, caller: Caller, request: Jobs) -> tuple[JobView, ...]: ...
 
     async def kill(self, caller: Caller, request: Kill) -> VerbView: ...
@@ -121,6 +128,7 @@ class Service(Protocol):
 
     async def starts(self, caller: Caller, request: Starts) -> StartsView: ...
 
+    async def doctor(self, caller: Caller, request: Doctor) -> tuple[FindingView, ...]: ...
     async def why(self, caller: Caller, request: Why) -> WhyView: ...
 
     async def daemon_reload(self, caller: Caller, request: DaemonReload) -> ReloadView: ...

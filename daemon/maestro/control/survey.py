@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from msgspec.structs import replace
+from msgspec.structs import asdict, replace
 
 from maestro.control import looks, views
 from maestro.control import protocol as p
@@ -17,6 +17,7 @@ from maestro.control.usage import usage_view
 from maestro.engine.graph import Edge, Link
 from maestro.engine.relations import Atom
 from maestro.engine.state import Coarse, Goal, Life, State
+from maestro.engine.treasury import nearest_to_its_end
 from maestro.engine.verbs import VERBS
 from maestro.engine.world import World
 from maestro.model.order import STARTED
@@ -49,6 +50,7 @@ class Survey:
                 for option, change in self._o.catalogue.outdated(name, self._world).items()
             },
             "cause": self._cause(unit, life),
+            "budget": nearest_to_its_end(self._world, name, manager.clock.now(), manager.clock.wall()),
             "hint": self._o.hints.get(name, "") if view.result not in ("", "success") else "",
         }
         if view.kind == "slice":
@@ -155,6 +157,9 @@ class Survey:
         )
 
     # ------------------------------------------------------------------------------ why they are as they are
+
+    async def doctor(self, caller: Caller, request: looks.Doctor) -> tuple[looks.FindingView, ...]:
+        return tuple(looks.FindingView(**asdict(one)) for one in self._o.examine())
 
     async def why(self, caller: Caller, request: looks.Why) -> looks.WhyView:
         find = self._find.of(caller)

@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from maestro.model.specifiers import Specifiers
 
 
-def specifiers(environ: Mapping[str, str]) -> Specifiers:
+def specifiers(environ: Mapping[str, str], root: str = "", run: str = "/run/maestro") -> Specifiers:
+    """What holds for an installation: below `root`, or where that is empty where an ordinary user's files are."""
     uid, gid, kernel = os.geteuid(), os.getegid(), os.uname()
     home = environ.get("HOME", "/")
     try:
@@ -24,7 +25,8 @@ def specifiers(environ: Mapping[str, str]) -> Specifiers:
     except KeyError:
         group = str(gid)
     temporary = next((environ[name] for name in ("TMPDIR", "TEMP", "TMP") if environ.get(name)), "")
-    places = {} if uid == 0 else _places_of_a_user(environ, home)
+    is_users = not root and uid != 0
+    places = _places_of_a_user(environ, home) if is_users else _places_below(root or "/")
     return Specifiers(
         host=kernel.nodename,
         kernel=kernel.release,
@@ -38,8 +40,19 @@ def specifiers(environ: Mapping[str, str]) -> Specifiers:
         shell=shell,
         temporary=temporary or "/tmp",
         lasting_temporary=temporary or "/var/tmp",
+        credentials=os.path.join(run, "credentials"),
         **places,
     )
+
+
+def _places_below(root: str) -> dict[str, str]:
+    return {
+        "runtime": os.path.join(root, "run"),
+        "state": os.path.join(root, "var/lib"),
+        "cache": os.path.join(root, "var/cache"),
+        "logs": os.path.join(root, "var/log"),
+        "configuration": os.path.join(root, "etc"),
+    }
 
 
 def _places_of_a_user(environ: Mapping[str, str], home: str) -> dict[str, str]:

@@ -35,6 +35,7 @@ _UPSERTS = {
     "lives": ("life", "unit"),
     "jobs": ("job", "id"),
     "definitions": ("definition", "unit"),
+    "accounts": ("ledger", "holder"),
 }
 
 
@@ -129,6 +130,7 @@ class SqliteStore:
 
     def _connect(self) -> sqlite3.Connection:
         os.makedirs(os.path.dirname(self._path), mode=0o750, exist_ok=True)
+        _keep_to_ourselves(self._path)
         self._db = db = sqlite3.connect(self._path, timeout=_PATIENCE)
         # Nobody else writes here; and without this a full disk has no room for the file that readers would share.
         db.execute("PRAGMA locking_mode=EXCLUSIVE")
@@ -295,6 +297,7 @@ def _read(db: sqlite3.Connection) -> Saved:
         lives=dict(db.execute("SELECT unit, body FROM life")),
         jobs=dict(db.execute("SELECT id, body FROM job")),
         definitions=dict(db.execute("SELECT unit, body FROM definition")),
+        accounts=dict(db.execute("SELECT holder, body FROM ledger")),
         facts=dict(db.execute("SELECT name, value FROM fact")),
         last_event=last[0],
     )
@@ -324,6 +327,7 @@ def _merge(old: Batch, new: Batch) -> Batch:
         lives={**old.lives, **new.lives},
         jobs={**old.jobs, **new.jobs},
         definitions={**old.definitions, **new.definitions},
+        accounts={**old.accounts, **new.accounts},
         facts={**old.facts, **new.facts},
         events=[*old.events, *new.events][-_BACKLOG:],
         audit=[*old.audit, *new.audit],
@@ -332,6 +336,13 @@ def _merge(old: Batch, new: Batch) -> Batch:
 
 def _has_content(path: str) -> bool:
     return any(os.path.exists(one) and os.path.getsize(one) > 0 for one in (path, f"{path}-wal"))
+
+
+def _keep_to_ourselves(path: str) -> None:
+    """Nobody else reads what units say, environments and all. sqlite gives the files beside it the same mode."""
+    os.close(os.open(path, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    with contextlib.suppress(PermissionError):
+        os.chmod(path, 0o600)
 
 
 def _put_aside(path: str) -> str:

@@ -8,10 +8,10 @@ from math import isinf
 from msgspec.structs import replace
 
 from maestro.engine import policy, words
-from maestro.engine.events import Acknowledge, Deed, FindMain, Probe, Release, RemovePidFile, Spawn
+from maestro.engine.events import Acknowledge, Deed, FindMain, Forsake, Probe, Release, RemovePidFile, Spawn
 from maestro.engine.guards import broken_limit
 from maestro.engine.scene import Outcome, Scene
-from maestro.engine.state import GOING_DOWN, Goal, Life, Result
+from maestro.engine.state import ALIVE, GOING_DOWN, Goal, Life, Result
 from maestro.model.unit import Unit
 
 Act = Callable[[Scene], Outcome]
@@ -43,9 +43,15 @@ def begin_afresh(scene: Scene) -> Outcome:
         hopeless=False,
         trigger=None,
         aside=False,
+        again=False,
         cause=scene.words or words.because(scene.life, "start asked"),
     )
     return Outcome(life=life)
+
+
+def begin_again(scene: Scene) -> Outcome:
+    """A cool-down is over: nobody has asked for this start."""
+    return Outcome(life=replace(begin_afresh(scene).life, again=True))
 
 
 def restart_now(scene: Scene) -> Outcome:
@@ -53,7 +59,13 @@ def restart_now(scene: Scene) -> Outcome:
     starts = policy.remember_start(scene.agent.restart, life.starts, scene.now)
     return Outcome(
         life=replace(
-            life, starts=starts, restarts=life.restarts + 1, blocked_by=(), hopeless=False, cause="restarting"
+            life,
+            starts=starts,
+            restarts=life.restarts + 1,
+            again=True,
+            blocked_by=(),
+            hopeless=False,
+            cause="restarting",
         )
     )
 
@@ -244,14 +256,28 @@ def _over(scene: Scene, life: Life, kind: str, text: str) -> Outcome:
     deeds: tuple[Deed, ...] = (Acknowledge(life.agent),) if life.agent else ()
     if scene.unit.agent is not None and scene.agent.pid_file is not None:
         deeds = (*deeds, RemovePidFile(scene.name, scene.agent.pid_file))
-    return Outcome(life=life, deeds=deeds, news=(_tell(scene, kind, text, life),))
+    return Outcome(life=life, deeds=(*deeds, *_forsaken(scene, life)), news=(_tell(scene, kind, text, life),))
+
+
+def _forsaken(scene: Scene, life: Life) -> tuple[Deed, ...]:
+    """What is given up at every end; not where there was none, for then it may be somebody else's."""
+    agent = scene.unit.agent
+    if agent is None or life.skipped or scene.life.state not in ALIVE:
+        return ()
+    goes = agent.has_credentials or (agent.runtime_directory and agent.runtime_directory_preserve == "no")
+    return (Forsake(scene.name),) if goes else ()
 
 
 def _for_good(scene: Scene, outcome: Outcome) -> Outcome:
     """Nothing will start it again by itself, so nobody writes to its stream; but where others of it may run on, they do."""
     life = outcome.life
     outcome = replace(outcome, news=tuple(replace(one, exit=words.exit_status(life)) for one in outcome.news))
-    if not life.agent or scene.unit.agent is None or scene.agent.stop.kill_mode == "process":
+    if not life.agent or scene.unit.agent is None:
+        return outcome
+    if scene.agent.runtime_directory and scene.agent.runtime_directory_preserve == "restart":
+        gone = () if life.skipped else (Forsake(scene.name, for_good=True),)
+        outcome = replace(outcome, deeds=(*outcome.deeds, *gone))
+    if scene.agent.stop.kill_mode == "process":
         return outcome
     return replace(outcome, deeds=(*outcome.deeds, Release(scene.name)))
 

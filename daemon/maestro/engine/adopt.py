@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from maestro.engine import acts, bonds, errand_news, hearing, stopping
+from maestro.engine import acts, bonds, errand_news, hearing, stopping, treasury
 from maestro.engine.events import (
     Adopt,
     Ended,
@@ -18,6 +18,7 @@ from maestro.engine.events import (
     Quit,
     Send,
     Spawned,
+    Throttle,
 )
 from maestro.engine.state import Goal, Life, State
 from maestro.engine.table import Input
@@ -37,6 +38,7 @@ def take_up(world: World, seen: Looked) -> None:
     for agent, process in sorted(seen.running.items()):
         if world.owner(agent) is None or not world.life(agent.rpartition("#")[0]).alive:
             _stray(world, agent, *process)
+    treasury.attend_all(world)
     for name, unit in world.units.items():
         world.stir(name)
         over = world.life(name).state in (State.FAILED, State.COOLDOWN)
@@ -99,7 +101,9 @@ def _freeze_again(world: World, name: str) -> None:
     """It does no harm to have stand still what does, or to have go on what goes on."""
     life = world.life(name)
     if life.was_frozen:
-        world.do(Freeze(life.agent, life.state is State.FROZEN))
+        world.do(Freeze(life.agent, life.stands_still))
+    if life.throttled:
+        world.do(Throttle(life.agent, True))
 
 
 def _probe_again(world: World, name: str) -> None:

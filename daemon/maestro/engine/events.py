@@ -92,6 +92,29 @@ class SetAside(Struct, frozen=True):
     why: str
 
 
+class Used(Struct, frozen=True, kw_only=True):
+    """Readings of counters that begin at 0 with each agent: resource -> what it has used since."""
+
+    counters: dict[str, dict[str, float]]  # by agent
+    keep: bool = True  # commit the sums; otherwise it is done with a later reading, and nothing is lost by it
+
+
+class Granted(Struct, frozen=True, kw_only=True):
+    """An operator adds to a budget until its window is over."""
+
+    holder: str
+    resource: str
+    amount: float
+    window: str = ""  # empty: every window that limits it
+
+
+class Reset(Struct, frozen=True, kw_only=True):
+    """An operator has what was used of a budget forgotten."""
+
+    holder: str
+    resource: str = ""  # empty: all
+
+
 class Looked(Struct, frozen=True):
     """What the keeper's table says to a new manager, agent by agent: running with its pid, or ended."""
 
@@ -101,7 +124,7 @@ class Looked(Struct, frozen=True):
 
 
 AboutAgent = Spawned | CannotSpawn | Skipped | Ended | Emptied | Notified | ProbeAnswered | NoMain
-Event = Asked | AboutAgent | Tick | Reread | SetAside | Looked
+Event = Asked | AboutAgent | Tick | Reread | SetAside | Used | Granted | Reset | Looked
 
 # ------------------------------------------------------------------------------------------- what is asked
 
@@ -141,6 +164,13 @@ class Freeze(Struct, frozen=True):
 
     agent: str
     still: bool
+
+
+class Throttle(Struct, frozen=True):
+    """Have the processes of this agent share little of the processor, or as much as its unit says."""
+
+    agent: str
+    on: bool
 
 
 class Acknowledge(Struct, frozen=True):
@@ -191,6 +221,13 @@ class RemovePidFile(Struct, frozen=True):
     path: str
 
 
+class Forsake(Struct, frozen=True):
+    """Nothing runs of this unit, and what it had for as long as it ran may go: its runtime directories, the place of its credentials."""
+
+    unit: str
+    for_good: bool = False  # nothing will start it again by itself
+
+
 class Quit(Struct, frozen=True):
     """An essential unit is gone for good: end everything, with this exit code."""
 
@@ -199,7 +236,19 @@ class Quit(Struct, frozen=True):
 
 
 Deed = (
-    Spawn | Send | Freeze | Acknowledge | Release | Adopt | Probe | Unprobe | FindMain | RemovePidFile | Quit
+    Spawn
+    | Send
+    | Freeze
+    | Throttle
+    | Acknowledge
+    | Release
+    | Adopt
+    | Probe
+    | Unprobe
+    | FindMain
+    | RemovePidFile
+    | Forsake
+    | Quit
 )
 
 

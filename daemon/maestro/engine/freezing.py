@@ -1,4 +1,8 @@
-"""What rows of the table do when a unit is frozen: its processes stand still and keep their memory, until it is thawed or stopped."""
+"""What rows of the table do when a unit is frozen: its processes stand still and keep their memory, until it is thawed or stopped.
+
+An operator's freeze is ended by an operator. One for a budget ends with it; it also holds what is not up yet, whose start
+time-out rests meanwhile.
+"""
 
 from __future__ import annotations
 
@@ -18,11 +22,44 @@ def freeze(scene: Scene) -> Outcome:
     return Outcome(life=life, deeds=deeds, news=(news,))
 
 
+def exhaust(scene: Scene) -> Outcome:
+    life = replace(scene.life, was_frozen=True, stilled=True, cause=f"frozen: {scene.words}")
+    news = words.tell(scene, "frozen", life.cause, life)
+    return Outcome(life=life, deeds=(Freeze(life.agent, True),), news=(news,))
+
+
+def hold(scene: Scene) -> Outcome:
+    """It stands still on its way up."""
+    timers = dict(scene.life.timers)
+    due = timers.pop("start", None)
+    outcome = exhaust(scene)
+    life = replace(outcome.life, timers=timers, start_left=None if due is None else due - scene.now)
+    return replace(outcome, life=life)
+
+
 def thaw(scene: Scene) -> Outcome:
+    return _go_on(scene, scene.words or "thawed on request")
+
+
+def refill(scene: Scene) -> Outcome:
+    return _go_on(scene, "its budget is used up no more: it goes on")
+
+
+def _go_on(scene: Scene, why: str) -> Outcome:
     """That its processes go on is ordered by whatever leaves the state. While it stood still it could not say that it lives."""
     life, timers = scene.life, dict(scene.life.timers)
     if scene.unit.agent is not None and (period := policy.watchdog(scene.agent, life)):
         timers["watchdog"] = scene.now + period
-    cause = f"{scene.words or 'thawed on request'}, after {words.span(scene.now - life.since)}"
+    cause = f"{why}, after {words.span(scene.now - life.since)}"
     life = replace(life, timers=timers, cause=cause)
+    return Outcome(life=life, news=(words.tell(scene, "thawed", cause, life),))
+
+
+def let_go(scene: Scene) -> Outcome:
+    """It comes up further, with the time that it had left for that."""
+    life, timers = scene.life, dict(scene.life.timers)
+    if life.start_left is not None:
+        timers["start"] = scene.now + life.start_left
+    cause = f"its budget is used up no more: still waits for {words.awaited(life.awaits)}"
+    life = replace(life, timers=timers, stilled=False, start_left=None, cause=cause)
     return Outcome(life=life, news=(words.tell(scene, "thawed", cause, life),))

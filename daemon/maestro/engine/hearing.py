@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, assert_never
 
-from maestro.engine import acts, errand_news, notified, policy
+from maestro.engine import acts, errand_news, notified, policy, treasury
 from maestro.engine.blockers import NEVER_SEEN
 from maestro.engine.events import (
     AboutAgent,
@@ -83,6 +83,7 @@ def ended(world: World, event: Ended) -> None:
         return
     agent = world.units[name].agent
     assert agent is not None
+    treasury.ended(world, name, event)
     world.change(name, ended=event, left=event.left)
     if policy.goes_on(agent, world.life(name)):
         world.apply(name, Input.FORKED)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from maestro.engine import treasury
 from maestro.engine.state import Life, State
 from maestro.engine.table import Input
 
@@ -22,5 +23,9 @@ def follow(world: World, name: str, life: Life) -> None:
     if life.state is State.RUNNING and (above := frozen_above(world, name)):
         world.apply(name, Input.FREEZE_ASKED, f"frozen with {above}")
         world.change(name, frozen_with=above)
-    elif life.state is State.FROZEN and life.frozen_with and not frozen_above(world, name):
+    elif life.state is not State.FROZEN or not life.frozen_with or frozen_above(world, name):
+        return
+    elif held := treasury.freezes(world, name):  # by now it has used up its budget
+        world.change(name, frozen_with="", stilled=True, cause=f"frozen: {held}")
+    else:
         world.apply(name, Input.THAW_ASKED, f"thawed with {life.frozen_with}")

@@ -135,6 +135,7 @@ class Life(Struct, frozen=True, kw_only=True, omit_defaults=True):
     errands: int = 0  # commands ordered around the current agent
     ready_at: float | None = None
     completed: bool = False  # the last activation got ready, or ended well if it is a oneshot
+    again: bool = False  # what it waits to begin is an automatic restart
     skipped: bool = False  # the last start was left out, for a condition did not hold
     tries: int = 0  # automatic restarts since the last forgiveness
     delay: float = 0.0  # the pause drawn for the current restart, jitter included
@@ -159,6 +160,9 @@ class Life(Struct, frozen=True, kw_only=True, omit_defaults=True):
         False  # the current agent was, or is: what was ordered last about that is ordered again
     )
     frozen_with: str = ""  # the slice for whose sake it stands still: it goes on with that
+    stilled: bool = False  # its processes stand still because a budget is used up
+    start_left: float | None = None  # seconds of its start time-out that are left when they go on
+    throttled: bool = False  # its share of the processor is small because a budget is used up
     watchdog: float | None = None  # WATCHDOG_USEC= as the agent said it, in seconds
     error: int = 0  # ERRNO= as the agent said it
     trigger: Trigger | None = None  # where the start follows from the end of another unit
@@ -180,6 +184,10 @@ class Life(Struct, frozen=True, kw_only=True, omit_defaults=True):
         """The agents of it that may run: the main process, and a command around it."""
         main = (self.agent,) if self.alive and not self.bare else ()
         return (*main, self.errand.agent) if self.alive and self.errand is not None else main
+
+    @property
+    def stands_still(self) -> bool:
+        return self.state is State.FROZEN or self.stilled
 
     @property
     def must_come_down(self) -> bool:

@@ -21,5 +21,6 @@ class Step(Struct):
     deeds: list[Deed] = []
     news: list[Happening] = []
     lives: set[str] = set()  # units whose life changed
+    accounts: set[str] = set()  # holders whose account changed, and is to be committed with all else
     jobs: list[Job] = []  # created, joined or ended
     refusals: dict[str, Refusal] = {}  # by unit, for Asked

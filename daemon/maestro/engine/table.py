@@ -26,6 +26,8 @@ class Input(StrEnum):
     RELOAD_ASKED = "reload asked"
     FREEZE_ASKED = "freeze asked"
     THAW_ASKED = "thaw asked"
+    EXHAUSTED = "a budget is used up"
+    REFILLED = "its budget is used up no more"
     RESET_ASKED = "past failures are to be forgotten"
     SPAWNED = "spawned"
     CANNOT_SPAWN = "cannot be spawned"
@@ -168,7 +170,7 @@ TABLE: tuple[Row, ...] = (
     Row(S.BACKOFF, I.HALT, guards.always, S.DEAD, acts.rest),
     Row(S.COOLDOWN, I.HALT, guards.always, S.DEAD, acts.rest),
     Row(S.BACKOFF, I.RANG_RESTART, guards.always, S.WAITING, acts.restart_now),
-    Row(S.COOLDOWN, I.RANG_COOLDOWN, guards.always, S.WAITING, acts.begin_afresh),
+    Row(S.COOLDOWN, I.RANG_COOLDOWN, guards.always, S.WAITING, acts.begin_again),
     Row(S.FAILED, I.RESET_ASKED, guards.always, S.DEAD, acts.forget_failure),
     Row(S.COOLDOWN, I.RESET_ASKED, guards.always, S.DEAD, acts.forget_failure),
     Row(S.START_PRE, I.COMMAND_DONE, guards.has_more_commands, S.START_PRE, errands.run_next),
@@ -187,6 +189,8 @@ TABLE: tuple[Row, ...] = (
     Row(S.STARTING, I.READY, guards.awaits_more, S.STARTING, acts.stay),
     Row(S.STARTING, I.READY, guards.has_post, S.START_POST, errands.run_post),
     Row(S.STARTING, I.READY, guards.always, S.RUNNING, acts.get_ready),
+    Row(S.STARTING, I.EXHAUSTED, guards.always, S.STARTING, freezing.hold),
+    Row(S.STARTING, I.REFILLED, guards.always, S.STARTING, freezing.let_go),
     Row(S.STARTING, I.STOP_SAID, guards.always, S.STOPPING, stopping.let_stop),
     *_coming_up(S.STARTING),
     Row(S.NEXT, I.GONE, guards.has_next_line, S.SPAWNING, acts.spawn_next),
@@ -214,10 +218,12 @@ TABLE: tuple[Row, ...] = (
     Row(S.RUNNING, I.RELOAD_ASKED, guards.says_when_reloaded, S.RELOADING, reloads.request),
     Row(S.RUNNING, I.RELOAD_ASKED, guards.always, S.RUNNING, reloads.send_signal),
     Row(S.RUNNING, I.FREEZE_ASKED, guards.always, S.FROZEN, freezing.freeze),
+    Row(S.RUNNING, I.EXHAUSTED, guards.always, S.FROZEN, freezing.exhaust),
     *_going(S.RUNNING),
     Row(S.FROZEN, I.THAW_ASKED, guards.always, S.RUNNING, freezing.thaw),
     Row(S.FROZEN, I.HALT, guards.bounces_without_process, S.WAITING, acts.turn_round),
     Row(S.FROZEN, I.HALT, guards.has_no_process, S.DEAD, acts.rest),
+    Row(S.FROZEN, I.REFILLED, guards.always, S.RUNNING, freezing.refill),
     *_up(S.FROZEN),
     Row(S.RELOADING, I.RELOAD_ASKED, guards.always, S.RELOADING, reloads.ask_again),
     Row(S.RELOADING, I.COMMAND_DONE, guards.has_more_commands, S.RELOADING, errands.run_next),

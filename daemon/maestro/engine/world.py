@@ -23,6 +23,7 @@ from maestro.engine import (
     notified,
     policy,
     slices,
+    treasury,
     verbs,
 )
 from maestro.engine.book import Book
@@ -30,16 +31,20 @@ from maestro.engine.events import (
     Asked,
     Deed,
     Event,
+    Granted,
     Happening,
     Looked,
     Reread,
+    Reset,
     Send,
     SetAside,
     Tick,
     Unprobe,
+    Used,
 )
 from maestro.engine.graph import Graph
 from maestro.engine.jobs import Job, JobState
+from maestro.engine.ledger import Ledger
 from maestro.engine.machine import Impossible
 from maestro.engine.plan import Activity, Plan, Scope
 from maestro.engine.scene import Scene
@@ -59,6 +64,7 @@ class World:
     ) -> None:
         self.units: dict[str, Unit] = {}
         self.lives: dict[str, Life] = {}
+        self.ledger = Ledger()
         self.graph = Graph()
         self._resolve = resolve
         self._masked_by = masked_by  # the path that keeps a unit from being started
@@ -72,6 +78,7 @@ class World:
         ] = []  # heap of (when, unit, timer); a stale one is dropped when it comes up
         self.at_work = ""  # the unit that was moved last: who is named when something impossible happens
         self.now = 0.0
+        self.wall = 0.0  # seconds since 1970: for calendars only
         self.chance = 0.0
         self.unseen = NEVER_SEEN  # the life of one that is not known: its agents are numbered on after all that were forgotten
         self._triggered: deque[tuple[str, str]] = deque()  # units to be started, and whose end is the reason
@@ -85,6 +92,7 @@ class World:
     def put(self, unit: Unit) -> None:
         """Load a unit, or a new version of it."""
         self.units[unit.name] = unit
+        self.ledger.put(unit)
         self.graph.put(unit)
         self._holds.clear()
 
@@ -98,6 +106,7 @@ class World:
         self._holds.clear()
         self.lives.pop(name, None)
         self._step.lives.add(name)
+        self.ledger.remove(name)
 
     def know(self, name: str) -> Unit | None:
         """The unit of that name, instantiated on demand."""
@@ -136,6 +145,10 @@ class World:
 
     def next_ring(self) -> float | None:
         """When the next timer is due."""
+        rings = (self._next_timer(), self.ledger.next_ring())
+        return min((at for at in rings if at is not None), default=None)
+
+    def _next_timer(self) -> float | None:
         while self._rings and self._is_stale(*self._rings[0]):
             heappop(self._rings)
         return self._rings[0][0] if self._rings else None
@@ -145,10 +158,10 @@ class World:
 
     # ---------------------------------------------------------------------------------- the door
 
-    def feed(self, event: Event, now: float, chance: float) -> Step:
+    def feed(self, event: Event, now: float, chance: float, wall: float = 0.0) -> Step:
         """Take in one event at time `now`, with a number drawn from [0, 1). Returns what follows from it."""
-        self._step, self.now, self.chance = Step(), now, chance
-        self.book.step = self._step
+        self._step, self.now, self.chance, self.wall = Step(), now, chance, wall
+        self.book.step = self.ledger.step = self._step
         match event:
             case Asked():
                 verbs.take(self, event)
@@ -157,11 +170,14 @@ class World:
             case Reread():
                 for name in event.removed:
                     self._remove(name)
-                self._ask_anew(self.units)
+                treasury.attend_all(self)
+                self.ask_anew(self.units)
             case SetAside():
                 self._set_aside(event.unit, event.why)
             case Looked():
                 adopt.take_up(self, event)
+            case Used() | Granted() | Reset():
+                treasury.take(self, event)
             case _:
                 hearing.hear(self, event)
         self.settle()
@@ -196,7 +212,9 @@ class World:
             self.apply(name, moment, words)
 
     def _ring(self) -> None:
-        while (at := self.next_ring()) is not None and at <= self.now:
+        while (holder := self.ledger.take_due(self.now)) is not None:
+            treasury.attend(self, holder)
+        while (at := self._next_timer()) is not None and at <= self.now:
             _, name, timer = heappop(self._rings)
             if timer != "watchdog" or not notified.was_deaf(self, name, at):
                 self._ring_one(name, timer)
@@ -274,9 +292,9 @@ class World:
 
     def stir(self, name: str) -> None:
         """Ask this unit and its neighbours anew what they want."""
-        self._ask_anew((name, *self.graph.neighbours(name)))
+        self.ask_anew((name, *self.graph.neighbours(name)))
 
-    def _ask_anew(self, names: Iterable[str]) -> None:
+    def ask_anew(self, names: Iterable[str]) -> None:
         """Who is already to be asked will be asked once, and sees all that has changed until then."""
         for name in names:
             if name not in self._in_todo:
@@ -293,12 +311,14 @@ class World:
         if "probe" in before.awaits and "probe" not in outcome.life.awaits:
             self._step.deeds.append(Unprobe(before.agent))
         self._step.news.extend(replace(one, state=str(outcome.life.coarse)) for one in outcome.news)
+        if name in self.ledger.terms:
+            treasury.followed(self, name, before, moment)
         bonds.followed(self, name, before, outcome.news)
         if outcome.life != before:
             if blockers.face(outcome.life) != blockers.face(before):
                 self.stir(name)
             else:
-                self._ask_anew((name,))
+                self.ask_anew((name,))
             self.book.conclude(name)
         if outcome.life.state is State.STOPPING and policy.is_lost_in_forking(outcome.life):
             hearing.emptied(self, outcome.life.agent)  # there is nobody to wait for
@@ -327,10 +347,13 @@ class World:
             bonds.uphold(self, name, life)
         elif bonds.lost(self, name, life):
             self.set_goal(name, Goal.UP, bounce=True)
+        elif treasury.urge(self, name, life):
+            pass
         elif life.must_be_halted and (
             life.unordered or not blockers.is_held_up(name, self.graph, self.lives)
         ):
-            self.apply(name, Input.HALT, bonds.why_down(self, name, life))
+            why = treasury.why_down(self, name, life) or bonds.why_down(self, name, life)
+            self.apply(name, Input.HALT, why)
         elif not life.must_come_down:
             slices.follow(self, name, life)
 
@@ -338,14 +361,15 @@ class World:
         hold = self._holds.get(name)
         if hold is None:
             hold = self._holds[name] = blockers.Hold(name, self.graph, self.lives, self.units)
-        if not hold or life.unordered:
+        short = treasury.holds(self, name, life)
+        if not short and (not hold or life.unordered):
             self.apply(name, Input.GO)
             return
         now = replace(
             life,
             blocked_by=tuple(one.unit for one in hold.first(blockers.LISTED)),
-            hopeless=bool(hold.hopeless),
-            cause=blockers.tell(hold),
+            hopeless=bool(hold.hopeless or short),
+            cause="; ".join(filter(None, (short, blockers.tell(hold) if hold else ""))),
         )
         if now != life:
             self.set_life(name, now)

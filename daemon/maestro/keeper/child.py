@@ -33,23 +33,38 @@ STAGES = {
     "session": "start a session of its own",
     "guard": "tie its life to the keeper's",
     "cgroup": "enter its control group {cgroup}",
-    "oom": "set its OOM score",
+    "oom": "set its OOM score to {oom}",
+    "nice": "set its nice level to {scheduling}",
+    "io_priority": "set its I/O priority to {scheduling}",
+    "cpu_scheduling": "set its CPU scheduling to {scheduling}",
+    "cpu_affinity": "keep it to CPUs {scheduling}",
+    "numa": "set its NUMA policy to {scheduling}",
+    "timer_slack": "set its timer slack to {scheduling}",
+    "personality": "set its personality to {scheduling}",
+    "coredump_filter": "set what its core files contain to {scheduling}",
     "signals": "reset its signals",
     "umask": "set its umask",
     "stdin": "open its input {stdin}",
     "stdout": "open its output {stdout}",
     "stderr": "open its error output {stderr}",
     "pass": "hand it its descriptors",
+    "directories": "make {place}",
+    "apart": "give it a view of the file system of its own",
+    "credentials": "hand it {place}",
     "groups": "set its groups {groups}",
     "gid": "become group {gid}",
     "limits": "set its limit {limit}",
     "uid": "become user {uid}",
+    "keyring": "give it a {scheduling} session keyring",
     "root": "change its root to {root}",
     "cwd": "change directory to {cwd}",
     "release": "untie its life from the keeper's",
     "alarm": "set its alarm",
     "exec": "execute {program}",
 }
+SCHEDULING = (  # steps named as the fields of the recipe that they take
+    "nice", "io_priority", "cpu_scheduling", "cpu_affinity", "numa", "timer_slack", "personality", "coredump_filter",
+)  # fmt: skip
 
 
 class Nest:
@@ -67,7 +82,18 @@ class Nest:
 class Birth:
     """One child: what it is to become, and how it tells that it cannot."""
 
-    __slots__ = ("given", "inside", "limit", "listening", "nest", "output", "passed", "recipe", "report")
+    __slots__ = (
+        "given",
+        "inside",
+        "limit",
+        "listening",
+        "nest",
+        "output",
+        "passed",
+        "place",
+        "recipe",
+        "report",
+    )
 
     def __init__(self, recipe: dict[str, Any], nest: Nest, output: int = -1, report: int = -1) -> None:
         self.recipe = recipe
@@ -78,6 +104,7 @@ class Birth:
         self.passed: dict[int, int] = {}  # number that the child is to have it at -> our descriptor
         self.listening: tuple[str, ...] = ()  # the names of those from 3 on, of earlier processes of the unit
         self.inside = False  # it was born in its control group
+        self.place = "its directories"  # what is being made, in words
         self.limit = (0, 0, 0)  # the one that is being set: (RLIMIT_x, soft, hard)
 
 
@@ -135,7 +162,18 @@ def describe(stage: str, birth: Birth) -> str:
         cgroup=recipe.get("cgroup"),
         program=next(iter(recipe.get("argv", ())), ""),
         limit=_limit_words(*birth.limit),
+        oom=_oom_score(birth),
+        scheduling=_scheduling_words(stage, recipe.get(stage)),
+        place=birth.place,
     )
+
+
+def _scheduling_words(stage: str, value: Any) -> str:
+    if value is None or "{scheduling}" not in STAGES[stage]:
+        return ""
+    from maestro.keeper import scheduling
+
+    return scheduling.words(stage, value)
 
 
 def _report(birth: Birth, stage: str, number: int) -> None:
@@ -183,8 +221,27 @@ def _is_v1(recipe: dict[str, Any]) -> bool:
 
 
 def _oom(birth: Birth) -> None:
-    if birth.nest.oom is not None:
-        kernel.set_oom_score(birth.nest.oom)
+    score = _oom_score(birth)
+    if score is not None:
+        kernel.set_oom_score(score)
+
+
+def _oom_score(birth: Birth) -> int | None:
+    wanted: int | None = birth.recipe.get("oom_score_adjust")
+    return birth.nest.oom if wanted is None else wanted
+
+
+def _scheduling(stage: str) -> Step:
+    """A step of few agents, named as the field that it takes: how to take it is read only where it is asked for."""
+
+    def act(birth: Birth) -> None:
+        value = birth.recipe.get(stage)
+        if value is not None and value != ():
+            from maestro.keeper import scheduling
+
+            scheduling.STEPS[stage](value)
+
+    return stage, act
 
 
 def _stdin(birth: Birth) -> None:
@@ -201,6 +258,33 @@ def _stderr(birth: Birth) -> None:
 
 def _umask(birth: Birth) -> None:
     os.umask(birth.recipe.get("umask", 0o022))
+
+
+def _directories(birth: Birth) -> None:
+    if birth.recipe.get("directories"):
+        from maestro.keeper import directories
+
+        directories.make(birth)
+    if birth.recipe.get("credentials"):
+        from maestro.keeper import credentials
+
+        credentials.make_place(birth)
+
+
+def _apart(birth: Birth) -> None:
+    recipe = birth.recipe
+    if recipe.get("credentials") or recipe.get("directories"):
+        from maestro.keeper import credentials
+
+        if credentials.is_wanted(recipe):
+            credentials.be_apart(birth)
+
+
+def _credentials(birth: Birth) -> None:
+    if birth.recipe.get("credentials"):
+        from maestro.keeper import credentials
+
+        credentials.hand_over(birth)
 
 
 def _groups(birth: Birth) -> None:
@@ -265,6 +349,8 @@ def _signals(birth: Birth) -> None:
     """Let go of the keeper's handlers first: what was held back then comes to the agent and not into the keeper's pipe."""
     for number in birth.nest.not_default:
         signal.signal(number, signal.SIG_DFL)
+    if birth.recipe.get("ignore_sigpipe"):
+        signal.signal(signal.SIGPIPE, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
@@ -290,7 +376,8 @@ def _exec(birth: Birth) -> None:
     if "/" in argv[0]:
         os.execve(argv[0], argv, environment)
     refused: OSError | None = None
-    for directory in environment.get("PATH", _DEFAULT_PATH).split(":"):
+    path = birth.recipe.get("search_path") or environment.get("PATH", _DEFAULT_PATH)
+    for directory in path.split(":"):
         if not directory.startswith("/"):
             continue  # it would mean the agent's working directory
         try:
@@ -307,6 +394,7 @@ AGENT: tuple[Step, ...] = (
     ("guard", _guard),
     ("cgroup", _cgroup),  # whatever it does from here on is its own account's
     ("oom", _oom),
+    *map(_scheduling, SCHEDULING),
     ("signals", _signals),  # before what may take long: a fifo, a file system of the network
     ("umask", _umask),
     ("stdin", _stdin),
@@ -316,11 +404,15 @@ AGENT: tuple[Step, ...] = (
         "pass",
         streams.pass_on,
     ),  # nothing is opened by number afterwards, and the limit on descriptors is not there yet
+    ("directories", _directories),
+    ("apart", _apart),
+    ("credentials", _credentials),
     ("groups", _groups),
     ("gid", _gid),
     ("limits", _limits),
     ("root", _root),
     ("uid", _uid),
+    _scheduling("keyring"),  # which belongs to the user who makes it
     ("cwd", _cwd),  # as the agent's user: what it may not enter, it is not put into
     ("release", _release),
     ("exec", _exec),

@@ -11,11 +11,13 @@ import stat
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import signal
+    from typing import Any
 else:
     import _signal as signal
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
+_PR_SET_NO_NEW_PRIVS = 38
 _PROTECTED = -1000
 _KCMP = {"x86_64": 312, "aarch64": 272, "riscv64": 272}
 
@@ -32,6 +34,21 @@ _NOBODY = 0xFFFFFFFF  # means "no change" to the kernel
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _python = ctypes.PyDLL(None, use_errno=True)  # calls that keep the interpreter's lock
+
+
+def call(name: str, *arguments: Any) -> int:
+    """A function of the C library that says -1 and sets errno where it fails; each number is passed as a long."""
+    longs = (ctypes.c_long(one) if isinstance(one, int) else one for one in arguments)
+    found: int = getattr(_libc, name)(*longs)
+    if found == -1:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
+    return found
+
+
+def give_up_privileges() -> None:
+    """For good: whatever it executes, set-uid programs too. The kernel asks this of those who bind themselves and are not root."""
+    call("prctl", _PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
 
 
 def adopt_orphans() -> None:

@@ -11,6 +11,7 @@ from maestro.keeper import (
     child,
     lock,
     pulse,
+    ready,
     record,
     reexec,
     respawn,
@@ -43,6 +44,7 @@ _REAPINGS = 16  # before an end is told: processes that start the next and end c
 _BREATH = (
     0.003  # seconds until it is looked what has ended beside: by then the next process of that unit runs
 )
+_DOOR = "control"  # the socket that clients come in by: once it is held, they are answered
 _TRY_AGAIN = 0.1  # seconds until what failed for want of memory or descriptors is tried again
 
 
@@ -72,7 +74,7 @@ class Keeper:
         self._short_of_descriptors = False
         self._reap_at: float | None = None  # monotonic: there may be more to reap
         self._orders = self._table_of_orders()
-        self._keep: dict[str, Callable[..., None]] = {"hold": known.hold, "store": self.store.put}
+        self._keep: dict[str, Callable[..., None]] = {"hold": self._hold, "store": self.store.put}
 
     def _table_of_orders(self) -> dict[str, Callable[..., None]]:
         return {
@@ -212,6 +214,7 @@ class Keeper:
         try:
             os.set_inheritable(theirs.fileno(), True)
             environment = {**os.environ, wire.LINK_VARIABLE: str(theirs.fileno())}
+            environment.pop(ready.VARIABLE, None)  # it is for us alone
             recipe = {"argv": self.setting.manager, "env": environment}
             pid = child.fork(child.Birth(recipe, self.nest), child.MANAGER)
         except OSError:
@@ -259,6 +262,7 @@ class Keeper:
         words = self.manager.ended(status, time.monotonic())
         if words:
             say(words)
+            ready.tell(words)
         if self.manager.retiring:
             self.exit_code = respawn.exit_code(status)
 
@@ -304,10 +308,17 @@ class Keeper:
         assert self.link is not None
         self.manager.said_hello(version)
         self.link.give_table()
+        if _DOOR in self.table.held:
+            ready.tell()
         for what in self.tolds:
             self.tell("told", what)
         # A manager that dies of ending leaves it to the next: that word is not forgotten.
         self.tolds = [what for what in self.tolds if what == "terminate"]
+
+    def _hold(self, name: str, fd: int) -> None:
+        self.table.hold(name, fd)
+        if name == _DOOR:
+            ready.tell()
 
     # -------------------------------------------------------------------------------------------- re-exec
 

@@ -13,12 +13,15 @@ from maestro.engine import errands, events
 from maestro.engine.events import Deed, Ended
 from maestro.engine.state import ALIVE, State
 from maestro.engine.words import signal_name
-from maestro.manager import conditions, fdstore, pid_file, recipe
+from maestro.manager import conditions, credentials, directories, dynamic_users, fdstore, pid_file, recipe
 from maestro.manager.catalogue import Catalogue, Changes
+from maestro.manager.credentials import Secrets, Vault
 from maestro.manager.loop import Manager
 from maestro.manager.prober import Prober
 from maestro.manager.recipe import CannotPrepare, House
+from maestro.manager.remains import Remains
 from maestro.model.status import signal_number
+from maestro.model.unit import Unit
 from maestro.ports import SOMEBODYS, Keeper, LogLimits, Logs
 
 _log = logging.getLogger("maestro")
@@ -40,6 +43,7 @@ class Carrier:
         self._manager, self._keeper, self._logs, self._house = manager, keeper, logs, house
         self._world, self._catalogue = manager.world, catalogue
         self.prober = Prober(manager, keeper, logs, house)
+        self.vault, self.remains = Vault(house, logs.note), Remains(house, self._going)
         self._sought: set[str] = set()  # agents whose pid file is being looked at
         self._unclaimed: dict[int, list[dict[str, str]]] = {}  # notifications by the pid of their sender
         self._following: set[str] = set()  # agents that named another main process, until the keeper answers
@@ -50,6 +54,7 @@ class Carrier:
         manager.hear, manager.foresee = self._hear, self._foresee
         self._hands = self._table_of_hands()
         self.on_told: Callable[[str], None] = lambda what: None
+        self.on_throttle: Callable[[str, bool], None] = lambda agent, on: None  # until a driver can
         self.on_quit: Callable[[str, int], None] = lambda unit, code: None
         self.on_lost: Callable[[], None] = lambda: None
 
@@ -66,6 +71,7 @@ class Carrier:
             events.Spawn: self._spawn,
             events.Send: self._send,
             events.Freeze: lambda deed: keeper.freeze(deed.agent, still=deed.still),
+            events.Throttle: lambda deed: self.on_throttle(deed.agent, deed.on),
             events.Acknowledge: lambda deed: keeper.acknowledge(deed.agent),
             events.Release: lambda deed: self._give_back(deed.unit),
             events.Adopt: self._adopt,
@@ -73,12 +79,19 @@ class Carrier:
             events.Unprobe: lambda deed: self.prober.stop(deed.agent),
             events.FindMain: self._find_main,
             events.RemovePidFile: lambda deed: pid_file.remove(deed.path),
+            events.Forsake: lambda deed: self.remains.clear(self._world.units.get(deed.unit), deed),
             events.Quit: lambda deed: self.on_quit(deed.unit, deed.code),
         }
 
     def _send(self, deed: events.Send) -> None:
         number = signal_number(deed.signal) or signal.SIGTERM
-        self._keeper.send(deed.agent, number, tree=deed.tree, order=deed.order)
+        send = partial(self._keeper.send, deed.agent, number, tree=deed.tree, order=deed.order)
+        name = self._world.owner(deed.agent)
+        unit = self._world.units.get(name) if name is not None else None
+        if unit is not None and credentials.are_reloaded_by(unit, deed.signal):
+            self.vault.refresh(unit, self._world.life(unit.name).pid, send)
+        else:
+            send()
 
     def _adopt(self, deed: events.Adopt) -> None:
         unit = self._world.units.get(self._world.owner(deed.agent) or "")
@@ -110,6 +123,7 @@ class Carrier:
             return
         unit, line = self._world.units[deed.unit], self._world.life(deed.unit).line
         # Commands after the first are beside a process that may be of an older definition.
+        directories.allot(unit, self._house)
         if unit.agent is not None and (deed.errand is None or errands.begins(deed, unit, line)):
             definition = self._catalogue.definition(deed.unit, unit)
             if definition is not None:
@@ -122,12 +136,26 @@ class Carrier:
         if unit.agent is None:
             self._manager.feed(events.Spawned(deed.agent, 0, 0))
             return
+        read = partial(self.vault.open, unit, partial(self._begin, deed, unit))
+        is_reload = deed.errand is not None and deed.errand.option == "exec_reload"
+        self.vault.refresh(unit, life.pid, read) if is_reload else read()
+
+    def _begin(self, deed: events.Spawn, unit: Unit, secrets: Secrets | CannotPrepare) -> None:
+        """Start it, with credentials that may have taken a while to read."""
+        life = self._world.life(deed.unit)
+        if self._world.owner(deed.agent) is None:
+            return
         try:
+            if isinstance(secrets, CannotPrepare):
+                raise secrets
+            if secrets and life.state is State.STOPPING:
+                raise CannotPrepare("it was stopped before it was started")
             if deed.errand is not None:
                 prepared = recipe.make_errand(unit, deed.errand, self._house)
             else:
                 note = partial(self._logs.note, deed.unit)
                 prepared = recipe.make(unit, deed.agent, self._house, life.trigger, life.line, note)
+            prepared = credentials.furnish(prepared, unit, self._house, secrets)
         except CannotPrepare as why:
             self._manager.feed(events.CannotSpawn(deed.agent, str(why)))
             return
@@ -333,6 +361,22 @@ class Carrier:
                     _log.warning("%s: %s", name, words)
         self._manager.feed(events.Reread(changes.removed))
         return changes
+
+    def _going(self) -> list[Unit]:
+        """The units of which something runs."""
+        lives = self._world.lives
+        return [unit for name, unit in self._world.units.items() if name in lives and lives[name].alive]
+
+    def take_up_users(self, kept: str) -> None:
+        """Go on from what an earlier manager has given away."""
+        self._house.users.take_up(kept)
+        self._house.users.on_change(partial(self._manager.note_fact, dynamic_users.FACT))
+
+    def clear_remains(self) -> None:
+        """What an earlier manager may have had no time for."""
+        lives, units = self._world.lives, self._world.units
+        ended = [name for name in lives if lives[name].spawns and self._is_at_rest(name)]
+        self.remains.clear_all(units[name] for name in ended if name in units)
 
     def kill_all(self) -> None:
         """The operator lost patience: SIGKILL to every agent."""

@@ -20,6 +20,7 @@ from maestro.model.library import Library, load_all, pieces
 from maestro.model.load import Loaded, Settings, load_pieces
 from maestro.model.option import Change
 from maestro.model.problem import Problem, in_order
+from maestro.model.redaction import redacted_bytes
 from maestro.model.unit import Unit
 from maestro.model.values import ExitStatusSet
 from maestro.model.yaml_events import parse
@@ -262,10 +263,11 @@ class Catalogue:
         return body
 
     def _body(self, name: str) -> bytes:
-        """A `Definition` of the files as they were read; of none, nothing."""
+        """A `Definition` of the files as they were read, without the secrets in them; of none, nothing."""
         base, *over = self.pieces(name) or (Piece(path=""),)
-        texts = tuple((piece.path, piece.text) for piece in over)
-        return msgspec.msgpack.encode(Definition(names.split(name).file, base.path, base.text, texts))
+        texts = tuple((piece.path, redacted_bytes(piece.text)) for piece in over)
+        definition = Definition(names.split(name).file, base.path, redacted_bytes(base.text), texts)
+        return msgspec.msgpack.encode(definition)
 
     def _from_definition(self, name: str, definitions: Mapping[str, bytes]) -> Unit | None:
         body = definitions.get(name)

@@ -46,6 +46,7 @@ class Manager:
         self.foresee: Callable[[Deed], None] = lambda deed: None  # notes what is to be committed with a deed
         self.hear: Callable[[], None] = lambda: None  # takes in what agents have said by now
         self.on_committed: Callable[[Iterable[str]], None] = lambda units: None  # is told whose lives were
+        self.on_accounts: Callable[[], None] = lambda: None  # is told that a budget is at work
         self._unsaved: set[str] = set()  # units whose lives the disk has refused so far
         self._batch = Batch()
         self._deeds: list[Deed] = []
@@ -80,13 +81,15 @@ class Manager:
     def feed(self, event: Event) -> Step:
         """Take in one event. Never awaits."""
         try:
-            step = self.world.feed(event, self.clock.now(), self._chance())
+            step = self.world.feed(event, self.clock.now(), self._chance(), self.clock.wall())
         except Exception:
             _log.exception("a bug of Maestro's, at %s, by %r", self.world.at_work, event)
             self._doom(self.world.at_work)
             raise
         for name in step.lives:
             self._note_life(name)
+        for holder in step.accounts:
+            self._note_account(holder)
         for job in step.jobs:
             self._keep(job)
         for happening in step.news:
@@ -97,6 +100,8 @@ class Manager:
         if step.jobs or step.deeds:
             self._stir()
         self._wind()
+        if step.accounts:
+            self.on_accounts()
         return step
 
     def tell(self, happening: Happening) -> None:
@@ -115,6 +120,8 @@ class Manager:
         """Put every life and job into the next batch."""
         for name in self.world.lives:
             self._note_life(name)
+        for holder in self.world.ledger.accounts:
+            self._note_account(holder)
         for job in (*self.finished.values(), *self.world.book.jobs.values()):
             self._batch.jobs[job.id] = _encode(job)
 
@@ -123,6 +130,11 @@ class Manager:
         self._batch.lives[name] = None if life is None else _encode(life)
         if life is None:
             self._batch.facts["forgotten_spawns"] = str(self.world.unseen.spawns)
+        self._stir()
+
+    def _note_account(self, holder: str) -> None:
+        account = self.world.ledger.accounts.get(holder)
+        self._batch.accounts[holder] = None if account is None else _encode(account)
         self._stir()
 
     def note_fact(self, name: str, value: str) -> None:

@@ -8,7 +8,7 @@ import signal
 from collections.abc import Callable
 
 from maestro.engine.events import ProbeAnswered
-from maestro.manager import probes, recipe
+from maestro.manager import credentials, probes, recipe
 from maestro.manager.loop import Manager
 from maestro.manager.recipe import CannotPrepare, House
 from maestro.model.unit import Unit
@@ -75,6 +75,9 @@ class Prober:
         probe = f"{_OURS}{agent}:{os.getpid()}:{self._number}"
         try:
             prepared = recipe.make_probe(unit, probe, command, self._house)
+            if unit.agent is not None:
+                secrets = await credentials.read(unit.agent, self._house)
+                prepared = credentials.furnish(prepared, unit, self._house, secrets)
         except CannotPrepare:
             return False
         self._keeper.spawn(probe, prepared)

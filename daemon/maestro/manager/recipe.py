@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-import grp
 import hashlib
 import os
 import pwd
 from collections.abc import Callable
 from functools import cache
 
-from msgspec import Struct
+from msgspec import Struct, field
 from msgspec.structs import replace
 
 from maestro.engine.events import Errand
 from maestro.engine.state import Trigger
-from maestro.manager import environment_file
+from maestro.manager import directories, environment_file, scheduling
+from maestro.manager.cannot import CannotPrepare as CannotPrepare
+from maestro.manager.dynamic_users import DynamicUsers
 from maestro.model.checks import NOTIFIES
 from maestro.model.command import Command, expand
+from maestro.model.specifiers import Specifiers
 from maestro.model.status import signal_name
 from maestro.model.streams import openings, without_stored
 from maestro.model.unit import AgentSection, Unit
@@ -28,10 +30,6 @@ _OF_THE_MAIN = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "FDSTORE")  # variables for th
 _NOT_BEFORE = ("WATCHDOG_USEC",)  # of those, what a command before it does not get that may leave descriptors
 _PASSED_ON = ("LANG", "LC_ALL", "LC_CTYPE", "TZ")
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-
-
-class CannotPrepare(Exception):
-    """A sentence that says why no recipe can be made."""
 
 
 class NoGroups:
@@ -64,6 +62,13 @@ class House(Struct, frozen=True, kw_only=True):
     environ: dict[str, str]
     uid: int
     groups: Groups = NoGroups()
+    places: Specifiers = Specifiers()  # the base directories, and where credentials are
+    credstore: str = (
+        "/etc/maestro/credentials"  # where those are read from that are named without a directory
+    )
+    may_mount: bool = False  # whether an agent can be given file systems of its own
+    in_memory: bool = False  # whether the directory of credentials is
+    users: DynamicUsers = field(default_factory=DynamicUsers)
 
 
 def invocation(house: House, agent: str) -> str:
@@ -87,8 +92,9 @@ def make(
     assert agent is not None
     if line > len(agent.exec_more):
         raise CannotPrepare(f"its unit was changed meanwhile and has no agent.exec_more[{line - 1}] any more")
-    uid, gid, groups, home = identity(agent, house.uid)
+    uid, gid, groups, home = who(unit, house)
     env = environment(unit, agent, house, home, note)
+    env |= directories.environment(unit, house)
     env |= _monitored(trigger, house) if trigger is not None else {}
     env |= _own_words(unit, agent, agent_id, house)
     cwd = agent.working_directory.removeprefix("-")
@@ -111,8 +117,9 @@ def make(
         store=unit.name if agent.file_descriptor_store_max else "",
         stream=unit.name if _LOG in streams else None,
         title=unit.name,
+        directories=directories.prepare(unit, house, uid, gid),
     )
-    return _with(recipe, agent.lines[line], env)
+    return _with(scheduling.applied(recipe, agent), agent.lines[line], env)
 
 
 def _place(unit: Unit, agent_id: str, house: House) -> Place:
@@ -194,28 +201,47 @@ def make_probe(unit: Unit, agent_id: str, command: tuple[str, ...], house: House
 # ------------------------------------------------------------------------------------------- who
 
 
+def who(unit: Unit, house: House) -> directories.Identity:
+    """uid, gid, supplementary groups and home of an agent; None where nothing changes."""
+    assert unit.agent is not None
+    dynamic = directories.dynamic_identity(unit, house)
+    if dynamic is None:
+        return identity(unit.agent, house.uid)
+    uid, gid, groups, home = dynamic
+    return uid, gid if unit.agent.group is None else directories.group(unit.agent.group), groups, home
+
+
+def owner(unit: Unit, house: House) -> tuple[int | None, int | None]:
+    """Whose its files are; None: ours, and nobody else's can be."""
+    uid, gid, _, _ = who(unit, house)
+    return (uid or 0, gid or 0) if house.uid == 0 else (None, None)
+
+
 def identity(agent: AgentSection, own_uid: int) -> tuple[int | None, int | None, tuple[int, ...], str]:
     """uid, gid, supplementary groups and home; None where nothing changes."""
+    more = directories.further_groups(agent)
     if agent.user is None and agent.group is None:
-        return None, None, (), _home(own_uid)
+        return None, None, more, _home(own_uid)
     if own_uid != 0:
-        return _as_ordinary_user(agent, own_uid)
+        return _as_ordinary_user(agent, own_uid, more)
     user = _user(agent.user) if agent.user is not None else pwd.getpwuid(0)
-    gid = _group(agent.group) if agent.group is not None else user.pw_gid
-    groups = tuple(os.getgrouplist(user.pw_name, gid))
-    return user.pw_uid, gid, groups, user.pw_dir
+    gid = directories.group(agent.group) if agent.group is not None else user.pw_gid
+    groups = dict.fromkeys((*os.getgrouplist(user.pw_name, gid), *more))
+    return user.pw_uid, gid, tuple(groups), user.pw_dir
 
 
-def _as_ordinary_user(agent: AgentSection, own_uid: int) -> tuple[None, None, tuple[int, ...], str]:
+def _as_ordinary_user(
+    agent: AgentSection, own_uid: int, groups: tuple[int, ...]
+) -> tuple[None, None, tuple[int, ...], str]:
     if agent.user is not None and _user(agent.user).pw_uid != own_uid:
         raise CannotPrepare(
             f"cannot run as user {agent.user}: this daemon runs as uid {own_uid}, and only root may change users"
         )
-    if agent.group is not None and _group(agent.group) != os.getegid():
+    if agent.group is not None and directories.group(agent.group) != os.getegid():
         raise CannotPrepare(
             f"cannot run as group {agent.group}: this daemon runs as gid {os.getegid()}, and only root may change groups"
         )
-    return None, None, (), _home(own_uid)
+    return None, None, groups, _home(own_uid)
 
 
 def _user(name: str) -> pwd.struct_passwd:
@@ -223,13 +249,6 @@ def _user(name: str) -> pwd.struct_passwd:
         return pwd.getpwuid(int(name)) if name.isdigit() else pwd.getpwnam(name)
     except KeyError:
         raise CannotPrepare(f"cannot run as user {name}: no such user") from None
-
-
-def _group(name: str) -> int:
-    try:
-        return int(name) if name.isdigit() else grp.getgrnam(name).gr_gid
-    except KeyError:
-        raise CannotPrepare(f"cannot run as group {name}: no such group") from None
 
 
 @cache
@@ -248,12 +267,13 @@ def environment(
 ) -> dict[str, str]:
     """The agent's variables: little from the daemon's own, then the unit's lines, then its files: as in systemd, the last wins."""
     env = {name: house.environ[name] for name in _PASSED_ON if name in house.environ}
-    env["PATH"] = house.environ.get("PATH") or DEFAULT_PATH
-    if agent.user is not None:
-        env |= {"HOME": home, "USER": str(agent.user), "LOGNAME": str(agent.user)}
+    env["PATH"] = ":".join(agent.exec_search_path) or house.environ.get("PATH") or DEFAULT_PATH
+    if user := directories.user_name(unit):
+        env |= {"HOME": home, "USER": user, "LOGNAME": user}
     elif "HOME" in house.environ:
         env["HOME"] = house.environ["HOME"]
-    env |= {name: house.environ[name] for name in agent.pass_environment if name in house.environ}
+    # by plain texts: only those pass through marshal to the keeper
+    env |= {str(name): house.environ[name] for name in agent.pass_environment if name in house.environ}
     env |= dict(agent.environment)
     for path in agent.environment_file:
         env |= _from_file(path, note)

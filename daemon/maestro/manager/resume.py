@@ -8,6 +8,7 @@ from typing import TypeVar
 import msgspec
 from msgspec.structs import replace
 
+from maestro.engine.budgets import Account, rebooted
 from maestro.engine.events import Asked, Looked, SetAside
 from maestro.engine.jobs import Job, JobState
 from maestro.engine.state import Life
@@ -26,12 +27,15 @@ def restore(manager: Manager, catalogue: Catalogue, saved: Saved, boot: str) -> 
     manager.hub.resume(saved.last_event)
     lives = {name: life for name, body in saved.lives.items() if (life := _decoded(body, Life, name))}
     jobs = [job for number, body in saved.jobs.items() if (job := _decoded(body, Job, f"job {number}"))]
+    accounts = {name: one for name, body in saved.accounts.items() if (one := _decoded(body, Account, name))}
     booted = saved.facts.get("boot") != boot
     if booted:
         lives = {name: Life(spawns=life.spawns, agent=life.agent) for name, life in lives.items()}
         jobs = [_interrupted(job) for job in jobs]
+        accounts = {name: rebooted(account) for name, account in accounts.items()}
     manager.answered.restore(saved.facts.get("answered", ""))
     manager.restore(lives, jobs, saved.facts)
+    manager.world.ledger.restore(accounts)
     if booted:
         manager.note_all()  # with the boot's id: or the next manager would take the old lives for this boot's
     catalogue.load(manager.world, saved.definitions)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-from msgspec import Struct
-
 from maestro.model.ends import RestartSection, StopSection
 from maestro.model.option import Change, option
+from maestro.model.scheduling import SchedulingOptions
 from maestro.model.streams import StandardError, StandardInput, StandardOutput
 from maestro.model.values import (
     Command,
@@ -26,7 +25,7 @@ NotifyAccess = Literal["none", "main", "exec", "all"]
 type_names = ("simple", "exec", "notify", "notify-reload", "forking", "oneshot")
 
 
-class AgentSection(Struct, frozen=True, kw_only=True):
+class AgentSection(SchedulingOptions, frozen=True, kw_only=True):
     """The process."""
 
     exec: CommandLine = option(

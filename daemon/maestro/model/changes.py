@@ -11,6 +11,8 @@ from maestro.model.reading import show
 from maestro.model.reference import options
 from maestro.model.unit import Unit
 
+_HIDDEN = "agent.set_credential"
+
 
 def compare(old: Unit, new: Unit) -> dict[str, Change]:
     """The options whose values differ, in the order of their declaration. What is in neither is at its default."""
@@ -19,7 +21,13 @@ def compare(old: Unit, new: Unit) -> dict[str, Change]:
         name: change
         for name, (change, default) in _declared(old, new).items()
         if before.get(name, default) != after.get(name, default)
+        or (name == _HIDDEN and _secrets(old) != _secrets(new))
     }
+
+
+def _secrets(unit: Unit) -> Mapping[str, str]:
+    """What looks the same, whatever it is, when it is shown."""
+    return unit.agent.set_credential if unit.agent is not None else {}
 
 
 def _values(unit: Unit) -> Mapping[str, Plain]:

@@ -7,10 +7,10 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from msgspec import Struct
-
-from maestro.model import names
+from maestro.model import directory_checks, names
+from maestro.model.finding import Finding as Finding
 from maestro.model.plain import Mistake
+from maestro.model.scheduling import REALTIME, WITH_NODES
 from maestro.model.streams import STORED, openings
 from maestro.model.unit import Unit
 
@@ -32,15 +32,6 @@ _PAUSES = (
     "health.readiness.initial_delay",
     "health.readiness.interval",
 )
-
-
-class Finding(Struct, frozen=True):
-    """A contradiction: the option to mend, and the others that are part of it."""
-
-    option: str
-    message: str
-    hint: str = ""
-    others: tuple[str, ...] = ()
 
 
 Check = Callable[[Unit], Iterator[Finding]]
@@ -176,6 +167,11 @@ def paths_are_absolute(unit: Unit) -> Iterator[Finding]:
     root = unit.agent.root_directory
     if root and not root.startswith("/"):
         yield Finding("agent.root_directory", f"{root!r} is not absolute", "begin it with /")
+    for place, folder in enumerate(unit.agent.exec_search_path):
+        if not folder.startswith("/") or ":" in folder:
+            option = f"agent.exec_search_path[{place}]"
+            message = f"{folder!r} is not the path of a directory"
+            yield Finding(option, message, "begin it with /, one for each", ("agent.exec_search_path",))
     for place, file in enumerate(unit.agent.environment_file):
         if not file.removeprefix("-").startswith("/"):
             option = f"agent.environment_file[{place}]"
@@ -228,6 +224,24 @@ def stored_streams_can_be_stored(unit: Unit) -> Iterator[Finding]:
             message = f"{stream} is a descriptor that was stored, and this agent may store none"
             others = ("agent.file_descriptor_store_max",)
             yield Finding(f"agent.{option}", message, "write file_descriptor_store_max", others)
+
+
+def priorities_are_looked_at(unit: Unit) -> Iterator[Finding]:
+    agent = unit.agent
+    if agent is None:
+        return
+    if agent.cpu_scheduling_priority is not None and agent.cpu_scheduling_policy not in REALTIME:
+        option, other = "agent.cpu_scheduling_priority", "agent.cpu_scheduling_policy"
+        yield Finding(option, "only fifo and rr have a priority", "write nice, or another policy", (other,))
+    if agent.io_scheduling_priority is not None and agent.io_scheduling_class in ("none", "idle"):
+        message = f"class {agent.io_scheduling_class} has no priorities"
+        yield Finding("agent.io_scheduling_priority", message, "leave it out", ("agent.io_scheduling_class",))
+    both = ("agent.numa_policy", "agent.numa_mask")
+    if (agent.numa_policy in WITH_NODES) != bool(agent.numa_mask):
+        if agent.numa_mask:
+            yield Finding(both[1], "only preferred, bind and interleave have nodes", "leave it out", both)
+        else:
+            yield Finding(both[0], f"{agent.numa_policy} needs nodes", "write numa_mask: 0", both)
 
 
 def timeouts_leave_time(unit: Unit) -> Iterator[Finding]:
@@ -314,12 +328,14 @@ CHECKS: tuple[Check, ...] = (
     somebody_may_speak,
     log_is_written,
     stored_streams_can_be_stored,
+    priorities_are_looked_at,
     timeouts_leave_time,
     pauses_end,
     names_others,
     installs_into_targets,
     aliases_are_of_its_kind,
     default_instance_can_be_made,
+    *directory_checks.CHECKS,
 )
 
 

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from msgspec import Struct
 
 from maestro.model.library import Piece
+from maestro.model.redaction import redacted
 
 KINDS = ("masked", "equivalent", "redirected", "overridden", "extended")
 
@@ -40,6 +41,6 @@ def _between(top: Piece, bottom: Piece, leads: str) -> Difference:
         return Difference(kind="redirected", top=top.path, bottom=bottom.path)
     if leads or top.text == bottom.text:
         return Difference(kind="equivalent", top=top.path, bottom=bottom.path)
-    old, new = (piece.text.decode("utf-8", "replace").splitlines() for piece in (bottom, top))
+    old, new = (redacted(piece.text.decode("utf-8", "replace")).splitlines() for piece in (bottom, top))
     diff = tuple(difflib.unified_diff(old, new, bottom.path, top.path, lineterm=""))
     return Difference(kind="overridden", top=top.path, bottom=bottom.path, diff=diff)

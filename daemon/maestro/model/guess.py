@@ -40,6 +40,12 @@ def nearest(word: str, known: Iterable[str], cutoff: float = 0.6) -> str:
     return near[0] if near else ""
 
 
+def nearest_exactly(word: str, known: Iterable[str]) -> str:
+    """The known word that looks most like this one, where case and hyphens are part of a name."""
+    near = difflib.get_close_matches(word[:80], sorted(known), 1, 0.7)
+    return near[0] if near else ""
+
+
 def meant(key: str, here: tuple[str, ...], homes: Mapping[str, Iterable[str]], section: str) -> str:
     """A hint for an unknown key of a section. `homes` says which sections have an option."""
     if key == "<<":

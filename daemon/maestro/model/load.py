@@ -186,7 +186,7 @@ def _dump(section: Struct | None) -> Plain:
     if section is None:
         return None
     kind = type(section)
-    plain = {option.name: show(getattr(section, option.name)) for option in describe(kind)}
+    plain = {option.name: show(getattr(section, option.field)) for option in describe(kind)}
     return plain | {s.name: _dump(getattr(section, s.field)) for s in subsections(kind)}
 
 
@@ -206,6 +206,6 @@ def _shown(section: Struct | None, at: str, unit: Unit) -> Iterator[Shown]:
         return
     for option in describe(type(section)):
         name = f"{at}.{option.name}"
-        yield Shown(name, show(getattr(section, option.name)), unit.origins.get(name))
+        yield Shown(name, show(getattr(section, option.field)), unit.origins.get(name))
     for inner in subsections(type(section)):
         yield from _shown(getattr(section, inner.field), f"{at}.{inner.name}", unit)

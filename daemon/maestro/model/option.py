@@ -79,6 +79,7 @@ class Option(Struct, frozen=True, kw_only=True):
     """One option as declared: the field's name and type, and what `option` was told."""
 
     name: str
+    field: str  # the attribute: `as_` for `as`, which Python keeps for itself
     type: Any
     declared: Declared
 
@@ -119,11 +120,15 @@ class Section(Struct, frozen=True, kw_only=True):
 
 @cache
 def describe(section: type[Struct]) -> tuple[Option, ...]:
-    """The options declared in a section, in the order of their declaration."""
-    fields = msgspec.structs.fields(section)
+    """The options declared in a section, in the order of their declaration; its own before those of what it is made from."""
     return tuple(
-        Option(name=field.name, type=_hints(section)[field.name], declared=field.default_factory)
-        for field in fields
+        Option(
+            name=field.encode_name,
+            field=field.name,
+            type=_hints(section)[field.name],
+            declared=field.default_factory,
+        )
+        for field in _fields(section)
         if isinstance(field.default_factory, Declared)
     )
 
@@ -139,9 +144,14 @@ def subsections(section: type[Struct]) -> tuple[Section, ...]:
             optional=_is_optional(_hints(section)[field.name]),
             required=field.default is msgspec.NODEFAULT and field.default_factory is msgspec.NODEFAULT,
         )
-        for field in msgspec.structs.fields(section)
+        for field in _fields(section)
         if (inner := _struct_of(_hints(section)[field.name])) is not None
     )
+
+
+def _fields(section: type[Struct]) -> list[msgspec.structs.FieldInfo]:
+    own = vars(section).get("__annotations__", {})
+    return sorted(msgspec.structs.fields(section), key=lambda field: field.name not in own)
 
 
 def without_none(hint: Any) -> Any:

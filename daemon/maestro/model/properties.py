@@ -1,4 +1,4 @@
-"""A unit file made of single options, as `maestroctl run` names them: each is laid over those before, as a drop-in is."""
+"""A unit file made of single options, as `maestroctl run` and `set` name them: each is laid over those before, as a drop-in is."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from maestro.model.unit import AgentFile
 from maestro.model.yaml_events import DEEPEST, Parsed, parse
 
 HEAD = "# Made by maestroctl run, and taken away when it has ended.\n"
+AMENDED = "# Written by maestroctl set.\n"
 _BASE = parse(b"unit: {}\nagent: {restart: {policy: no}}", "")  # as a transient service has it in systemd
 _PLAIN = re.compile(r"(?!(?:null|true|false)$)[A-Za-z_/][A-Za-z0-9_./-]*", re.IGNORECASE)
 _UNPRINTABLE = re.compile(
@@ -22,11 +23,19 @@ _UNPRINTABLE = re.compile(
 
 def compose(properties: Sequence[str], settings: Settings) -> str:
     """The text of a unit file from `SECTION.OPTION=VALUE`, values being YAML. A `Mistake` names the property."""
-    pieces = [_BASE, *map(_piece, properties)]
-    whole = merge(pieces, lists(AgentFile, tuple(settings.sections.items())))
+    return HEAD + _text(_BASE, properties, settings)
+
+
+def amend(text: str, properties: Sequence[str], settings: Settings) -> str:
+    """The text of a drop-in with these options laid over what it says. A `Mistake` names the property."""
+    return AMENDED + _text(parse(text.encode() or b"{}", ""), properties, settings)
+
+
+def _text(base: Parsed, properties: Sequence[str], settings: Settings) -> str:
+    whole = merge([base, *map(_piece, properties)], lists(AgentFile, tuple(settings.sections.items())))
     for problem in whole.problems:
         raise Mistake(f"{problem.path}: {problem.message}", problem.hint)
-    return HEAD + "".join(f"{line}\n" for line in _lines(whole, ()))
+    return "".join(f"{line}\n" for line in _lines(whole, ()))
 
 
 def _piece(text: str) -> Parsed:

@@ -110,7 +110,7 @@ class Reading:
     def _made(
         self, section: type[Struct], inside: Plan, values: dict[str, Any], data: Plain, at: Path
     ) -> Struct | None:
-        missing = [option for option in inside.required if option.name not in values]
+        missing = [option for option in inside.required if option.field not in values]
         for option in missing:
             if option.name not in data:
                 self.blame((*at, option.name), "missing", f"it must be given: {option.doc}")
@@ -133,7 +133,7 @@ class Reading:
         try:
             made = reader(option.type)(Given(value, self.resolve, self.marks, at))
             _check_bounds(option, made)
-            values[option.name] = made
+            values[option.field] = made
         except Mistake as mistake:
             for fault in mistake.faults:
                 self.blame((*at, *fault.at), fault.message, fault.hint, of_key=fault.of_key)

@@ -74,7 +74,7 @@ class SliceSection(Struct, frozen=True, kw_only=True):
     owner_group: UserName | None = option(None, "A group whose members may do the same.", change=Change.LIVE)
     uid_range: UidRange | None = option(
         None,
-        "Numbers that are set aside for dynamic users of the agents in it; no two slices may share any, unless one "
+        "Numbers from which dynamic users of the agents in it are taken; no two slices may share any, unless one "
         "is within the other.",
         change=Change.LIVE,
     )

@@ -20,6 +20,7 @@ class Specifiers(Struct, frozen=True, kw_only=True):
     cache: str = "/var/cache"
     logs: str = "/var/log"
     configuration: str = "/etc"
+    credentials: str = "/run/maestro/credentials"
     temporary: str = "/tmp"
     lasting_temporary: str = "/var/tmp"
     host: str = "localhost"
@@ -94,6 +95,11 @@ TABLE = (
     Specifier("C", "The directory for caches.", lambda here: here.host.cache),
     Specifier("L", "The directory for logs.", lambda here: here.host.logs),
     Specifier("E", "The directory for configuration.", lambda here: here.host.configuration),
+    Specifier(
+        "d",
+        "The directory of the unit's credentials, as $CREDENTIALS_DIRECTORY.",
+        lambda here: f"{here.host.credentials}/{here.name.full}",
+    ),
     Specifier("T", "The directory for temporary files.", lambda here: here.host.temporary),
     Specifier(
         "V", "The same for larger ones, which outlive a boot.", lambda here: here.host.lasting_temporary
@@ -116,7 +122,6 @@ FOREIGN = {  # systemd's, and why they are none here
     **dict.fromkeys(
         "aABMoqwW", "it is not known here; `condition: os_release:` and `architecture:` ask for it"
     ),
-    "d": "credentials are not supported yet by this version",
 }
 _VALUES = {row.letter: row.value for row in TABLE}
 _SPECIFIER = re.compile("%(.?)", re.DOTALL)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping
 from typing import ClassVar
 
 from maestro.model.plain import Given, Mistake, Plain, kind_of, shorten
@@ -20,18 +21,38 @@ UNITS = {  # unit: its spellings, microseconds
     "us": (("usec", "us", "\N{GREEK SMALL LETTER MU}s", "\N{MICRO SIGN}s"), 1),
 }
 _MICROSECONDS = {spelling: length for spellings, length in UNITS.values() for spelling in spellings}
-_LONGEST = (1 << 64) - 1  # systemd's infinity, in microseconds
-_SPELLINGS = "|".join(sorted(_MICROSECONDS, key=len, reverse=True))
+_NANOSECONDS = {
+    "nsec": 1,
+    "ns": 1,
+    **{spelling: length * 1000 for spelling, length in _MICROSECONDS.items()},
+}
+_LONGEST = (1 << 64) - 1  # systemd's infinity, in microseconds and in nanoseconds
 _BLANK = r"[ \t\r\n]"
-_PART = re.compile(
-    rf"{_BLANK}*+(?:\+?(?P<whole>[0-9]++)(?:\.(?P<fraction>[0-9]++))?+|\.(?P<only>[0-9]++))"
-    rf"(?:{_BLANK}*+(?P<unit>{_SPELLINGS})|(?={_BLANK}|\Z))"
-)
+
+
+def _part(lengths: Mapping[str, int]) -> re.Pattern[str]:
+    spellings = "|".join(sorted(lengths, key=len, reverse=True))
+    return re.compile(
+        rf"{_BLANK}*+(?:\+?(?P<whole>[0-9]++)(?:\.(?P<fraction>[0-9]++))?+|\.(?P<only>[0-9]++))"
+        rf"(?:{_BLANK}*+(?P<unit>{spellings})|(?={_BLANK}|\Z))"
+    )
+
+
+_MICRO, _NANO = _part(_MICROSECONDS), _part(_NANOSECONDS)
 _EXAMPLE = "write a duration such as 30s, 1min 30s or 500ms"
 
 
-def microseconds(text: str) -> int | None:
-    """What a duration amounts to; None for infinity."""
+def microseconds(text: str, bare: str = "s") -> int | None:
+    """What a duration amounts to; None for infinity. A number alone counts the unit `bare`."""
+    return _sum(text, _MICRO, _MICROSECONDS, bare)
+
+
+def nanoseconds(text: str) -> int | None:
+    """The same in nanoseconds, which a number alone counts."""
+    return _sum(text, _NANO, _NANOSECONDS, "ns")
+
+
+def _sum(text: str, pattern: re.Pattern[str], lengths: Mapping[str, int], bare: str) -> int | None:
     stripped = text.strip(" \t\r\n")
     if stripped == "infinity":
         return None
@@ -41,18 +62,17 @@ def microseconds(text: str) -> int | None:
         raise Mistake(f"{shorten(text)} is negative: a duration is 0 or more", _EXAMPLE)
     total, place = 0, 0
     while place < len(stripped):
-        part = _PART.match(stripped, place)
+        part = pattern.match(stripped, place)
         if part is None:
             raise Mistake(f"{shorten(text)} is not a duration", _EXAMPLE)
-        total += _amount(part)
+        total += _amount(part, lengths[part["unit"] or bare])
         place = part.end()
         if total >= _LONGEST:
             raise Mistake(f"{shorten(text)} is too long", "write infinity for no limit")
     return total
 
 
-def _amount(part: re.Match[str]) -> int:
-    unit = _MICROSECONDS[part["unit"] or "s"]
+def _amount(part: re.Match[str], unit: int) -> int:
     total = int(part["whole"] or 0) * unit
     for digit in part["fraction"] or part["only"] or "":
         unit //= 10

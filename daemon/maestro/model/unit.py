@@ -15,6 +15,7 @@ from maestro.model.agent import INFINITY as INFINITY
 from maestro.model.agent import AgentSection as AgentSection
 from maestro.model.agent import NotifyAccess as NotifyAccess
 from maestro.model.agent import type_names as type_names
+from maestro.model.budget import BudgetSection as BudgetSection
 from maestro.model.conditions import CheckSection
 from maestro.model.ends import RestartSection as RestartSection
 from maestro.model.ends import StopSection as StopSection
@@ -38,6 +39,7 @@ class AgentFile(Struct, frozen=True, kw_only=True):
     resources: ResourcesSection = ResourcesSection()
     health: HealthSection = HealthSection()
     logs: LogsSection = LogsSection()
+    budget: BudgetSection = BudgetSection()
     install: InstallSection = InstallSection()
 
 
@@ -83,6 +85,7 @@ class Unit(Struct, frozen=True, kw_only=True):
     resources: LimitsSection = ResourcesSection()
     health: HealthSection = HealthSection()
     logs: LogsSection = LogsSection()
+    budget: BudgetSection = BudgetSection()
     install: InstallSection = InstallSection()
     plugins: dict[str, Struct] = {}  # sections that plugins declared
     origins: dict[str, Origin] = {}  # "agent.restart.delay" -> where

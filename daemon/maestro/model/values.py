@@ -258,8 +258,10 @@ class EnvironmentMap(Mapping[str, str]):
                 faults.append(Fault(f"expected a text or a number, found {kind_of(value)}", hint, (name,)))
                 continue
             try:
-                pairs[name] = given.resolve(given.text(name))
-                faults.extend(variable_faults(name, pairs[name]))
+                variable = given.resolve(name)
+                pairs[variable] = given.resolve(given.text(name))
+                found = variable_faults(variable, pairs[variable])
+                faults.extend(Fault(f.message, f.hint, (name,), f.of_key) for f in found)
             except Mistake as mistake:
                 faults.extend(Fault(f.message, f.hint, (name,)) for f in mistake.faults)
         if faults:
@@ -288,7 +290,7 @@ class EnvironmentMap(Mapping[str, str]):
     def schema(cls) -> dict[str, Plain]:
         return {
             "type": "object",
-            "propertyNames": {"pattern": f"^{_VARIABLE.pattern}$"},
+            "propertyNames": {"pattern": "^([A-Za-z_]|%.)([A-Za-z0-9_]|%.)*$"},
             "additionalProperties": {"type": ["string", "number", "boolean"]},
             "examples": [{"PORT": 8080}],
         }

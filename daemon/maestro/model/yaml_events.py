@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 import yaml
 from msgspec import Struct
 
+from maestro.model.credentials import REDACTED, SECRET
 from maestro.model.plain import Mark, Path, Plain, shorten
 from maestro.model.problem import Problem
 
@@ -254,7 +255,7 @@ class _Builder:
         self._refuse_as_key(event, "an alias")
         anchored = self._anchors.get(event.anchor)
         if anchored is None:
-            self._stop(event, f"*{event.anchor} refers to nothing that is complete before it")
+            self._stop(event, f"*{self._shown(event.anchor)} refers to nothing that is complete before it")
         self._count(event, anchored.nodes)
         path = self._put(event, anchored.value)
         mark = self._marks.get(path)
@@ -287,9 +288,14 @@ class _Builder:
         if tag != _RESET:
             self._blame(
                 event,
-                f"the tag {shorten(tag)} is not supported",
+                f"the tag {shorten(self._shown(tag))} is not supported",
                 "leave it out; quote a value that begins with ! to make it text",
             )
+
+    def _shown(self, word: str) -> str:
+        """A word for a message; nothing of what may be a secret that was not quoted."""
+        top = self._stack[-1] if self._stack else None
+        return REDACTED if top is not None and SECRET in (*top.path, top.key) else word
 
     def _note_reset(self, event: Any, path: Path) -> None:
         if event.tag != _RESET:

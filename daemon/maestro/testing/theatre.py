@@ -11,13 +11,22 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from maestro.engine import errands, events
+from maestro.engine.budgets import Account
 from maestro.engine.events import Deed, Ended, Event, Happening
 from maestro.engine.state import Life, State
 from maestro.engine.step import Step
 from maestro.engine.world import World
 from maestro.model.order import Predecessor
 from maestro.model.slices import SliceRef
-from maestro.model.unit import AgentSection, HealthSection, LimitsSection, ResourcesSection, Unit, UnitSection
+from maestro.model.unit import (
+    AgentSection,
+    BudgetSection,
+    HealthSection,
+    LimitsSection,
+    ResourcesSection,
+    Unit,
+    UnitSection,
+)
 
 
 class Play(Struct, frozen=True, kw_only=True):
@@ -58,6 +67,9 @@ class Theatre:
         for unit in self.declared.values():
             self.world.put(unit)
         self.now = 0.0
+        self.epoch = 0.0  # seconds since 1970 at 0: calendars go by it
+        self.committed: dict[str, Account] = {}
+        self.slow: set[str] = set()  # agents whose share of the processor is small
         self.chance = chance
         self.script: Script = script or (lambda unit, number: FOREVER)
         self.commands: Commands = commands or (lambda unit, command: DONE)
@@ -95,7 +107,9 @@ class Theatre:
         self.kill_manager()
 
     def feed(self, event: Event, *, carry: bool = True) -> Step:
-        step = self.world.feed(event, self.now, self.chance)
+        step = self.world.feed(event, self.now, self.chance, self.epoch + self.now)
+        for holder in step.accounts:
+            self.committed[holder] = self.world.ledger.of(holder)
         for name in sorted(step.lives):
             self.seen.append((self.now, name, self.world.life(name).state))
         self.news.extend(step.news)
@@ -145,6 +159,7 @@ class Theatre:
             events.Spawn: self._spawn,
             events.Send: self._signal,
             events.Freeze: self._freeze,
+            events.Throttle: lambda deed: (self.slow.add if deed.on else self.slow.discard)(deed.agent),
             events.Acknowledge: lambda deed: self.unacknowledged.pop(deed.agent, None),
             events.Quit: self.on_quit,
             events.Adopt: self._adopt,
@@ -326,6 +341,7 @@ class Theatre:
         for unit in self.declared.values():
             self.world.put(unit)
         self.world.restore(lives, jobs)
+        self.world.ledger.restore(self.committed)
         self.world.book.last = last
         running = {
             agent: (1, 1)
@@ -357,6 +373,7 @@ def unit(name: str = "web", **options: Any) -> Unit:
     slice_ = options.pop("slice", None)
     options.setdefault("exec", ("/bin/true",))
     readiness = options.pop("readiness", None)
+    budget = options.pop("budget", BudgetSection())
     origins: dict[str, Any] = {"agent.start_timeout": None} if "start_timeout" in options else {}
     return Unit(
         name=name,
@@ -365,5 +382,6 @@ def unit(name: str = "web", **options: Any) -> Unit:
         agent=AgentSection(**options),
         health=HealthSection(readiness=readiness),
         resources=ResourcesSection(slice=SliceRef(slice_) if slice_ else None),
+        budget=budget,
         origins=origins,
     )

@@ -6,17 +6,15 @@ import os
 import sys
 
 from maestro.cli import exits
+from maestro.cli.changing import refused, reload, told
 from maestro.cli.command import Argument, Command, Option
-from maestro.cli.text import clean
 from maestro.control.trouble import CallError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from typing import Any
 
     from maestro.cli.context import Context
-    from maestro.editing import Draft
 
 _EDITORS = ("editor", "nano", "vim", "vi")  # where no variable names one
 
@@ -38,30 +36,16 @@ def _run(context: Context, given: dict[str, Any]) -> int:
     )
     empty = not text.strip()
     if text == draft.text or (empty and (given["full"] or not draft.text)):
-        return _told(context, draft, "nothing was changed", done=False)
+        return told(context, draft, "nothing was changed", done=False)
     found = editing.problems(draft, text, context.paths)
     if found:
-        for problem in found if not context.json else ():
-            context.complain(context.err_paint.red(clean(str(problem))))
-        words = f"{draft.unit} would not load: {draft.path} is left as it was"
-        _told(context, draft, words, done=False, problems=[str(problem) for problem in found])
-        return exits.FAILED
+        return refused(context, draft, found)
     if empty:
         editing.remove(draft)
     else:
         editing.put(draft, text)
     words = f"{'removed' if empty else 'wrote'} {draft.path}"
-    return _told(context, draft, words, done=True) or _reload(context)
-
-
-def _told(context: Context, draft: Draft, words: str, *, done: bool, problems: Sequence[str] = ()) -> int:
-    if context.json:
-        context.say_json({"unit": draft.unit, "path": draft.path, "written": done, "problems": problems})
-    elif not done:
-        context.complain(words)
-    elif not context.quiet:
-        context.say(words)
-    return exits.OK
+    return told(context, draft, words, done=True) or reload(context)
 
 
 def _edited(context: Context, text: str) -> str:
@@ -87,20 +71,6 @@ def _edit(context: Context, path: str) -> None:
     ended = subprocess.call([*command, path])
     if ended != 0:
         raise CallError("bad-request", f"{command[0]} ended with {ended}: nothing was changed", "")
-
-
-def _reload(context: Context) -> int:
-    try:
-        view = context.client.call("daemon-reload", limit=context.limit)
-    except CallError as trouble:
-        if exits.of_error(trouble.code) == exits.NO_DAEMON:
-            return exits.OK  # it reads the files when it starts
-        raise
-    if not context.quiet and not context.json:
-        from maestro.cli.render.lists import reloaded
-
-        context.say(reloaded(view, context.paint))
-    return exits.OK
 
 
 COMMAND = Command(

@@ -46,8 +46,7 @@ def _facts(unit: View, now: float, paint: Paint) -> Iterator[tuple[str, str]]:
     yield from _why(unit, paint)
     for place, text in enumerate(unit["documentation"]):
         yield "" if place else "Docs", clean(text)
-    if unit["restarts"]:
-        yield "Restarts", str(unit["restarts"])
+    yield from _counted(unit)
     yield from _others(unit)
     yield from _usage(unit.get("usage") or {})
     yield from _log(unit, paint)
@@ -58,6 +57,13 @@ def _facts(unit: View, now: float, paint: Paint) -> Iterator[tuple[str, str]]:
         yield "Status", f'"{clean(unit["status"])}"'
     if unit["processes"]:
         yield "Processes", str(len(unit["processes"]))
+
+
+def _counted(unit: View) -> Iterator[tuple[str, str]]:
+    if unit["restarts"]:
+        yield "Restarts", str(unit["restarts"])
+    if unit.get("budget"):  # a daemon not yet renewed does not tell
+        yield "Budget", unit["budget"]
 
 
 def _why(unit: View, paint: Paint) -> Iterator[tuple[str, str]]:

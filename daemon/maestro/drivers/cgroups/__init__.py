@@ -6,9 +6,11 @@ an option is written to (limits_v2.py, limits_v1.py).
 
 from __future__ import annotations
 
+from maestro.drivers.cgroups.examine import findings as findings
 from maestro.drivers.cgroups.groups import ControlGroups as ControlGroups
 from maestro.drivers.cgroups.groups import sweep as sweep
 from maestro.drivers.cgroups.layout import Layout as Layout
 from maestro.drivers.cgroups.layout import detect as detect
 from maestro.drivers.cgroups.layout import directories as directories
+from maestro.drivers.cgroups.layout import probe as probe
 from maestro.drivers.cgroups.layout import this_host as this_host

@@ -223,6 +223,11 @@ class ControlGroups:
                     return _agent(unit.removesuffix(".agent"), leaf)
         return ""
 
+    def cpu_of(self, unit: Unit, agent: str) -> float | None:
+        """Seconds that one agent has used, whatever of it has ended; only a tree of v2 counts for each."""
+        usec = _pairs(_read(f"{self.where(unit, agent)}/cpu.stat")).get("usage_usec")
+        return None if usec is None else usec / 1e6
+
     def usage(self, unit: Unit) -> Usage | None:
         if not self.layout.tracking or not os.path.isdir(self._of(unit)):
             return None

@@ -12,8 +12,8 @@ from msgspec import Struct
 
 AGENTS = "agents"  # the level that holds all of them: one write there reaches every agent
 DAEMON = "daemon"  # the group of keeper and manager, where they may not stay in the one above
-_V2 = ("memory", "pids", "cpu", "io", "cpuset")
-_V1 = ("memory", "pids", "cpu", "cpuset", "blkio")
+CONTROLLERS = {1: ("memory", "pids", "cpu", "cpuset", "blkio"), 2: ("memory", "pids", "cpu", "io", "cpuset")}
+_V1, _V2 = CONTROLLERS[1], CONTROLLERS[2]
 _log = logging.getLogger(__name__)
 
 
@@ -71,6 +71,14 @@ def directories(host: Host, root: str) -> Iterator[str]:
 def name_of(root: str) -> str:
     """The name of our groups: one installation of several on a host is known by its root."""
     return "maestro" if root == "/" else f"maestro-{hashlib.sha256(root.encode()).hexdigest()[:8]}"
+
+
+def probe(host: Host) -> str:
+    """Which kind this host has, without making anything."""
+    versions = {mount.version: mount for mount in mounts(host.mountinfo)}
+    if 1 in versions:
+        return "hybrid" if 2 in versions else "v1"
+    return "v2" if 2 in versions else "none"
 
 
 def detect(host: Host, root: str) -> Layout:

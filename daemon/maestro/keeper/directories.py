@@ -1,0 +1,239 @@
+"""An agent's own directories, made by its child while that is still root. No symbolic link is ever followed below a base directory.
+
+An agent may write in its directories, so whatever stands there may be its trap: each step on the way goes by a
+descriptor of the directory before. Imported only by children whose recipes have directories.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from maestro.keeper.child import Birth
+
+PRIVATE = "private"  # below it lie the directories of dynamic users; only root gets in
+_ENTER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_LOOK = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
+_PARENT = 0o755
+_KEPT = "configuration directory"  # the administrator's: one that is there is left as it is
+
+
+def make(birth: Birth) -> None:
+    """Every directory of the recipe, and the place for its credentials."""
+    for one in birth.recipe.get("directories", ()):
+        what, base, name, mode, uid, gid, private, links = one
+        birth.place = f"its {what} {base}/{name}"
+        parent = _open_base(base)
+        try:
+            _make(parent, name, mode, (uid, gid), private, what == _KEPT)
+            for link in links:
+                birth.place = f"the link {base}/{link} to its {what}"
+                _link(parent, link, _to(link, name))
+        except NotADirectoryError as error:
+            birth.place += (
+                " (a symbolic link on the way to it is not followed)" if _has_link(parent, name) else ""
+            )
+            raise error
+        finally:
+            os.close(parent)
+
+
+def _make(base: int, name: str, mode: int, owner: tuple[Any, Any], private: bool, kept: bool) -> None:
+    above = [PRIVATE] if private else []
+    if private:
+        _lock(base)
+        _move(base, name, f"{PRIVATE}/{name}")
+    else:
+        _move_back(base, name)
+    parent = _walk(base, [*above, *name.split("/")[:-1]])
+    try:
+        fd, fresh = _step(parent, name.rpartition("/")[2], mode)
+    finally:
+        os.close(parent)
+    try:
+        if fresh or not kept:
+            _own(fd, owner)
+            os.fchmod(fd, mode)  # the owner may have changed it; and a change of owner may take bits away
+    finally:
+        os.close(fd)
+    if private:
+        _link(base, name, _to(name, f"{PRIVATE}/{name}"))
+
+
+def _lock(base: int) -> None:
+    """The directory that no user but root gets past."""
+    fd, _ = _step(base, PRIVATE, 0o700)
+    try:
+        os.fchown(fd, 0, 0)
+        os.fchmod(fd, 0o700)
+    finally:
+        os.close(fd)
+
+
+def _open_base(path: str) -> int:
+    """A base directory: where it is, and what leads to it, is the administrator's affair, links and all."""
+    missing = []
+    while not os.path.isdir(path):
+        missing.append(path)
+        path = os.path.dirname(path) or "/"
+    for one in reversed(missing):
+        try:
+            os.mkdir(one)
+            os.chmod(one, _PARENT)
+        except FileExistsError:
+            pass  # made by somebody else meanwhile
+    return os.open(missing[0] if missing else path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+
+
+def _walk(base: int, names: list[str]) -> int:
+    fd = os.dup(base)
+    for name in names:
+        above = fd
+        try:
+            fd, _ = _step(above, name, _PARENT)
+        finally:
+            os.close(above)
+    return fd
+
+
+def _step(parent: int, name: str, mode: int) -> tuple[int, bool]:
+    """Into a directory, which is made if it is not there; says whether it was."""
+    try:
+        os.mkdir(name, 0o700, dir_fd=parent)
+    except FileExistsError:
+        return os.open(name, _ENTER, dir_fd=parent), False
+    fd = os.open(name, _ENTER, dir_fd=parent)
+    os.fchmod(fd, mode)  # whatever the mask
+    return fd, True
+
+
+# ------------------------------------------------------------------------------------------- owners
+
+
+def _own(fd: int, owner: tuple[Any, Any]) -> None:
+    """Where the owner of the directory is another, all in it changes hands, itself at the very end: so it can be done again."""
+    uid, gid = owner
+    found = os.fstat(fd)
+    if uid is None or (found.st_uid, found.st_gid) == (uid, gid):
+        return
+    _own_all(fd, found, uid, gid)
+    os.fchown(fd, uid, gid)
+
+
+def _own_all(fd: int, top: os.stat_result, uid: int, gid: int) -> None:
+    for name in os.listdir(fd):
+        try:
+            inner = os.open(name, _LOOK, dir_fd=fd)
+        except FileNotFoundError:
+            continue
+        try:
+            seen = os.fstat(inner)
+            if seen.st_dev != top.st_dev:
+                continue  # something is mounted there: it is not part of it
+            if stat.S_ISDIR(seen.st_mode):
+                below = os.open(name, _ENTER, dir_fd=fd)
+                try:
+                    _own_all(below, top, uid, gid)
+                    os.fchown(below, uid, gid)
+                finally:
+                    os.close(below)
+            elif stat.S_ISLNK(seen.st_mode):
+                os.chown(name, uid, gid, dir_fd=fd, follow_symlinks=False)
+            elif seen.st_nlink == 1 or seen.st_uid == top.st_uid:
+                # A second name of somebody else's file would make that file the agent's.
+                os.chown(f"/proc/self/fd/{inner}", uid, gid)
+        finally:
+            os.close(inner)
+
+
+# ------------------------------------------------------------------------------------------- links
+
+
+def _to(link: str, target: str) -> str:
+    """What a link holds to lead to a place beside the base of both."""
+    return "../" * link.count("/") + target
+
+
+def _link(base: int, name: str, target: str) -> None:
+    *above, last = name.split("/")
+    parent = _walk(base, above)
+    try:
+        os.symlink(target, last, dir_fd=parent)
+    except FileExistsError:
+        if _target(parent, last) != target:
+            raise
+    finally:
+        os.close(parent)
+
+
+def _target(parent: int, name: str) -> str | None:
+    """What a link holds; None where there is none of this name."""
+    try:
+        return os.readlink(name, dir_fd=parent)
+    except OSError as error:
+        if error.errno in (errno.EINVAL, errno.ENOENT, errno.ENOTDIR):
+            return None
+        raise
+
+
+def _move(base: int, name: str, to: str) -> None:
+    """What was made before its user became a dynamic one moves with it; what it finds there already stays."""
+    *above, last = name.split("/")
+    source = _walk(base, above)
+    target = _walk(base, to.split("/")[:-1])
+    try:
+        if stat.S_ISDIR(os.stat(last, dir_fd=source, follow_symlinks=False).st_mode) and not _is_there(
+            target, last
+        ):
+            os.rename(last, last, src_dir_fd=source, dst_dir_fd=target)
+    except FileNotFoundError:
+        pass
+    finally:
+        os.close(source)
+        os.close(target)
+
+
+def _move_back(base: int, name: str) -> None:
+    """It had a dynamic user before: our own link gives way to what it leads to."""
+    *above, last = name.split("/")
+    try:
+        private = os.open(PRIVATE, _ENTER, dir_fd=base)
+    except OSError:
+        return
+    os.close(private)
+    parent = _walk(base, above)
+    try:
+        if _target(parent, last) == _to(name, f"{PRIVATE}/{name}"):
+            source = _walk(base, [PRIVATE, *above])
+            try:
+                os.unlink(last, dir_fd=parent)
+                os.rename(last, last, src_dir_fd=source, dst_dir_fd=parent)
+            except FileNotFoundError:
+                pass
+            finally:
+                os.close(source)
+    finally:
+        os.close(parent)
+
+
+def _is_there(parent: int, name: str) -> bool:
+    try:
+        os.stat(name, dir_fd=parent, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def _has_link(base: int, name: str) -> bool:
+    """Whether a part of it is a link, for a message."""
+    path = f"/proc/self/fd/{base}"
+    for part in name.split("/"):
+        path += f"/{part}"
+        if os.path.islink(path):
+            return True
+    return False

@@ -1,0 +1,41 @@
+"""What must hold between the options of model/directories.py, and others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from maestro.model.directories import KINDS
+from maestro.model.finding import Finding
+from maestro.model.unit import Unit
+
+_ROOTED = (*(f"{kind}_directory" for kind in KINDS), "load_credential", "set_credential")
+
+
+def variables_name_credentials(unit: Unit) -> Iterator[Finding]:
+    agent = unit.agent
+    for name in agent.credentials_in_environment if agent is not None else ():
+        if agent is not None and name not in agent.load_credential and name not in agent.set_credential:
+            option = "agent.credentials_in_environment"
+            others = ("agent.load_credential", "agent.set_credential")
+            yield Finding(option, f"there is no credential {name}", "write load_credential", others)
+
+
+def dynamic_users_are_nobody(unit: Unit) -> Iterator[Finding]:
+    agent = unit.agent
+    if agent is None or not agent.dynamic_user or agent.user is None or not agent.user.isdigit():
+        return
+    message = "a dynamic user has no number of the unit's choice"
+    yield Finding("agent.user", message, "write a name, or leave it out", ("agent.dynamic_user",))
+
+
+def directories_are_in_sight(unit: Unit) -> Iterator[Finding]:
+    """Behind another root they would be somewhere else than where their variables say."""
+    agent = unit.agent
+    if agent is None or not agent.root_directory:
+        return
+    for option in (name for name in _ROOTED if getattr(agent, name)):
+        message = f"it could not be seen below root_directory {agent.root_directory}"
+        yield Finding(f"agent.{option}", message, "leave one of the two out", ("agent.root_directory",))
+
+
+CHECKS = (variables_name_credentials, dynamic_users_are_nobody, directories_are_in_sight)

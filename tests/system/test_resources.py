@@ -1,0 +1,278 @@
+"""What a unit may use, enforced by the kernel: every key of `resources` with a real process, whatever control groups this host has."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from maestro.drivers import cgroups
+from tests.system.harness import Daemon, daemon_in, until
+
+pytestmark = pytest.mark.system
+
+KIND = cgroups.probe(cgroups.this_host(0)) if os.geteuid() == 0 else "none"
+needs_groups = pytest.mark.skipif(KIND == "none", reason="this host has no control groups that we may use")
+needs_v2 = pytest.mark.skipif(KIND != "v2", reason="only cgroup v2 has it")
+
+_EATER = """
+import sys, time
+eaten = bytearray()
+for _ in range(int(sys.argv[1])):
+    eaten += b"x" * (1 << 20)
+    print(len(eaten) >> 20, flush=True)
+print("all of it", flush=True)
+time.sleep(1000)
+"""
+_FORKER = """
+import os, sys, time
+born = 0
+try:
+    for _ in range(int(sys.argv[1])):
+        if os.fork() == 0:
+            time.sleep(1000)
+        born += 1
+except OSError as error:
+    print("refused after", born, error.errno, flush=True)
+else:
+    print("all born", flush=True)
+time.sleep(1000)
+"""
+_BUSY = "while True: pass"
+
+
+def python(script: str, *arguments: object) -> list[str]:
+    return [sys.executable, "-I", "-S", "-c", script, *map(str, arguments)]
+
+
+def run(daemon: Daemon, name: str, command: list[str], *, start: bool = True, **resources: Any) -> int:
+    """Start it; returns the pid of its main process."""
+    restart = {"policy": "no"}
+    daemon.unit(name, agent={"exec": command, "restart": restart}, resources=resources)
+    if not start:
+        return 0
+    if daemon.process is None:
+        daemon.start()
+    else:
+        daemon.call("daemon-reload")
+    daemon.call("start", units=[name])
+    return int(daemon.status(name)["pid"])
+
+
+def group(daemon: Daemon, name: str, controller: str) -> Path:
+    """The unit's group in the hierarchy that has this controller."""
+    layout = cgroups.detect(cgroups.this_host(0), str(daemon.root))
+    base = layout.tracking if layout.kind == "v2" else layout.v1[controller]
+    return Path(base, f"{name}.agent")
+
+
+def said(daemon: Daemon, name: str, words: str) -> None:
+    until(lambda: words.encode() in daemon.log(name), what=f"{name} says {words}")
+
+
+@needs_groups
+def test_memory_max_kills(daemon: Daemon) -> None:
+    run(daemon, "eater", python(_EATER, 200), memory_max="48M", memory_swap_max=0)
+    seen = daemon.wait_state("eater", "failed")
+    assert "SIGKILL" in seen["cause"] or "memory" in seen["cause"]
+    eaten = daemon.log("eater").split()
+    assert 10 < int(eaten[-1]) < 48
+
+
+@needs_groups
+def test_without_it_there_is_no_limit(daemon: Daemon) -> None:
+    run(daemon, "eater", python(_EATER, 100))
+    said(daemon, "eater", "all of it")
+
+
+@needs_groups
+def test_tasks_max_refuses_a_fork(daemon: Daemon) -> None:
+    run(daemon, "forker", python(_FORKER, 50), tasks_max=10)
+    said(daemon, "forker", "refused after 9 11")
+
+
+@needs_groups
+def test_tasks_max_counts_the_commands_beside_it(daemon: Daemon) -> None:
+    daemon.unit(
+        "both",
+        agent={
+            "exec": python(_FORKER, 20),
+            "exec_start_post": [["/bin/sh", "-c", "sleep 0 & sleep 0 & wait"]],
+            "restart": {"policy": "no"},
+        },
+        resources={"tasks_max": 5},
+    )
+    daemon.start()
+    answer = daemon.ctl("start", "both")
+    assert answer.returncode != 0 or b"refused" in daemon.log("both")
+
+
+@needs_groups
+def test_cpu_max_holds_it_back(daemon: Daemon) -> None:
+    pid = run(daemon, "busy", python(_BUSY), cpu_max="20%")
+    before, began = ticks(pid), uptime()
+    until(lambda: uptime() - began > 1.5)
+    share = (ticks(pid) - before) / os.sysconf("SC_CLK_TCK") / (uptime() - began)
+    assert share < 0.35, f"{share:.0%} of a processor"
+
+
+@needs_groups
+def test_cpu_weight_shares(daemon: Daemon) -> None:
+    """Two that want all of one processor: four parts to one."""
+    one = min(os.sched_getaffinity(0))
+    pin = f"import os; os.sched_setaffinity(0, {{{one}}})\n{_BUSY}"
+    run(daemon, "much", python(pin), start=False, cpu_weight=800)
+    few = run(daemon, "few", python(pin), cpu_weight=100)
+    daemon.call("start", units=["much"])
+    much = daemon.status("much")["pid"]
+    start, began = (ticks(much), ticks(few)), uptime()
+    until(lambda: uptime() - began > 2, within=30)
+    used = ticks(much) - start[0], ticks(few) - start[1]
+    assert used[0] > 2.5 * used[1], used
+
+
+@needs_groups
+def test_an_idle_one_gets_what_is_left(daemon: Daemon) -> None:
+    run(daemon, "lazy", python(_BUSY), cpu_weight="idle")
+    path = group(daemon, "lazy", "cpu") / "cpu.idle"
+    assert path.read_text() == "1\n"
+
+
+@needs_groups
+def test_allowed_cpus(daemon: Daemon) -> None:
+    one = max(os.sched_getaffinity(0))
+    pid = run(daemon, "pinned", ["/bin/sleep", "1000"], allowed_cpus=str(one), allowed_memory_nodes="0")
+    assert os.sched_getaffinity(pid) == {one}
+    status = Path(f"/proc/{pid}/status").read_text()
+    assert "Mems_allowed_list:\t0\n" in status
+
+
+@needs_v2
+@pytest.mark.parametrize(
+    ("option", "file"),
+    [("memory_min", "memory.min"), ("memory_low", "memory.low"), ("memory_swap_max", "memory.swap.max")],
+)
+def test_memory_that_is_kept_or_swapped(daemon: Daemon, option: str, file: str) -> None:
+    wanted: dict[str, Any] = {option: "8M"}
+    run(daemon, "kept", ["/bin/sleep", "1000"], **wanted)
+    assert (group(daemon, "kept", "memory") / file).read_text() == f"{8 << 20}\n"
+
+
+@needs_v2
+def test_memory_high_slows_it_down(daemon: Daemon) -> None:
+    run(daemon, "slow", python(_EATER, 16), memory_high="10M", memory_max="64M")
+    events = group(daemon, "slow", "memory") / "memory.events"
+    until(lambda: "high 0\n" not in events.read_text(), what="it was held back")
+    assert daemon.status("slow")["state"] == "active"
+
+
+@needs_groups
+@pytest.mark.skipif(
+    KIND != "v2", reason="cgroup v1 slows down direct reads and writes only, which no disk here does"
+)
+def test_io_limits_are_set(daemon: Daemon) -> None:
+    folder, device = next(
+        ((path, found) for path in ("/var/tmp", "/") if (found := device_of(Path(path)))), ("", "")
+    )
+    if not device:
+        pytest.skip("no file system here is on a block device")
+    run(
+        daemon,
+        "disk",
+        ["/bin/sleep", "1000"],
+        io_weight=50,
+        io_read_bandwidth_max={str(folder): "1M"},
+        io_write_bandwidth_max={str(folder): "2M"},
+        io_read_iops_max={str(folder): 100},
+        io_write_iops_max={str(folder): 200},
+    )
+    assert (
+        f"{device} rbps=1048576 wbps=2097152 riops=100 wiops=200"
+        in (group(daemon, "disk", "io") / "io.max").read_text()
+    )
+
+
+@needs_groups
+def test_a_change_holds_at_once(daemon: Daemon) -> None:
+    pid = run(daemon, "forker", python(_FORKER, 50), tasks_max=10)
+    said(daemon, "forker", "refused after 9")
+    daemon.unit(
+        "forker",
+        agent={"exec": python(_FORKER, 50), "restart": {"policy": "no"}},
+        resources={"tasks_max": 30, "cpu_max": "50%", "memory_max": "300M"},
+    )
+    daemon.call("daemon-reload")
+    assert (group(daemon, "forker", "pids") / "pids.max").read_text() == "30\n"
+    assert daemon.status("forker")["pid"] == pid
+    quota = group(daemon, "forker", "cpu")
+    texts = [path.read_text() for path in (quota / "cpu.max", quota / "cpu.cfs_quota_us") if path.exists()]
+    assert texts in (["50000 100000\n"], ["50000\n"])
+    assert str(pid) in processes(quota)
+
+
+@needs_groups
+def test_set_writes_a_drop_in_that_holds_at_once(daemon: Daemon) -> None:
+    pid = run(daemon, "web", ["/bin/sleep", "1000"], tasks_max=10)
+    said = daemon.ctl("set", "web", "resources.tasks_max=7", "resources.cpu_max=70%", check=True)
+    assert "changed: web" in said.stdout
+    assert (group(daemon, "web", "pids") / "pids.max").read_text() == "7\n"
+    assert daemon.status("web")["pid"] == pid
+    refused = daemon.ctl("set", "web", "resources.tasks_max=none")
+    assert (refused.returncode != 0, "is left as it was" in refused.stderr) == (True, True)
+    assert "did you mean tasks_max?" in daemon.ctl("set", "web", "resources.task_max=1").stderr
+    daemon.ctl("set", "--runtime", "web", "resources.tasks_max=8", check=True)
+    assert (group(daemon, "web", "pids") / "pids.max").read_text() == "8\n"
+
+
+def test_the_doctor_names_the_driver_and_what_it_costs(folder: Path) -> None:
+    with daemon_in(folder, MAESTRO_CGROUPS="none") as daemon:
+        daemon.start()
+        found = daemon.ctl("doctor", check=True).stdout
+    assert "control groups: turned off by $MAESTRO_CGROUPS" in found
+    assert "limits of a whole process tree" in found
+
+
+@needs_groups
+def test_what_is_taken_back_is_without_limit(daemon: Daemon) -> None:
+    command = ["/bin/sleep", "1000"]
+    run(daemon, "free", command, tasks_max=10, cpu_weight=500)
+    daemon.unit("free", agent={"exec": command})
+    daemon.call("daemon-reload")
+    assert (group(daemon, "free", "pids") / "pids.max").read_text() == "max\n"
+
+
+@needs_groups
+def test_the_groups_are_gone_afterwards(daemon: Daemon) -> None:
+    run(daemon, "short", ["/bin/sleep", "1000"], tasks_max=10, cpu_weight=500)
+    found = group(daemon, "short", "pids")
+    assert found.exists()
+    daemon.call("stop", units=["short"])
+    until(lambda: not found.exists(), what="its group is gone")
+    bases = cgroups.detect(cgroups.this_host(0), str(daemon.root)).bases
+    assert daemon.stop() == 0
+    assert not any(os.path.exists(base) for base in bases)
+
+
+# ------------------------------------------------------------------------------------------------ what the kernel says
+
+
+def ticks(pid: int) -> int:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return int(fields[11]) + int(fields[12])
+
+
+def uptime() -> float:
+    return float(Path("/proc/uptime").read_text().split()[0])
+
+
+def device_of(path: Path) -> str | None:
+    number = path.stat().st_dev
+    device = f"{os.major(number)}:{os.minor(number)}"
+    return device if Path(f"/sys/dev/block/{device}").exists() else None
+
+
+def processes(top: Path) -> str:
+    return " ".join(path.read_text() for path in (top / "cgroup.procs", *top.glob("*/cgroup.procs")))

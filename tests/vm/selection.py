@@ -1,0 +1,36 @@
+"""Which tests run in the virtual machine, and in which kind of it. To add some, add a row.
+
+What belongs here asks the kernel for something that ordinary machines answer differently: control groups, capabilities, systemd. One
+processor and slow forks make everything else a waste of time; `bin/test --vm tests/system` runs it all the same.
+"""
+
+from __future__ import annotations
+
+BARE = "bare"  # a tiny PID 1, as root, with all capabilities: the keeper protects itself, and forks
+USER = "user"  # the same, as an ordinary user: it cannot, and starts what it can by posix_spawn
+SYSTEMD = "systemd"  # systemd is PID 1, as root
+
+GUESTS = (BARE, USER, SYSTEMD)
+
+SELECTION: dict[str, tuple[str, ...]] = {
+    "tests/keeper/test_quick.py": (BARE, USER),
+    "tests/keeper/test_ready.py": (BARE,),
+    "tests/system/test_environment.py": (BARE, USER),
+    "tests/system/test_found_again.py": (BARE, USER),
+    "tests/system/test_freezing.py": (BARE, USER),
+    "tests/system/test_keeper.py": (BARE,),
+    "tests/system/test_identity.py": (BARE,),
+    "tests/system/test_layout.py": (BARE,),
+    "tests/system/test_resources.py": (BARE, SYSTEMD),
+    "tests/system/test_slices.py": (BARE, SYSTEMD),
+    "tests/system/test_smoke.py": (BARE, USER, SYSTEMD),
+    "tests/system/test_streams.py": (BARE,),
+    "tests/system/test_tenants.py": (BARE,),
+    "tests/system/test_trees.py": (BARE, USER),
+    "tests/system/test_guest.py": (BARE, USER, SYSTEMD),
+    "tests/vm/test_on_systemd.py": (SYSTEMD,),
+}
+
+
+def tests_for(guest: str) -> list[str]:
+    return [path for path, guests in SELECTION.items() if guest in guests]
