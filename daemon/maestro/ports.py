@@ -54,6 +54,9 @@ class Recipe(Struct, frozen=True, kw_only=True):
     directories: tuple[tuple[str, str, str, int, int | None, int | None, bool, tuple[str, ...]], ...] = ()
     # path, uid, gid, whether they are mounted there, and files: name -> content. Told to nobody.
     credentials: dict[str, Any] = {}
+    sandbox: dict[
+        str, Any
+    ] = {}  # what confines it: namespaces, mounts, capabilities … as keeper/sandbox.py reads them
 
 
 class Entry(Struct, frozen=True, kw_only=True):
@@ -111,6 +114,21 @@ class Keeper(Protocol):
     def reexec(self) -> None: ...
     def close(self) -> None: ...  # says what is still to be said first
     def retire(self) -> None: ...  # end with me, start no further manager
+
+
+# ------------------------------------------------------------------------------------------------ confinement
+
+
+class Abilities(Struct, frozen=True, kw_only=True):
+    """What this host lets this daemon do to confine an agent."""
+
+    root: bool = False  # it may make namespaces as it is, and not only within one of users
+    namespaces: frozenset[str] = frozenset()  # of the kinds that it can make: mnt net ipc uts pid user cgroup
+    mounts: bool = False  # it can lay mounts, and make those that are there read-only
+    proc: bool = False  # it can mount a /proc for a pid namespace
+    landlock: int = 0  # ABI; 0: none
+    seccomp: bool = False
+    reason: str = ""  # why there are no namespaces, where there are none
 
 
 # ------------------------------------------------------------------------------------------------ groups

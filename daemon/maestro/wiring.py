@@ -23,15 +23,17 @@ from maestro.control import tenants
 from maestro.control.clerk import Office
 from maestro.control.desk import Desk
 from maestro.control.server import ControlServer
-from maestro.drivers import cgroups, host, processes, usage, views
+from maestro.drivers import abilities, cgroups, host, processes, usage, views
 from maestro.drivers.crashes import CrashFile
 from maestro.drivers.doors import Doors
 from maestro.drivers.keeper_link import EXIT_RESTART, LINK_VARIABLE, KeeperLink, Unheard, set_title
 from maestro.drivers.log_files import LogFiles
 from maestro.drivers.notify_socket import Listener, NotifySocket, new_journal, parse
+from maestro.drivers.private_files import PrivateFiles
+from maestro.drivers.seccomp import Seccomp
 from maestro.drivers.sqlite_store import SqliteStore, StoreLocked
 from maestro.drivers.unit_files import UnitDirectories
-from maestro.engine.state import Life
+from maestro.engine.state import Life, State
 from maestro.engine.world import World
 from maestro.manager import directories, dynamic_users, resume
 from maestro.manager.budgets import Meter
@@ -42,14 +44,17 @@ from maestro.manager.loop import Manager
 from maestro.manager.observer import Observer
 from maestro.manager.plugins import Plugins
 from maestro.manager.recipe import House
+from maestro.manager.sandbox import Premises, tiers
 from maestro.manager.session import Closing, Session
 from maestro.manager.transients import Transients
 from maestro.model.load import Settings
+from maestro.model.sandbox import confines
 from maestro.model.specifiers import Specifiers
 from maestro.paths import Paths
 from maestro.ports import Usage
 
 _log = logging.getLogger("maestro")
+_FILTERS = Seccomp()
 _LIVED_LONG_ENOUGH = 60.0  # seconds after which earlier crashes no longer count
 
 
@@ -207,6 +212,20 @@ def _house(
         credstore=where.credstore,
         may_mount=views.may_mount(),
         in_memory=views.is_in_memory(where.run),
+        premises=_premises(where),
+        abilities=abilities.probe,
+        filters=_FILTERS,
+    )
+
+
+def _premises(where: Paths) -> Premises:
+    return Premises(
+        uid=os.geteuid(),
+        gid=os.getegid(),
+        root=where.root,
+        run=where.run,
+        hidden=(where.state, where.logs, *where.units[:1]),
+        common=os.path.join(where.state, "private"),
     )
 
 
@@ -219,6 +238,8 @@ async def _begin(parts: Parts, where: Paths) -> Session:
     carrier.take_up_users(saved.facts.get(dynamic_users.FACT, ""))
     over = parts.transients.take_up(saved.facts.get("gone", ""))
     table = await link.hello(carrier)
+    for name in [name for name in table.held if name.startswith("gateway:")]:
+        link.on_held(name, table.held[name])
     observer = Observer(manager, parts.logs, parts.plugins)
     session = Session(manager, carrier, link, Closing(parts.logs, parts.plugins, parts.store), EXIT_RESTART)
     session.on_reload = lambda: _log.info("units read again: %s", carrier.reread())
@@ -242,10 +263,13 @@ async def _begin(parts: Parts, where: Paths) -> Session:
     notify.replay()
     notify.drain()  # what agents said while nobody listened: that another goes on for them, say
     resume.set_aside(manager, parts.crashes.take_repeated())
+    private = PrivateFiles(_premises(where).common)
+    carrier.on_rest = private.discard
     seen = resume.take_up(carrier, parts.logs, table)
     session.begin_with = resume.begin(manager, seen, table, saved, boot)
     carrier.clear_remains()
     parts.transients.forget(over)
+    private.sweep(lambda name: manager.world.life(name).state not in (State.DEAD, State.FAILED))
     if resume.was_ending(saved, table):
         session.end("shutdown", "a request that an earlier manager had taken")
     control = doors.open("control", where.control, socket.SOCK_STREAM)
@@ -280,6 +304,7 @@ def _office(parts: Parts, where: Paths, session: Session, observer: Observer) ->
         end=session.end,
         notices=functools.partial(session.notices, parts.catalogue),
         examine=lambda: cgroups.findings(parts.groups.layout),
+        tiers=lambda unit: tiers(unit, abilities.probe(), _FILTERS) if confines(unit.sandbox) else (),
     )
 
 

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from maestro.keeper import credentials, directories, wire
-from maestro.keeper.child import Birth, Nest, describe
+from maestro.keeper.child import Birth, Nest
 from maestro.keeper.spare import Spare
+from maestro.keeper.stages import describe
 from tests.keeper.rig import Manager
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root may give directories away")

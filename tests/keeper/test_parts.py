@@ -10,7 +10,7 @@ import sys
 
 import pytest
 
-from maestro.keeper import child, reexec, respawn, table, wire
+from maestro.keeper import child, reexec, respawn, stages, steps, table, wire
 from maestro.keeper.say import how_it_ended
 from maestro.keeper.spare import Spare
 from tests.keeper.rig import DAEMON
@@ -113,14 +113,14 @@ def test_dropping_an_old_agent_leaves_a_new_one_of_its_pid_alone() -> None:
 
 def test_each_step_is_named_in_words() -> None:
     birth = child.Birth({"argv": ["x"], "cwd": "/srv", "uid": 5}, child.Nest(Spare(), set()))
-    for steps in (child.AGENT, child.MANAGER, child.SUCCESSOR_ON_TRIAL):
-        for stage, _ in steps:
-            assert "{" not in child.describe(stage, birth)
-    assert child.describe("cwd", birth) == "change directory to /srv"
-    assert child.describe("uid", birth) == "become user 5"
-    assert child.describe("exec", birth) == "execute x"
+    for table_of_steps in (steps.AGENT, steps.MANAGER, steps.SUCCESSOR_ON_TRIAL):
+        for stage, _ in table_of_steps:
+            assert "{" not in stages.describe(stage, birth)
+    assert stages.describe("cwd", birth) == "change directory to /srv"
+    assert stages.describe("uid", birth) == "become user 5"
+    assert stages.describe("exec", birth) == "execute x"
     birth.limit = (resource.RLIMIT_CORE, 1, 2)
-    assert child.describe("limits", birth) == "set its limit CORE to 1:2"
+    assert stages.describe("limits", birth) == "set its limit CORE to 1:2"
 
 
 @pytest.mark.parametrize(
@@ -138,7 +138,7 @@ def test_each_step_is_named_in_words() -> None:
     ],
 )
 def test_each_step_of_scheduling_says_what_it_was_to_set(stage: str, value: object, words: str) -> None:
-    assert child.describe(stage, child.Birth({stage: value}, child.Nest(Spare(), set()))) == words
+    assert stages.describe(stage, child.Birth({stage: value}, child.Nest(Spare(), set()))) == words
 
 
 def test_the_keeper_itself_does_not_load_what_few_agents_ask_for() -> None:

@@ -61,7 +61,13 @@ INSTEAD: Mapping[str, Mapping[str, Any]] = {
         "agent.credentials_in_environment": OUT,
         **{f"agent.{kind}_directory": OUT for kind in KINDS},
     },
-    "agent.pid_file": {"agent.type": "forking", "agent.watchdog": OUT, "agent.notify_fd": OUT},
+    "agent.pid_file": {
+        "agent.type": "forking",
+        "agent.watchdog": OUT,
+        "agent.notify_fd": OUT,
+        "sandbox.level": OUT,
+        "sandbox.private_pids": OUT,
+    },
 }
 VARIANTS = ("", *INSTEAD)
 

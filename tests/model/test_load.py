@@ -183,7 +183,7 @@ EXEC = "agent:\n  exec: [a]\n"
         (EXEC + "<<: {a: b}", "3:1: '<<': no such section (merge keys are not supported: write the options out)"),
         (EXEC + "exec: b", "3:1: exec: no such section (belongs under agent or under health.readiness)"),
         (EXEC + "max_delya: b", "3:1: max_delya: no such section (did you mean agent.restart.max_delay?)"),
-        (EXEC + "zzzz: b", "3:1: zzzz: no such section (there are unit, condition, assert, agent, resources, health, logs, budget, install)"),
+        (EXEC + "zzzz: b", "3:1: zzzz: no such section (there are unit, condition, assert, agent, resources, sandbox, health, logs, budget, install)"),
         (EXEC + "logs: {max_files: true}", "3:19: logs.max_files: expected a whole number, found true"),
         (EXEC + "logs: {max_files: 99999999999999999999}", "3:19: logs.max_files: 99999999999999999999 is too large"),
         (EXEC + "  restart: {factor: .inf}", "3:21: agent.restart.factor: expected a number, found .inf"),

@@ -54,6 +54,7 @@ def test_sections() -> None:
         ("assert", False),
         ("agent", True),
         ("resources", False),
+        ("sandbox", False),
         ("health", False),
         ("logs", False),
         ("budget", False),

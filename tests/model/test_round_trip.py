@@ -15,6 +15,14 @@ from maestro.model import amounts, names, slices
 from maestro.model import values as v
 from maestro.model.budget import Count, Counts, Durations, Sizes, TimeZone
 from maestro.model.conditions import Check
+from maestro.model.confining import (
+    CAPABILITIES,
+    BindPath,
+    CapabilitySet,
+    ListenAddress,
+    SandboxPath,
+    TemporaryFileSystem,
+)
 from maestro.model.credentials import REDACTED, CredentialPaths, CredentialTexts, CredentialVariables
 from maestro.model.directories import DirectoryName
 from maestro.model.limits import Limit
@@ -140,6 +148,13 @@ BY_TYPE: dict[Any, st.SearchStrategy[Any]] = {
     LogList: _lines("@mount", "~read", "").map(LogList),
     FamilyList: _lines("AF_UNIX AF_INET", "~AF_PACKET", "none", "").map(FamilyList),
     NamespaceList: _lines("user mnt", "~net", "", "true", "false").map(NamespaceList),
+    CapabilitySet: st.tuples(st.booleans(), st.lists(st.sampled_from(sorted(CAPABILITIES)))).map(
+        lambda given: CapabilitySet(["~", *given[1]] if given[0] else given[1])
+    ),
+    SandboxPath: st.sampled_from(["/srv", "-/a b/c", "+/x%y", "-+/$z"]).map(SandboxPath),
+    BindPath: st.sampled_from(["/a", "-/a:/b", "/a:/b:norbind"]).map(BindPath),
+    TemporaryFileSystem: st.sampled_from(["/a", "/a:size=10%,ro", "/b:mode=0700"]).map(TemporaryFileSystem),
+    ListenAddress: st.sampled_from(["127.0.0.1:1", "[::1]:4000"]).map(ListenAddress),
 }
 
 

@@ -124,6 +124,7 @@ NAMES = (
     "plot",
     "doctor",
     "explain",
+    "sandbox",
     "delta",
     "edit",
     "set",

@@ -30,6 +30,7 @@ from maestro.manager.recipe import NoGroups
 from maestro.manager.transients import Transients
 from maestro.model.redaction import redacted
 from maestro.model.status import signal_name, signal_number
+from maestro.model.unit import Unit
 from maestro.ports import Finding, Groups, Logs, Store, UnitFiles
 
 PROGRESS = 1.0  # seconds between two words on what a verb waits for
@@ -56,6 +57,7 @@ class Office(Struct, frozen=True, kw_only=True):
     end: Callable[[str, str], None]  # "shutdown", "leave" (agents run on), "reexec"; and who asked for it
     notices: Callable[[], list[str]]
     examine: Callable[[], tuple[Finding, ...]] = tuple  # what the host offers
+    tiers: Callable[[Unit], tuple[str, ...]] = lambda unit: ()  # what confines a unit on this host
 
 
 class Clerk:

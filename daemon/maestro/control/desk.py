@@ -57,8 +57,9 @@ class Desk(Till, Survey):
 
     async def show(self, caller: Caller, request: p.Show) -> tuple[p.ShowView, ...]:
         return tuple(
-            views.show_view(name, self._world.units.get(name), self._o.catalogue.loaded(name))
+            views.show_view(name, unit, self._o.catalogue.loaded(name), self._o.tiers(unit) if unit else ())
             for name in self._find.of(caller).all(request.units)
+            for unit in (self._world.units.get(name),)
         )
 
     async def cat(self, caller: Caller, request: p.Cat) -> tuple[p.CatView, ...]:

@@ -22,7 +22,6 @@ Versions: 1 (0.1.0) all of the below. Fields may be added; names and meanings st
 
 from __future__ import annotations
 
-import math
 from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
@@ -54,21 +53,25 @@ from maestro.control.looks import StartsView as StartsView
 from maestro.control.looks import StartView as StartView
 from maestro.control.looks import Why as Why
 from maestro.control.looks import WhyView as WhyView
+from maestro.control.records import Audit as Audit
+from maestro.control.records import AuditView as AuditView
+from maestro.control.records import Count as Count
+from maestro.control.records import Events as Events
+from maestro.control.records import EventView as EventView
+from maestro.control.records import Few as Few
+from maestro.control.records import LineView as LineView
+from maestro.control.records import Logs as Logs
+from maestro.control.records import Place as Place
 from maestro.control.request import ErrorView as ErrorView
-from maestro.control.request import Name, Names, OneOrMore
+from maestro.control.request import Names, OneOrMore
 from maestro.control.request import Request as Request
 from maestro.control.running import JobView as JobView
 from maestro.control.running import Run as Run
 from maestro.control.running import RunView as RunView
-from maestro.control.unit_view import LineView as LineView
 from maestro.control.unit_view import ProblemView as ProblemView
 from maestro.control.unit_view import ProcessView as ProcessView
 from maestro.control.unit_view import UnitView as UnitView
 from maestro.control.usage import UsageView as UsageView
-
-Count = Annotated[int, Meta(ge=0, le=1_000_000)]
-Few = Annotated[int, Meta(ge=0, le=1000)]  # lines of log in one answer
-Place = Annotated[int, Meta(ge=0, le=(1 << 63) - 1)]  # a cursor; sqlite and files know no greater number
 
 # ------------------------------------------------------------------------------------------- requests
 
@@ -162,36 +165,6 @@ class Show(Request, frozen=True, tag_field="do", tag="show"):
 
 class Cat(Request, frozen=True, tag_field="do", tag="cat"):
     units: OneOrMore
-
-
-class Logs(Request, frozen=True, tag_field="do", tag="logs"):
-    units: OneOrMore
-    lines: Count | None = 10  # the last n of each; None: all
-    since: float | None = None  # seconds since 1970
-    until: float | None = None
-    cursors: dict[Name, Place] = {}  # noqa: RUF012  # unit -> offset to go on from; msgspec copies it
-    follow: bool = False
-    to_end: bool = (
-        False  # follow until nothing of the units runs or will by itself; one that is gone counts as ended
-    )
-
-    def __post_init__(self) -> None:
-        for field in ("since", "until"):
-            value = getattr(self, field)
-            if value is not None and not math.isfinite(value):
-                raise ValueError(f"{field} is not a time")
-
-
-class Events(Request, frozen=True, tag_field="do", tag="events"):
-    units: Names = ()
-    cursor: Place | None = None  # go on after this sequence number; None: from now on
-    follow: bool = True
-    lines: Count = 0  # without a cursor: the last n first
-
-
-class Audit(Request, frozen=True, tag_field="do", tag="audit"):
-    lines: Count = 20
-    check: bool = False  # first, whether each entry of the log still follows from the one before
 
 
 class DaemonReload(Request, frozen=True, tag_field="do", tag="daemon-reload"):
@@ -300,36 +273,12 @@ class ShowView(Struct, frozen=True, kw_only=True):
     options: dict[str, Any]
     origins: dict[str, str]  # "agent.restart.delay" -> "FILE:LINE:COLUMN", several with ", " between
     problems: tuple[ProblemView, ...] = ()
+    tiers: tuple[str, ...] = ()  # what confines it on this host, strongest first
 
 
 class CatView(Struct, frozen=True, kw_only=True):
     name: str
     pieces: tuple[tuple[str, str], ...]  # (path, text)
-
-
-class EventView(Struct, frozen=True, kw_only=True):
-    seq: int  # the cursor
-    time: float
-    unit: str
-    kind: str  # "mark": not an event: says only which is the last before those that follow
-    words: str
-    state: str = ""
-    agent: str = ""
-    job: int = 0
-    exit: int | None = (
-        None  # of an end for good: its exit status, or 128 and the signal; 1 for another failure
-    )
-
-
-class AuditView(Struct, frozen=True, kw_only=True):
-    seq: int
-    time: float
-    uid: int
-    pid: int
-    who: str
-    action: str
-    result: str
-    hash: str
 
 
 class ReloadView(Struct, frozen=True, kw_only=True):

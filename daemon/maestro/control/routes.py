@@ -212,15 +212,21 @@ def permit(route: Route, request: Request, caller: Caller, own_uid: int, account
         _permit_agent(route, request, caller)
     elif route.owner and caller.owns:
         return  # who answers looks for units only where the caller gets
-    elif caller.role < route.least and caller.agent:
+    elif not _is_enough(route, caller) and caller.agent:
         message = f"not allowed: {route.do} is not for pid {caller.pid}: it comes from an agent, and cannot be told from which"
         raise refused("not-allowed", message, "ask from the agent's own session, or as a person")
-    elif caller.role < route.least:
+    elif not _is_enough(route, caller):
         message = (
             f"not allowed: {route.do} needs {who_may(route.least, own_uid, accounts)};"
             f" you are {who(caller.uid, accounts)}"
         )
         raise refused("not-allowed", message, how_to_get(route.least, caller.uid, accounts))
+
+
+def _is_enough(route: Route, caller: Caller) -> bool:
+    """A tenant's role says nothing of requests that are not for owners: they are answered for all units."""
+    role = Role.NONE if caller.role is Role.TENANT else caller.role
+    return role >= route.least
 
 
 def _permit_agent(route: Route, request: Request, caller: Caller) -> None:

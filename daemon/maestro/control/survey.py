@@ -64,6 +64,7 @@ class Survey:
                 "dropped_lines": mark.dropped_lines,
                 "log_trouble": mark.unwritable,
                 "log_size": mark.size,
+                "tiers": self._o.tiers(unit) if unit is not None else (),
                 "processes": views.process_views(self._o.processes(life.pid))
                 if life.alive and life.pid
                 else (),

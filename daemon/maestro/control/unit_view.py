@@ -4,15 +4,8 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from maestro.control.records import LineView
 from maestro.control.usage import UsageView
-
-
-class LineView(Struct, frozen=True, kw_only=True):
-    unit: str
-    time: float  # seconds since 1970 when its chunk was written; 0 when unknown
-    text: str
-    cursor: int  # resume after this line
-    mark: bool = False  # not a line: says only where reading of this unit begins, so that it can be resumed
 
 
 class ProcessView(Struct, frozen=True, kw_only=True):
@@ -67,5 +60,6 @@ class UnitView(Struct, frozen=True, kw_only=True):
     dropped_lines: int = 0
     log_trouble: str = ""
     log_size: int = 0
+    tiers: tuple[str, ...] = ()  # what confines it on this host, strongest first
     processes: tuple[ProcessView, ...] = ()
     log: tuple[LineView, ...] = ()

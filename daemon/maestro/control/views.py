@@ -123,7 +123,7 @@ def line_view(unit: str, line: LogLine) -> LineView:
     return LineView(unit=unit, time=line.time_ns / 1e9, text=line.text, cursor=line.end)
 
 
-def show_view(name: str, unit: Unit | None, loaded: Loaded | None) -> ShowView:
+def show_view(name: str, unit: Unit | None, loaded: Loaded | None, tiers: tuple[str, ...] = ()) -> ShowView:
     options = shown(unit) if unit is not None else ()
     return ShowView(
         name=name,
@@ -134,6 +134,7 @@ def show_view(name: str, unit: Unit | None, loaded: Loaded | None) -> ShowView:
             for one in options
             if one.origin
         },
+        tiers=tiers,
     )
 
 

@@ -11,7 +11,7 @@ import ctypes
 import errno
 import os
 from collections.abc import Iterable, Iterator
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 from maestro.model.syscall_groups import calls_of
 from maestro.model.syscall_lists import ANY, KILL, NAMESPACES, Chosen
@@ -83,10 +83,15 @@ class Seccomp:
     """The driver. It can be made, and asked what is missing, where there is no libseccomp."""
 
     def __init__(self, library: str = _LIBRARY) -> None:
+        self._name = library
+
+    @cached_property
+    def _library(self) -> ctypes.CDLL | None:
+        """Loaded when the first filter is asked for: most hosts have none."""
         try:
-            self._library: ctypes.CDLL | None = _declared(ctypes.CDLL(library))
+            return _declared(ctypes.CDLL(self._name))
         except OSError:
-            self._library = None
+            return None
 
     def missing(self) -> str:
         """Why there are no filters here; empty: there are."""

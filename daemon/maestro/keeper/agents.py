@@ -110,6 +110,8 @@ class Agents:
             return  # its pid may be another's by now
         # What was stopped cannot hear what we ask of it. What an operator sends has no number, and comes alone.
         numbers = (number, signal.SIGCONT) if order else (number,)
+        if order and entry.ended is None and self._around.proc.is_deaf_first(entry.pid, number):
+            numbers = (signal.SIGKILL,)
         if not tree:
             if entry.ended is None:
                 for one in numbers:
@@ -283,6 +285,9 @@ class Agents:
         self._around.tree.forget(entry.agent)
         if entry.cgroup:
             cgroup.remove(entry.cgroup)
+        unit = entry.agent.partition("#")[0]
+        if self._table.held and not any(one.partition("#")[0] == unit for one in self._table.entries):
+            self._table.release_gateways(unit)
 
     # -------------------------------------------------------------------------------------------- adoption
 

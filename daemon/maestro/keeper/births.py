@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+from _socket import AF_UNIX, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_SEQPACKET, socket, socketpair
 
-from maestro.keeper import child, streams
+from maestro.keeper import child, steps, streams, wire
 from maestro.keeper.quick import Quick
 from maestro.keeper.table import Entry, open_again
 
@@ -38,6 +39,7 @@ class Births:
         stage = "make a pipe"
         report: tuple[int, ...] = ()
         ready: tuple[int, ...] = ()
+        gate: tuple[int, ...] = ()
         try:
             output = self._output(recipe.get("stream"))
             kept = self._around.store.of(recipe.get("store", ""))
@@ -48,22 +50,27 @@ class Births:
             report = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
             ready = _pipe() if recipe.get("notify_fd") else ()
             stage = "fork into its control group" if recipe.get("cgroup") else "fork"
+            gate = _gate(recipe)
             birth = child.Birth(recipe, self._around.nest, output, report[1])
             birth.given = given
             birth.passed = {_FIRST_PASSED + place: one.fd for place, one in enumerate(kept)}
             birth.listening = tuple(one.name for one in kept)
             if ready:
                 birth.passed[recipe["notify_fd"]] = ready[1]
-            pid = child.fork(birth, child.AGENT)
+            birth.gate = gate[1] if gate else -1
+            if birth.clone_flags:
+                stage = "make namespaces of its own"
+            pid = child.fork(birth, steps.AGENT)
         except streams.NotStored as why:
             self._tell("cannot_spawn", agent, str(why), 0)
             return
         except OSError as error:
-            _close(*report, *ready)
+            _close(*report, *ready, *gate)
             self._tell("cannot_spawn", agent, stage, error.errno or 0)
             return
-        _close(*report[1:], *ready[1:])
+        _close(*report[1:], *ready[1:], *gate[1:])
         entry = self._born(agent, pid, recipe)
+        entry.gate = gate[0] if gate else -1
         entry.unconfirmed = report[0]
         self._await_exec(entry)
         if ready:
@@ -102,11 +109,29 @@ class Births:
         os.close(entry.unconfirmed)
         entry.unconfirmed = -1
         if not report:
+            self._take_listeners(entry)
             self.tell_begun(entry)
             return
         self._forget(entry)
         number, _, stage = report.decode(errors="replace").partition(" ")
         self._tell("cannot_spawn", entry.agent, stage, int(number))
+
+    def _take_listeners(self, entry: Entry) -> None:
+        """Those that the child has handed out, all of them before its exec. They replace those of an earlier network of the unit."""
+        if entry.gate < 0:
+            return
+        unit = entry.agent.partition("#")[0]
+        self._table.release_gateways(unit)
+        door, entry.gate = socket(fileno=entry.gate), -1
+        try:
+            while (received := wire.receive(door))[1] >= 0:
+                name = f"gateway:{unit}:{received[0].decode()}"
+                self._table.hold(name, received[1])
+                self._tell("held", name)
+        except BlockingIOError:
+            pass  # its exec closes one descriptor after the other, and this one is not closed yet
+        finally:
+            door.close()
 
     # -------------------------------------------------------------------------------------------- readiness
 
@@ -128,6 +153,9 @@ class Births:
 
     def forget(self, entry: Entry) -> None:
         """Hear no more whether it is ready."""
+        if entry.gate >= 0:
+            os.close(entry.gate)
+            entry.gate = -1
         if entry.ready_fd >= 0:
             self._around.watch.off(entry.ready_fd)
             os.close(entry.ready_fd)
@@ -144,6 +172,14 @@ def _pipe() -> tuple[int, int]:
         raise
     finally:
         os.close(write)
+
+
+def _gate(recipe: dict[str, Any]) -> tuple[int, ...]:
+    """A socket pair, where its child is to hand out sockets: ours and the child's."""
+    if not recipe.get("sandbox", {}).get("namespaces", {}).get("listeners"):
+        return ()
+    ours, theirs = socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK)
+    return ours.detach(), theirs.detach()
 
 
 def _close(*fds: int) -> None:

@@ -35,7 +35,7 @@ def is_wanted(recipe: dict[str, Any]) -> bool:
 def make_place(birth: Birth) -> None:
     """The directory of its credentials: where they are mounted they are never in it, but over it."""
     path = birth.recipe["credentials"]["path"]
-    birth.place = f"a place for its credentials, {path}"
+    birth.doing = f"a place for its credentials, {path}"
     above = os.path.dirname(path)
     if not os.path.isdir(above):
         os.makedirs(above, exist_ok=True)
@@ -76,7 +76,7 @@ def hand_over(birth: Birth) -> None:
     """Its credentials, as files that its user may read."""
     given = birth.recipe["credentials"]
     path, uid, gid = given["path"], given["uid"], given["gid"]
-    birth.place = f"its credentials in {path}"
+    birth.doing = f"its credentials in {path}"
     if given["mount"]:
         _mount_secrets(path)
     write(path, given["files"], uid, gid)

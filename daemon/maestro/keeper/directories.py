@@ -27,15 +27,15 @@ def make(birth: Birth) -> None:
     """Every directory of the recipe, and the place for its credentials."""
     for one in birth.recipe.get("directories", ()):
         what, base, name, mode, uid, gid, private, links = one
-        birth.place = f"its {what} {base}/{name}"
+        birth.doing = f"its {what} {base}/{name}"
         parent = _open_base(base)
         try:
             _make(parent, name, mode, (uid, gid), private, what == _KEPT)
             for link in links:
-                birth.place = f"the link {base}/{link} to its {what}"
+                birth.doing = f"the link {base}/{link} to its {what}"
                 _link(parent, link, _to(link, name))
         except NotADirectoryError as error:
-            birth.place += (
+            birth.doing += (
                 " (a symbolic link on the way to it is not followed)" if _has_link(parent, name) else ""
             )
             raise error

@@ -32,33 +32,65 @@ _SET_IDS = {  # machine -> setgroups, setresgid, setresuid
 
 _NOBODY = 0xFFFFFFFF  # means "no change" to the kernel
 
-_libc = ctypes.CDLL(None, use_errno=True)
+libc = ctypes.CDLL(None, use_errno=True)
 _python = ctypes.PyDLL(None, use_errno=True)  # calls that keep the interpreter's lock
 
 
 def call(name: str, *arguments: Any) -> int:
     """A function of the C library that says -1 and sets errno where it fails; each number is passed as a long."""
     longs = (ctypes.c_long(one) if isinstance(one, int) else one for one in arguments)
-    found: int = getattr(_libc, name)(*longs)
-    if found == -1:
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number))
-    return found
+    return _checked(getattr(libc, name)(*longs))
 
 
 def give_up_privileges() -> None:
     """For good: whatever it executes, set-uid programs too. The kernel asks this of those who bind themselves and are not root."""
-    call("prctl", _PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+    prctl(_PR_SET_NO_NEW_PRIVS, 1)
+
+
+def syscall(number: int, *arguments: Any) -> int:
+    """A system call by its number. Numbers among the arguments are passed as the kernel takes them."""
+    words = [ctypes.c_long(one) if isinstance(one, int) else one for one in arguments]
+    return _checked(libc.syscall(ctypes.c_long(number), *words))
+
+
+def prctl(option: int, *arguments: int) -> int:
+    words = [ctypes.c_ulong(one) for one in (*arguments, 0, 0, 0, 0)[:4]]
+    return _checked(libc.prctl(option, *words))
+
+
+def unshare(flags: int) -> None:
+    _checked(libc.unshare(flags))
+
+
+def mount(source: str, target: str, kind: str, flags: int, data: str = "") -> None:
+    texts = [os.fsencode(one) if one else None for one in (source, target, kind, data)]
+    _checked(libc.mount(*texts[:3], ctypes.c_ulong(flags), texts[3]))
+
+
+def _checked(result: int) -> int:
+    if result < 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
+    return result
+
+
+def parent_outside() -> int:
+    """The parent's pid as /proc has it: to the first process of a pid namespace, os.getppid() is 0."""
+    fd = os.open("/proc/self/stat", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return int(os.read(fd, 4096).rpartition(b")")[2].split()[1])
+    finally:
+        os.close(fd)
 
 
 def adopt_orphans() -> None:
     """Become the parent of every descendant that loses its own."""
-    _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
 def die_with_parent(number: int) -> None:
     """Be sent signal `number` when the parent ends; 0: outlive it. A change of user id clears it."""
-    _libc.prctl(_PR_SET_PDEATHSIG, number, 0, 0, 0)
+    libc.prctl(_PR_SET_PDEATHSIG, number, 0, 0, 0)
 
 
 def avoid_oom_killer() -> int | None:
@@ -106,21 +138,24 @@ def tidy_descriptors() -> None:
 def is_same_file(one: int, other: int) -> bool:
     """Whether two descriptors are of one description. Where the kernel does not say, only sockets are known to be."""
     number = _KCMP.get(os.uname().machine)
-    found = -1 if number is None else _libc.syscall(number, os.getpid(), os.getpid(), 0, one, other)
+    found = -1 if number is None else libc.syscall(number, os.getpid(), os.getpid(), 0, one, other)
     if found >= 0:
         return bool(found == 0)
     first, second = os.fstat(one), os.fstat(other)
     return stat.S_ISSOCK(first.st_mode) and (first.st_dev, first.st_ino) == (second.st_dev, second.st_ino)
 
 
-def fork_into(group: int) -> int:
-    """A fork whose child begins in the control group (cgroup v2) of this descriptor. Raises OSError.
+def clone(flags: int, group: int = -1) -> int:
+    """As os.fork, and the child begins in these new namespaces, and in the control group (v2) of this descriptor. Raises OSError.
 
-    To be moved there afterwards costs 6 ms: the kernel waits for every processor. The C library knows nothing of
-    this fork: what it has to do for several threads (`set_ids`) is not for it to do in the child.
+    The first process of a pid namespace has to be born in it. And to be moved into a group afterwards costs 6 ms: the
+    kernel waits for every processor. The C library knows nothing of this fork: what it has to do for several threads
+    (`set_ids`) is not for it to do in the child.
     """
     words = (ctypes.c_uint64 * _CLONE_ARGS)()
-    words[0], words[4], words[10] = _CLONE_INTO_CGROUP, signal.SIGCHLD, group
+    words[0], words[4] = flags, signal.SIGCHLD
+    if group >= 0:
+        words[0], words[10] = flags | _CLONE_INTO_CGROUP, group
     _python.PyOS_BeforeFork()
     pid = int(_python.syscall(_CLONE3, words, ctypes.sizeof(words)))
     if pid == 0:
@@ -165,7 +200,7 @@ def _set_ids_by_library(groups: tuple[int, ...] | None, gid: int | None, uid: in
 
 
 def _call(number: int, *arguments: object) -> None:
-    if _libc.syscall(number, *arguments) < 0:
+    if libc.syscall(number, *arguments) < 0:
         failed = ctypes.get_errno() or errno.EIO
         raise OSError(failed, os.strerror(failed))
 

@@ -16,6 +16,7 @@ from maestro.keeper import (
     reexec,
     respawn,
     signals,
+    steps,
     table,
     tree,
     wire,
@@ -216,7 +217,7 @@ class Keeper:
             environment = {**os.environ, wire.LINK_VARIABLE: str(theirs.fileno())}
             environment.pop(ready.VARIABLE, None)  # it is for us alone
             recipe = {"argv": self.setting.manager, "env": environment}
-            pid = child.fork(child.Birth(recipe, self.nest), child.MANAGER)
+            pid = child.fork(child.Birth(recipe, self.nest), steps.MANAGER)
         except OSError:
             ours.close()
             raise

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import Any
 
+_ENDING = (1, 2, 3, 10, 12, 14, 15)  # HUP INT QUIT USR1 USR2 ALRM TERM: unless somebody handles them
 _ENVIRONMENT_READ = 1 << 20  # bytes of a process's environment that are searched
 
 
@@ -78,6 +79,24 @@ class Proc:
     def groups(self, pid: int) -> bytes:
         """The control groups that it is in, a line for each hierarchy; also of one that has ended and is not reaped."""
         return self._read(f"{pid}/cgroup")
+
+    def is_deaf_first(self, pid: int, number: int) -> bool:
+        """Whether a process is the first of a pid namespace, and has nothing set for a signal that would end any other.
+
+        The kernel drops it then. A stop has to end what does not listen, there as everywhere.
+        """
+        if number not in _ENDING:
+            return False
+        numbers: dict[bytes, list[bytes]] = {}
+        for line in self._read(f"{pid}/status").splitlines():
+            name, _, value = line.partition(b":")
+            if name in (b"NSpid", b"SigIgn", b"SigCgt"):
+                numbers[name] = value.split()
+        spaces = numbers.get(b"NSpid", [])
+        if len(spaces) < 2 or spaces[-1] != b"1":
+            return False
+        heard = int(numbers[b"SigIgn"][0], 16) | int(numbers[b"SigCgt"][0], 16)
+        return not heard >> (number - 1) & 1
 
     def outputs(self, pid: int) -> set[int]:
         """Inodes of the pipes that its standard output and error go to."""

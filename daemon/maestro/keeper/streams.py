@@ -105,6 +105,8 @@ def pass_on(birth: Birth) -> None:
     above = max(birth.passed) + 1
     if birth.report >= 0:
         birth.report = fcntl(birth.report, F_DUPFD_CLOEXEC, above)
+    if birth.gate >= 0:
+        birth.gate = fcntl(birth.gate, F_DUPFD_CLOEXEC, above)
     aside = {number: fcntl(fd, F_DUPFD_CLOEXEC, above) for number, fd in birth.passed.items()}
     for number, fd in aside.items():
         os.dup2(fd, number)

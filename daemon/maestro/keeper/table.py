@@ -29,6 +29,7 @@ class Entry:
         "cgroup",
         "doomed",
         "ended",
+        "gate",
         "invocation",
         "left",
         "order",
@@ -49,6 +50,7 @@ class Entry:
         self.invocation = invocation  # INVOCATION_ID in the agent's environment
         self.unconfirmed = -1  # pipe on which the child reports a failed step, until its exec
         self.ready_fd = -1  # pipe on which it tells that it is ready, until it does
+        self.gate = -1  # where its child hands out sockets that listen in its network, until its exec
         self.ready = False
         self.adopted = False  # not our child: another keeper started it
         self.ended: Ended | None = None
@@ -167,12 +169,17 @@ class Table:
             os.close(self.held[name])
         self.held[name] = fd
 
+    def release_gateways(self, unit: str) -> None:
+        """Its network goes with the last descriptor of it."""
+        for name in [name for name in self.held if name.startswith(f"gateway:{unit}:")]:
+            os.close(self.held.pop(name))
+
     def release_stream(self, name: str) -> None:
         if name in self.streams:
             os.close(self.streams.pop(name))
 
     def descriptors(self) -> list[int]:
-        pipes = [fd for e in self.entries.values() for fd in (e.unconfirmed, e.ready_fd) if fd >= 0]
+        pipes = [fd for e in self.entries.values() for fd in (e.unconfirmed, e.ready_fd, e.gate) if fd >= 0]
         return [*self.streams.values(), *self.held.values(), *pipes]
 
     def state(self) -> dict[str, Any]:

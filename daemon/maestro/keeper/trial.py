@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from maestro.keeper import child, reexec
+from maestro.keeper import child, reexec, steps
 from maestro.keeper.say import error_name, how_it_ended, say
 
 TYPE_CHECKING = False
@@ -25,7 +25,7 @@ class Trial:
             return
         recipe = {"argv": reexec.command(self._setting, reexec.ON_TRIAL), "env": dict(os.environ)}
         try:
-            self.pid = child.fork(child.Birth(recipe, self._nest), child.SUCCESSOR_ON_TRIAL)
+            self.pid = child.fork(child.Birth(recipe, self._nest), steps.SUCCESSOR_ON_TRIAL)
             self._tree.not_agents.add(self.pid)
         except OSError as error:
             say(f"cannot try out the new keeper: {error_name(error)}; going on with the old one")

@@ -56,6 +56,7 @@ class Carrier:
         self.on_told: Callable[[str], None] = lambda what: None
         self.on_throttle: Callable[[str, bool], None] = lambda agent, on: None  # until a driver can
         self.on_quit: Callable[[str, int], None] = lambda unit, code: None
+        self.on_rest: Callable[[str], None] = lambda unit: None  # nothing of it runs, or will by itself
         self.on_lost: Callable[[], None] = lambda: None
 
     # ---------------------------------------------------------------------------------- deeds
@@ -106,6 +107,7 @@ class Carrier:
             self._keeper.drop_store(unit)
             if (section := self._world.units.get(unit)) is not None:
                 self._house.groups.clear(section)
+            self.on_rest(unit)
         self._logs.drained(unit, partial(self._release, unit))
 
     def _release(self, unit: str) -> None:

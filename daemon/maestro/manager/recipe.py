@@ -7,13 +7,14 @@ import os
 import pwd
 from collections.abc import Callable
 from functools import cache
+from typing import Any
 
 from msgspec import Struct, field
 from msgspec.structs import replace
 
 from maestro.engine.events import Errand
 from maestro.engine.state import Trigger
-from maestro.manager import directories, environment_file, scheduling
+from maestro.manager import directories, environment_file, sandbox, scheduling
 from maestro.manager.cannot import CannotPrepare as CannotPrepare
 from maestro.manager.dynamic_users import DynamicUsers
 from maestro.model.checks import NOTIFIES
@@ -22,7 +23,7 @@ from maestro.model.specifiers import Specifiers
 from maestro.model.status import signal_name
 from maestro.model.streams import openings, without_stored
 from maestro.model.unit import AgentSection, Unit
-from maestro.ports import CannotConfine, Groups, Place, Recipe, Usage
+from maestro.ports import Abilities, CannotConfine, Groups, Place, Recipe, Seccomp, Usage
 
 _USUAL_STREAMS = (("null", ""), ("log", ""), ("inherit", ""))
 _LOG = ("log", "")
@@ -69,6 +70,9 @@ class House(Struct, frozen=True, kw_only=True):
     may_mount: bool = False  # whether an agent can be given file systems of its own
     in_memory: bool = False  # whether the directory of credentials is
     users: DynamicUsers = field(default_factory=DynamicUsers)
+    premises: sandbox.Premises = sandbox.Premises()
+    abilities: Callable[[], Abilities] = Abilities
+    filters: Seccomp | None = None
 
 
 def invocation(house: House, agent: str) -> str:
@@ -118,6 +122,7 @@ def make(
         stream=unit.name if _LOG in streams else None,
         title=unit.name,
         directories=directories.prepare(unit, house, uid, gid),
+        sandbox=_sandbox(unit, house),
     )
     return _with(scheduling.applied(recipe, agent), agent.lines[line], env)
 
@@ -145,11 +150,22 @@ def _own_words(unit: Unit, agent: AgentSection, agent_id: str, house: House) -> 
     return env
 
 
+def _sandbox(unit: Unit, house: House, *, main: bool = True) -> dict[str, Any]:
+    confined = sandbox.confine(unit, house.abilities, house.premises, house.filters, main=main)
+    if why_not := confined.refusal():
+        raise CannotPrepare(why_not)
+    return confined.data
+
+
 def _with(recipe: Recipe, command: Command, env: dict[str, str]) -> Recipe:
     """The same for this command, as the marks before its program have it."""
     argv = command.words if command.is_verbatim else expand(command.words, env)
     recipe = replace(recipe, argv=argv, env=env)
-    return replace(recipe, uid=None, gid=None, groups=()) if command.is_privileged else recipe
+    if command.is_privileged:
+        return replace(
+            recipe, uid=None, gid=None, groups=(), sandbox={} if "+" in command.marks else recipe.sandbox
+        )
+    return recipe
 
 
 def is_heard(agent: AgentSection) -> bool:
@@ -170,6 +186,7 @@ def make_errand(unit: Unit, errand: Errand, house: House) -> Recipe:
         notify_fd=0,
         store="",
         title=f"{errand.option} of {unit.name}",
+        sandbox=_sandbox(unit, house, main=False),
     )
     return _with(recipe, Command(errand.line), env)
 
@@ -195,6 +212,7 @@ def make_probe(unit: Unit, agent_id: str, command: tuple[str, ...], house: House
         store="",
         stream=None,
         title=f"probe of {unit.name}",
+        sandbox=_sandbox(unit, house, main=False),
     )
 
 

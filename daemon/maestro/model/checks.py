@@ -10,6 +10,7 @@ from typing import Any
 from maestro.model import directory_checks, names
 from maestro.model.finding import Finding as Finding
 from maestro.model.plain import Mistake
+from maestro.model.sandbox import in_force
 from maestro.model.scheduling import REALTIME, WITH_NODES
 from maestro.model.streams import STORED, openings
 from maestro.model.unit import Unit
@@ -310,6 +311,19 @@ def default_instance_can_be_made(unit: Unit) -> Iterator[Finding]:
         yield Finding("install.default_instance", f"no instance can have this name: {mistake}", hint)
 
 
+def first_processes_stay(unit: Unit) -> Iterator[Finding]:
+    """What ends with its first process cannot go on in another."""
+    agent = unit.agent
+    if agent is None or agent.type != "forking" or not in_force(unit.sandbox).private_pids:
+        return
+    own = unit.sandbox.private_pids is not None
+    option = "sandbox.private_pids" if own else "sandbox.level"
+    message = (
+        "all processes of a private_pids agent end with its first one, and that of type forking ends at once"
+    )
+    yield Finding(option, message, "write sandbox.private_pids: false, or another type", ("agent.type",))
+
+
 CHECKS: tuple[Check, ...] = (
     exec_given,
     readiness_is_one,
@@ -336,6 +350,7 @@ CHECKS: tuple[Check, ...] = (
     aliases_are_of_its_kind,
     default_instance_can_be_made,
     *directory_checks.CHECKS,
+    first_processes_stay,
 )
 
 

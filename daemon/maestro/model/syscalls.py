@@ -132,7 +132,6 @@ _GUARDS: Mapping[str, Any] = dict.fromkeys(
     (
         "restrict_realtime",
         "restrict_suid_sgid",
-        "protect_hostname",
         "protect_clock",
         "protect_kernel_modules",
         "protect_kernel_logs",
@@ -153,19 +152,20 @@ LEVELS: Mapping[str, SyscallOptions] = {
         restrict_address_families=_SOCKETS,
         **_GUARDS,
     ),
-    # A service: its own files, sockets, threads and processes; it may bind itself further.
+    # A service: its own files, sockets, threads and processes; it may bind itself further, as a sandbox within it does,
+    # whose namespaces and mounts give it nothing outside of them.
     "strict": SyscallOptions(
         system_call_filter=SyscallList(
             [
-                "@system-service @pkey cachestat mincore mseal map_shadow_stack process_mrelease seccomp "
+                "@system-service @mount @pkey cachestat mincore mseal map_shadow_stack process_mrelease seccomp "
                 "landlock_create_ruleset landlock_add_rule landlock_restrict_self",
                 f"~{_NEVER} kcmp migrate_pages move_pages name_to_handle_at process_vm_readv process_vm_writev "
                 "remap_file_pages vmsplice",
             ]
         ),
         restrict_address_families=_SOCKETS,
-        restrict_namespaces=NamespaceList(["true"]),
         lock_personality=True,
+        protect_hostname=True,
         **_GUARDS,
     ),
 }

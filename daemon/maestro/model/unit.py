@@ -21,6 +21,7 @@ from maestro.model.ends import RestartSection as RestartSection
 from maestro.model.ends import StopSection as StopSection
 from maestro.model.resources import LimitsSection as LimitsSection
 from maestro.model.resources import ResourcesSection as ResourcesSection
+from maestro.model.sandbox import SandboxSection as SandboxSection
 from maestro.model.sections import HealthSection as HealthSection
 from maestro.model.sections import InstallSection as InstallSection
 from maestro.model.sections import LogsSection as LogsSection
@@ -37,6 +38,7 @@ class AgentFile(Struct, frozen=True, kw_only=True):
     assert_: CheckSection = field(default=CheckSection(), name="assert")
     agent: AgentSection
     resources: ResourcesSection = ResourcesSection()
+    sandbox: SandboxSection = SandboxSection()
     health: HealthSection = HealthSection()
     logs: LogsSection = LogsSection()
     budget: BudgetSection = BudgetSection()
@@ -83,6 +85,7 @@ class Unit(Struct, frozen=True, kw_only=True):
     agent: AgentSection | None = None
     slice: SliceSection = SliceSection()
     resources: LimitsSection = ResourcesSection()
+    sandbox: SandboxSection = SandboxSection()
     health: HealthSection = HealthSection()
     logs: LogsSection = LogsSection()
     budget: BudgetSection = BudgetSection()

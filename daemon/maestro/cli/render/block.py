@@ -53,8 +53,7 @@ def _facts(unit: View, now: float, paint: Paint) -> Iterator[tuple[str, str]]:
     if unit["pid"]:
         agent = f" (agent {unit['agent']})" if unit["agent"] else ""
         yield "Main PID", f"{unit['pid']}{agent}"
-    if unit["status"]:
-        yield "Status", f'"{clean(unit["status"])}"'
+    yield from _told(unit)
     if unit["processes"]:
         yield "Processes", str(len(unit["processes"]))
 
@@ -64,6 +63,13 @@ def _counted(unit: View) -> Iterator[tuple[str, str]]:
         yield "Restarts", str(unit["restarts"])
     if unit.get("budget"):  # a daemon not yet renewed does not tell
         yield "Budget", unit["budget"]
+
+
+def _told(unit: View) -> Iterator[tuple[str, str]]:
+    if unit.get("tiers"):
+        yield "Sandbox", ", ".join(unit["tiers"])
+    if unit["status"]:
+        yield "Status", f'"{clean(unit["status"])}"'
 
 
 def _why(unit: View, paint: Paint) -> Iterator[tuple[str, str]]:

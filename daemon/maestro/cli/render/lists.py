@@ -68,6 +68,8 @@ def _options(view: View, paint: Paint) -> str:
         origin = view["origins"].get(name)
         where = paint("dim", f"  # {origin}") if origin else ""
         lines.append(f"{paint('bold', name)} = {_value(value)}{where}")
+    if view.get("tiers"):
+        lines.append(paint("dim", f"# confined by {', '.join(view['tiers'])}"))
     return "\n".join(lines) + "\n"
 
 

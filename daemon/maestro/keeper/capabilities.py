@@ -1,0 +1,54 @@
+"""What a child may do of what root may do."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+
+from maestro.keeper import kernel
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_PR_SET_KEEPCAPS = 8
+_PR_CAPBSET_READ, _PR_CAPBSET_DROP = 23, 24
+_PR_SET_NO_NEW_PRIVS = 38
+_PR_CAP_AMBIENT, _RAISE = 47, 2
+_VERSION_3 = 0x20080522
+_MOST = 64  # capabilities that the kernel's words have room for
+
+
+def bound(kept: Iterable[int]) -> None:
+    """Give up for ever, for us and our children, all but these."""
+    for number in range(_MOST):
+        if number in kept:
+            continue
+        try:
+            if kernel.prctl(_PR_CAPBSET_READ, number):
+                kernel.prctl(_PR_CAPBSET_DROP, number)
+        except OSError:
+            if number > 40:  # the kernel knows no more
+                return
+            raise
+
+
+def keep_over_change_of_user() -> None:
+    kernel.prctl(_PR_SET_KEEPCAPS, 1)
+
+
+def raise_ambient(numbers: Iterable[int]) -> None:
+    """Have these, and no others, also when a program is executed that is not privileged."""
+    mask = sum(1 << number for number in numbers)
+    low, high = mask & 0xFFFFFFFF, mask >> 32
+    header = (ctypes.c_uint32 * 2)(_VERSION_3, 0)
+    data = (ctypes.c_uint32 * 6)(low, low, low, high, high, high)
+    if kernel.libc.capset(header, data) < 0:
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+    for number in numbers:
+        kernel.prctl(_PR_CAP_AMBIENT, _RAISE, number)
+
+
+def gain_no_more() -> None:
+    """Set-uid programs and capabilities of files give nothing from now on."""
+    kernel.prctl(_PR_SET_NO_NEW_PRIVS, 1)

@@ -1,0 +1,218 @@
+"""The file systems that a child sees: laid in its own mount namespace, one after the other.
+
+Each is a tuple of a word and its arguments, shorter paths first:
+
+    set PATH ATTRIBUTES              the mount at PATH and all below it get the attributes
+    tree SOURCE TARGET ATTRS FLAGS   what is at SOURCE shows at TARGET, with these attributes besides its own
+    own SOURCE TARGET ATTRS FLAGS    the same, and the directory SOURCE is made where it is missing, for all to write to
+    tmpfs TARGET DATA ATTRS FLAGS    an empty file system
+    proc TARGET DATA ATTRS FLAGS     the processes of our pid namespace
+    dev TARGET                       pseudo-devices
+    hide TARGET FLAGS                it cannot be entered or opened
+
+What shows somewhere else, or again below what hides it, is taken hold of before anything is laid: with the
+attributes that it has on the host, which a remount that lets write would lose.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import stat
+
+from maestro.keeper import kernel
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+RDONLY, NOSUID, NODEV, NOEXEC = 1, 2, 4, 8  # MOUNT_ATTR_x, and MS_x alike
+OPTIONAL, FRESH, FLAT, MAKE = (
+    1,
+    2,
+    4,
+    8,
+)  # it may be missing; taken when its turn comes; no mounts below; made
+_OPEN_TREE, _MOVE_MOUNT, _MOUNT_SETATTR = 428, 429, 442
+_HERE, _EMPTY_PATH, _RECURSIVE = -100, 0x1000, 0x8000
+_CLONE = 1
+_FROM_EMPTY_PATH, _TO_SYMLINK = 0x4, 0x10
+_REC = 1 << 14
+PROPAGATION = {"private": 1 << 18, "slave": 1 << 19, "shared": 1 << 20}
+_DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
+_LINKS = (
+    ("fd", "/proc/self/fd"),
+    ("stdin", "fd/0"),
+    ("stdout", "fd/1"),
+    ("stderr", "fd/2"),
+    ("ptmx", "pts/ptmx"),
+)
+_GONE = (errno.ENOENT, errno.ENOTDIR)
+
+
+class Layer:
+    """Lays the mounts; `doing` completes "cannot ..." for the one that is being laid."""
+
+    def __init__(self) -> None:
+        self.doing = "have mounts of its own"
+        self._held: dict[int, int] = {}  # place of a mount in the list -> what is taken hold of
+        self._devices: dict[str, int] = {}
+        self._closing: list[tuple[str, int]] = []  # attributes that are set once all is laid
+
+    def lay(self, mounts: tuple[tuple[Any, ...], ...], propagation: str) -> None:
+        mask = os.umask(0)
+        kernel.mount("", "/", "", _REC | PROPAGATION["private" if propagation == "private" else "slave"])
+        for place, (word, *given) in enumerate(mounts):
+            self._take_hold(place, word, given)
+        for place, (word, *given) in enumerate(mounts):
+            self.doing = _words(word, given)
+            getattr(self, f"_{word}")(place, *given)
+        for path, attributes in self._closing:
+            self.doing = f"close {path}"
+            _set_attributes(_HERE, path, attributes, 0)
+        if propagation == "shared":
+            kernel.mount("", "/", "", _REC | PROPAGATION["shared"])
+        for fd in (*self._held.values(), *self._devices.values()):
+            if fd >= 0:
+                os.close(fd)
+        os.umask(mask)
+        os.chdir("/")  # by name: as the mounts have it
+
+    def _take_hold(self, place: int, word: str, given: list[Any]) -> None:
+        self.doing = _words(word, given)
+        if word == "tree" and not given[3] & FRESH:
+            self._held[place] = _grasp(given[0], given[3])
+        elif word == "own":
+            _make_common(given[0])
+            self._held[place] = _grasp(given[0], given[3])
+        elif word == "dev":
+            self._devices = {name: _grasp(f"/dev/{name}", OPTIONAL | FLAT) for name in (*_DEVICES, "log")}
+        elif word == "hide":
+            self._held[place] = _grasp("/dev/null", FLAT)  # shows there if that is a file
+
+    def _set(self, _: int, path: str, attributes: int) -> None:
+        _set_attributes(_HERE, path, attributes, _RECURSIVE)
+
+    def _tree(self, place: int, source: str, target: str, attributes: int, flags: int) -> None:
+        fd = _grasp(source, flags) if flags & FRESH else self._held[place]
+        if fd < 0:
+            return
+        self._held[place] = fd
+        if attributes:
+            _set_attributes(fd, "", attributes, _EMPTY_PATH | (0 if flags & FLAT else _RECURSIVE))
+        if flags & MAKE:
+            _make_place(target, stat.S_ISDIR(os.stat(fd).st_mode))
+        try:
+            _put(fd, target)
+        except OSError as error:
+            if not flags & OPTIONAL or error.errno not in _GONE:
+                raise
+
+    _own = _tree
+
+    def _tmpfs(self, _: int, target: str, data: str, attributes: int, flags: int) -> None:
+        if flags & MAKE:
+            _make_place(target, True)
+        elif flags & OPTIONAL and not os.path.isdir(target):
+            return
+        kernel.mount("tmpfs", target, "tmpfs", attributes & ~RDONLY, data)
+        if attributes & RDONLY:
+            self._closing.append((target, RDONLY))
+
+    def _proc(self, _: int, target: str, data: str, attributes: int, flags: int) -> None:
+        if flags & OPTIONAL and not os.path.isdir(target):
+            return
+        kernel.mount("proc", target, "proc", attributes, data)
+
+    def _hide(self, place: int, target: str, flags: int) -> None:
+        try:
+            is_directory = stat.S_ISDIR(os.stat(target).st_mode)
+        except OSError as error:
+            if flags & OPTIONAL and error.errno in (*_GONE, errno.EACCES):
+                return
+            raise
+        if is_directory:
+            kernel.mount("tmpfs", target, "tmpfs", RDONLY | NOSUID | NODEV | NOEXEC, "mode=0000,size=4k")
+            return
+        nothing = self._held[place]
+        _set_attributes(nothing, "", RDONLY | NODEV | NOEXEC | NOSUID, _EMPTY_PATH)
+        _put(nothing, target)
+
+    def _dev(self, _: int, target: str) -> None:
+        if not os.path.isdir(target):
+            return
+        kernel.mount("tmpfs", target, "tmpfs", NOSUID, "mode=0755,size=4m,nr_inodes=64k")
+        for name, fd in self._devices.items():
+            if fd >= 0:
+                _make_place(f"{target}/{name}", False)
+                _put(fd, f"{target}/{name}")
+        for name, to in _LINKS:
+            os.symlink(to, f"{target}/{name}")
+        for name, kind, flags, data in (
+            ("pts", "devpts", NOSUID | NOEXEC, "newinstance,ptmxmode=0666,mode=0620"),
+            ("shm", "tmpfs", NOSUID | NODEV, "mode=1777"),
+            ("mqueue", "mqueue", NOSUID | NODEV | NOEXEC, ""),
+        ):
+            os.mkdir(f"{target}/{name}")
+            try:
+                kernel.mount(kind, f"{target}/{name}", kind, flags, data)
+            except PermissionError:
+                if kind != "mqueue":  # belongs to the queues, which it may share with us
+                    raise
+        self._closing.append((target, RDONLY | NOEXEC))
+
+
+def _words(word: str, given: list[Any]) -> str:
+    if word in ("tree", "own") and given[0] != given[1]:
+        return f"show {given[0]} at {given[1]}"
+    where = given[1] if word in ("tree", "own") else given[0]
+    what = {"tmpfs": "an empty file system", "proc": "a /proc of its own", "dev": "devices of its own"}
+    return f"hide {where}" if word == "hide" else f"have {what.get(word, 'a protected view')} at {where}"
+
+
+def _grasp(path: str, flags: int) -> int:
+    """What is at `path` now, as a mount that is nowhere; -1 where it may be missing, and is."""
+    how = _CLONE | os.O_CLOEXEC | (0 if flags & FLAT else _RECURSIVE)
+    try:
+        return kernel.syscall(_OPEN_TREE, _HERE, os.fsencode(path), how)
+    except OSError as error:
+        if flags & OPTIONAL and error.errno in (*_GONE, errno.EACCES):
+            return -1
+        raise
+
+
+def _put(fd: int, target: str) -> None:
+    kernel.syscall(_MOVE_MOUNT, fd, b"", _HERE, os.fsencode(target), _FROM_EMPTY_PATH | _TO_SYMLINK)
+
+
+def _set_attributes(fd: int, path: str, attributes: int, how: int) -> None:
+    words = (ctypes.c_uint64 * 4)(attributes, 0, 0, 0)
+    kernel.syscall(_MOUNT_SETATTR, fd, os.fsencode(path), how, words, ctypes.sizeof(words))
+
+
+def _make_place(path: str, is_directory: bool) -> None:
+    """Something that can be mounted on, and the directories above it."""
+    parts = path.strip("/").split("/")
+    for end in range(1, len(parts) + 1):
+        one = "/" + "/".join(parts[:end])
+        try:
+            if end < len(parts) or is_directory:
+                os.mkdir(one, 0o755)
+            else:
+                os.close(os.open(one, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644))
+        except FileExistsError:
+            pass
+        except OSError as error:
+            if error.errno != errno.EROFS or not os.path.exists(one):
+                raise
+
+
+def _make_common(path: str) -> None:
+    """A directory for all to write to, in one that only we can enter."""
+    above = os.path.dirname(path)
+    for one, mode in ((os.path.dirname(above), 0o711), (above, 0o700), (path, 0o1777)):
+        try:  # noqa: SIM105 (contextlib costs the keeper memory)
+            os.mkdir(one, mode)
+        except FileExistsError:
+            pass

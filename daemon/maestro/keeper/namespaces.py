@@ -1,0 +1,74 @@
+"""Namespaces of its own for a child: which views of the host it does not share with us."""
+
+from __future__ import annotations
+
+import _socket
+import os
+import sys
+from fcntl import ioctl
+
+from maestro.keeper import kernel
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+NEWUSER = 0x10000000
+_SET_FLAGS = 0x8914  # SIOCSIFFLAGS
+_BACKLOG = 128
+_UP_AND_RUNNING = 0x41
+_PR_SET_DUMPABLE = 4
+
+
+def enter(wanted: dict[str, Any]) -> None:
+    """Make what was not made at birth, and see to what has to be done inside."""
+    if flags := wanted.get("unshare", 0):
+        kernel.unshare(flags)
+    if wanted.get("loopback"):
+        raise_loopback()
+
+
+def listen(addresses: tuple[tuple[str, int], ...], gate: int) -> None:
+    """Sockets that listen in our network, handed out through `gate`: whoever serves them knows who connects."""
+    out = _socket.socket(fileno=gate)
+    for host, port in addresses:
+        family = _socket.AF_INET6 if ":" in host else _socket.AF_INET
+        listener = _socket.socket(family, _socket.SOCK_STREAM | _socket.SOCK_CLOEXEC)
+        listener.bind((host, port))
+        listener.listen(_BACKLOG)
+        number = listener.fileno().to_bytes(4, sys.byteorder)
+        out.sendmsg([b"%d" % port], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, number)])
+        listener.close()
+    out.close()
+
+
+def be_alone() -> None:
+    """A user namespace whose only user is the one that we have become. After the change of users, for it takes no privilege."""
+    uid, gid = os.geteuid(), os.getegid()  # inside, until it is mapped, we are nobody
+    kernel.prctl(_PR_SET_DUMPABLE, 1)  # the change of users took our own /proc/self from us
+    kernel.unshare(NEWUSER)
+    map_ids(uid, gid)
+
+
+def map_ids(uid: int, gid: int) -> None:
+    """One user and one group, by the numbers they have outside."""
+    for name, text in (
+        ("setgroups", b"deny"),
+        ("uid_map", b"%d %d 1" % (uid, uid)),
+        ("gid_map", b"%d %d 1" % (gid, gid)),
+    ):
+        fd = os.open(f"/proc/self/{name}", os.O_WRONLY | os.O_CLOEXEC)
+        try:
+            os.write(fd, text)
+        finally:
+            os.close(fd)
+
+
+def raise_loopback() -> None:
+    """A new network has a loopback, and it is down."""
+    request = b"lo".ljust(16, b"\0") + _UP_AND_RUNNING.to_bytes(2, sys.byteorder)
+    probe = _socket.socket(_socket.AF_INET, _socket.SOCK_DGRAM | _socket.SOCK_CLOEXEC)
+    try:
+        ioctl(probe.fileno(), _SET_FLAGS, request.ljust(40, b"\0"))
+    finally:
+        probe.close()

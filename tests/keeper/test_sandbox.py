@@ -1,0 +1,201 @@
+"""The steps of a child that is confined: what it finds inside, and how it tells that it cannot."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import errno
+import os
+import signal
+import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from maestro.drivers.abilities import probe
+from tests.keeper.rig import Manager, Rig, is_alive, until
+
+NEWNS, NEWUTS, NEWIPC = 0x00020000, 0x04000000, 0x08000000
+NEWUSER, NEWPID, NEWNET = 0x10000000, 0x20000000, 0x40000000
+PROC = ("proc", "/proc", "", 14, 0)
+
+pytestmark = [
+    pytest.mark.system,
+    pytest.mark.skipif(os.geteuid() != 0 or not probe().mounts, reason="takes root, and mounts"),
+]
+
+
+def inside(manager: Manager, code: str, sandbox: dict[str, Any], **recipe: Any) -> list[str]:
+    """What a shell says there."""
+    words = ("/bin/sh", "-c", f"{code}; echo end")
+    manager.spawn("a#1", *words, stream="a", sandbox=sandbox, **recipe)
+    manager.news("stream", "a")
+    text = b""
+    while not text.endswith(b"end\n"):
+        text += manager.read("a")
+    assert manager.news("ended", "a#1")[2] == 0
+    manager.order("acknowledge", "a#1")
+    return text.decode().splitlines()[:-1]
+
+
+def begin(rig: Rig) -> Manager:
+    manager = rig.start()
+    manager.hello()
+    return manager
+
+
+def test_it_is_the_first_of_its_processes(rig: Rig) -> None:
+    sandbox = {"namespaces": {"clone": NEWPID, "unshare": NEWNS}, "mounts": (PROC,)}
+    code = "echo $$; ls /proc | grep -c '^[0-9]'; cut -d ' ' -f 4 /proc/self/stat"
+    pid, count, parent = inside(begin(rig), code, sandbox)
+    assert (pid, parent) == ("1", "1")
+    assert int(count) < 6
+
+
+def test_a_hundred_of_them_are_told_of_truly(rig: Rig) -> None:
+    manager = begin(rig)
+    for number in range(100):
+        manager.spawn(
+            f"a#{number}", "/bin/sh", "-c", f"exit {number}", sandbox={"namespaces": {"clone": NEWPID}}
+        )
+    ends = [manager.news("ended", f"a#{number}")[2] for number in range(100)]
+    assert ends == list(range(100))
+
+
+def test_it_is_untied_from_the_keeper_once_it_runs(rig: Rig) -> None:
+    manager = begin(rig)
+    manager.spawn("a#1", "/bin/sleep", "1000", sandbox={"namespaces": {"clone": NEWPID}})
+    pid = manager.news("spawned", "a#1")[2]
+    rig.kill()
+    assert is_alive(pid)
+    os.kill(pid, signal.SIGKILL)
+    until(lambda: not is_alive(pid), "it ends")
+
+
+def test_no_descriptor_is_left_open_in_it(rig: Rig, tmp_path: Path) -> None:
+    mounts = (
+        ("own", f"{tmp_path}/common/a/tmp", "/tmp", 6, 0),
+        ("dev", "/dev"),
+        ("hide", "/etc/passwd", 0),
+        ("tree", "/usr", "/usr", 1, 0),
+    )
+    sandbox = {"namespaces": {"unshare": NEWNS | NEWNET, "loopback": True}, "mounts": mounts}
+    lines = inside(begin(rig), "ls /proc/self/fd; umask; ls /dev/pts/ptmx", sandbox, umask=0o027)
+    assert lines == ["0", "1", "2", "3", "0027", "/dev/pts/ptmx"]  # 3 is the directory that ls reads
+    assert (tmp_path / "common/a").stat().st_mode & 0o7777 == 0o700
+    assert (tmp_path / "common/a/tmp").stat().st_mode & 0o7777 == 0o1777
+
+
+def test_what_is_hidden_cannot_be_opened(rig: Rig) -> None:
+    mounts = (("hide", "/etc/passwd", 0), ("hide", "/srv", 0), ("hide", "/no/such", 1))
+    sandbox = {"namespaces": {"unshare": NEWNS}, "mounts": mounts, "capabilities": {"bounding": ()}}
+    code = "cat /etc/passwd 2>/dev/null || echo no; ls /srv 2>/dev/null || echo no; echo x >/srv/x || echo no"
+    assert [one for one in inside(begin(rig), code, sandbox) if one == "no"] == ["no"] * 3
+
+
+def test_what_is_read_only_on_the_host_stays_so(rig: Rig, tmp_path: Path) -> None:
+    """An entry that lets write shows what was there before, and lifts nothing."""
+    (tmp_path / "ro").mkdir()
+    below = str(tmp_path / "ro")
+    mounts = (
+        ("tmpfs", below, "", 1, 0),
+        ("set", "/", 1),
+        ("tree", below, below, 0, 2),
+    )
+    sandbox = {"namespaces": {"unshare": NEWNS}, "mounts": mounts}
+    code = f"touch {below}/x 2>/dev/null || echo refused"
+    assert inside(begin(rig), code, sandbox) == ["refused"]
+
+
+def test_a_mount_that_fails_is_named(rig: Rig) -> None:
+    manager = begin(rig)
+    for place, (mount, words, number) in enumerate(
+        [
+            (("tree", "/no/such", "/mnt", 0, 0), "show /no/such at /mnt", errno.ENOENT),
+            (("hide", "/no/such", 0), "hide /no/such", errno.ENOENT),
+            (("tmpfs", "/mnt", "size=nonsense", 0, 0), "have an empty file system at /mnt", errno.EINVAL),
+        ]
+    ):
+        sandbox = {"namespaces": {"unshare": NEWNS}, "mounts": (mount,)}
+        manager.spawn(f"a#{place}", "/bin/true", sandbox=sandbox)
+        assert manager.news("cannot_spawn", f"a#{place}")[2:] == (words, number)
+
+
+def test_namespaces_that_cannot_be_made_are_named(rig: Rig) -> None:
+    manager = begin(rig)
+    for place, spaces in enumerate([{"clone": NEWNS | 0x200}, {"unshare": 1}]):
+        manager.spawn(f"a#{place}", "/bin/true", sandbox={"namespaces": spaces})
+        assert manager.news("cannot_spawn", f"a#{place}")[2] == "make namespaces of its own"
+
+
+def test_the_host_sees_nothing_of_it(rig: Rig, tmp_path: Path) -> None:
+    before = Path("/proc/self/mountinfo").read_text()
+    sandbox = {
+        "namespaces": {"unshare": NEWNS | NEWUTS | NEWIPC},
+        "mounts": (("tmpfs", str(tmp_path), "", 0, 0),),
+    }
+    inside(begin(rig), f"touch {tmp_path}/x", sandbox)
+    assert list(tmp_path.iterdir()) == [] or not (tmp_path / "x").exists()
+    assert Path("/proc/self/mountinfo").read_text() == before
+    assert Path("/dev/null").stat().st_mode & 0o777 == 0o666
+
+
+def test_a_user_namespace_without_privileges(rig: Rig) -> None:
+    """As under an ordinary user's daemon, whose user is 0 here."""
+    spaces = {"clone": NEWUSER | NEWPID, "unshare": NEWNS, "map": (0, 0)}
+    sandbox = {
+        "namespaces": spaces,
+        "mounts": (PROC,),
+        "capabilities": {"bounding": ()},
+        "no_new_privileges": True,
+    }
+    code = "cat /proc/self/setgroups; tr -s ' ' </proc/self/uid_map; grep CapEff /proc/self/status | cut -f 2"
+    assert inside(begin(rig), code, sandbox) == ["deny", " 0 0 1", "0" * 16]
+
+
+def test_who_listens_in_its_network_is_held_for_others(rig: Rig) -> None:
+    spaces = {"unshare": NEWNET, "loopback": True, "listeners": (("127.0.0.1", 4000), ("::1", 4001))}
+    manager = begin(rig)
+    manager.spawn("a#1", "/bin/sleep", "1000", sandbox={"namespaces": spaces}, notify_fd=5)
+    for port in (4000, 4001):
+        assert manager.news("held", f"gateway:a:{port}")
+    pid = manager.news("spawned", "a#1")[2]
+    with (
+        socket.socket(fileno=os.dup(manager.fds["held", "gateway:a:4000"])) as listener,
+        in_network_of(pid) as client,
+    ):
+        client.connect(("127.0.0.1", 4000))
+        listener.accept()[0].close()
+    manager.order("reexec")
+    manager.kill()
+    second = rig.manager()
+    second.hello()
+    assert {name for kind, name in second.fds if kind == "held"} == {"gateway:a:4000", "gateway:a:4001"}
+    second.order("send", "a#1", signal.SIGKILL, True)
+    second.news("ended", "a#1")
+    second.order("acknowledge", "a#1")
+    second.kill()
+    third = rig.manager()
+    third.hello()
+    assert not third.fds
+
+
+@contextlib.contextmanager
+def in_network_of(pid: int) -> Iterator[socket.socket]:
+    """A socket that is in the network of that process."""
+    libc, found = ctypes.CDLL(None, use_errno=True), []
+
+    def make() -> None:
+        fd = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY)
+        assert libc.setns(fd, NEWNET) == 0
+        os.close(fd)
+        found.append(socket.socket())
+
+    thread = threading.Thread(target=make)  # a network is a thread's, and this one ends
+    thread.start()
+    thread.join()
+    with found[0] as client:
+        yield client

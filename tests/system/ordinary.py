@@ -1,0 +1,50 @@
+"""A daemon that an ordinary user runs, although the tests run as root, and their interpreter may be where only root may go."""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+from pathlib import Path
+
+from tests.system.harness import REPOSITORY, Daemon
+
+NOBODY = 65534
+_MADE = ("etc/maestro", "run/maestro", "var/lib/maestro", "var/log/maestro")
+
+# In a mount namespace of its own, makes closed directories on the way to these paths passable; then it is somebody else.
+_BECOME = f"""
+import os, sys
+sys.path.insert(0, sys.argv[1])
+from maestro.keeper import kernel
+from maestro.keeper.mounts import Layer
+closed, needed, command = eval(sys.argv[2]), eval(sys.argv[3]), sys.argv[4:]
+kernel.unshare(0x20000)
+mounts = [("tmpfs", one, "mode=0755", 0, 0) for one in closed]
+Layer().lay((*mounts, *(("tree", one, one, 0, 8) for one in needed)), "private")
+os.setgroups(())
+os.setresgid(*[{NOBODY}] * 3)
+os.setresuid(*[{NOBODY}] * 3)
+os.execvp(command[0], command)
+"""
+
+
+def become_ordinary(daemon: Daemon) -> None:
+    """Before its start: have it run as nobody, in folders that are nobody's."""
+    for name in _MADE:
+        (daemon.root / name).mkdir(parents=True, exist_ok=True)
+    for path in (daemon.root, *daemon.root.rglob("*")):
+        os.chown(path, NOBODY, NOBODY)
+    paths = [sys.prefix, sys.base_prefix, str(REPOSITORY)]
+    closed = sorted({one for path in paths for one in _closed_above(path)})
+    needed = [path for path in paths if any(path.startswith(f"{one}/") for one in closed)]
+    words = [sys.executable, "-c", _BECOME, f"{REPOSITORY}/daemon", repr(closed), repr(needed)]
+    daemon.prefix = tuple(words)
+
+
+def _closed_above(path: str) -> list[str]:
+    """The topmost directory on the way there that others may not pass."""
+    for above in reversed(Path(path).parents):
+        if not above.stat().st_mode & stat.S_IXOTH:
+            return [str(above)]
+    return []
