@@ -273,15 +273,16 @@ async def _begin(parts: Parts, where: Paths) -> Session:
     if resume.was_ending(saved, table):
         session.end("shutdown", "a request that an earlier manager had taken")
     control = doors.open("control", where.control, socket.SOCK_STREAM)
-    desk = Desk(_office(parts, where, session, observer))
-    units = manager.world.units
-    session.server = server = ControlServer(
-        desk, link.whose, control, owned=lambda peer, accounts: tenants.owned(peer, accounts, units)
-    )
+    session.server = server = _server(parts, Desk(_office(parts, where, session, observer)), control)
     doors.watch("notify", where.notify, socket.SOCK_DGRAM, notify.move)
     doors.watch("control", where.control, socket.SOCK_STREAM, server.move)
     link.on_ping = lambda: doors.see_to() if session.notify else None  # not when we listen no more
     return session
+
+
+def _server(parts: Parts, desk: Desk, control: socket.socket) -> ControlServer:
+    owned = functools.partial(tenants.owned, parts.manager.world.units)
+    return ControlServer(desk, parts.link.whose, control, owned=owned)
 
 
 def _office(parts: Parts, where: Paths, session: Session, observer: Observer) -> Office:

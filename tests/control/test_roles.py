@@ -142,7 +142,7 @@ def test_whose_a_slice_is(owner: str | None, group: str | None, uid: int, gid: i
     names = [UserName(name) if name is not None else None for name in (owner, group)]
     whose = SliceSection(owner=names[0], owner_group=names[1])
     units = {"a.slice": replace(unit("a.slice"), slice=whose), "web": unit("web", slice="a.slice")}
-    assert owned(Peer(uid, gid, 99), ACCOUNTS, units) == (("a.slice",) if mine else ())
+    assert owned(units, Peer(uid, gid, 99), ACCOUNTS) == (("a.slice",) if mine else ())
 
 
 def test_a_tenant_has_that_role_only_without_a_greater_one() -> None:

@@ -41,7 +41,7 @@ def reach(caller: Caller, units: Mapping[str, Unit]) -> Reach:
     return Reach(units, None if caller.role is Role.READ else caller.owns, caller.owns)
 
 
-def owned(peer: Peer, accounts: Accounts, units: Mapping[str, Unit]) -> tuple[str, ...]:
+def owned(units: Mapping[str, Unit], peer: Peer, accounts: Accounts) -> tuple[str, ...]:
     """The slices of which the peer is the owner, or in the group that is."""
     return tuple(sorted(name for name, unit in units.items() if _owns(peer, unit, accounts)))
 
