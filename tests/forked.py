@@ -38,8 +38,18 @@ def answers(bind: Attempt, *attempts: Attempt, uid: int = 0) -> list[str]:
     return words
 
 
+_NEWNS, _NEWUTS, _PRIVATE = 0x20000, 0x4000000, 0x4000 | 0x40000
+
+
+def _be_harmless() -> None:
+    """As root, in a view of the host of its own: an attempt that is not refused must not take /proc from everybody."""
+    if os.geteuid() == 0 and _libc.unshare(_NEWNS | _NEWUTS) == 0:
+        _libc.mount(b"none", b"/", None, ctypes.c_ulong(_PRIVATE), None)
+
+
 def _try(bind: Attempt, attempts: tuple[Attempt, ...], writing: int, uid: int) -> None:
     try:
+        _be_harmless()
         if uid:
             os.setresgid(uid, uid, uid)
             os.setgroups([])

@@ -148,7 +148,10 @@ WAYS_OUT: dict[str, tuple[Attempt, str]] = {
 
 
 def test_every_way_out_is_closed() -> None:
-    found = answers(bind(SyscallOptions(), "strict"), *(attempt for attempt, _ in WAYS_OUT.values()))
+    closed = SyscallOptions(
+        system_call_filter=SyscallList(["~@mount"]), restrict_namespaces=NamespaceList(["true"])
+    )
+    found = answers(bind(closed, "strict"), *(attempt for attempt, _ in WAYS_OUT.values()))
     assert dict(zip(WAYS_OUT, found, strict=True)) == {name: word for name, (_, word) in WAYS_OUT.items()}
 
 
@@ -174,15 +177,17 @@ def test_the_calls_of_32_bits_are_no_way_around(level: str) -> None:
     assert answers(bind(SyscallOptions(), level), ask) == ["SIGSYS"]
 
 
-def test_a_sandbox_can_be_made_within_baseline() -> None:
+def test_a_sandbox_can_be_made_within_unless_that_is_denied() -> None:
     """As bubblewrap makes it, without root."""
     command = ["unshare", "-Urmnpf", "--mount-proc", "sh", "-c", "mount -t tmpfs none /mnt && echo $$"]
     if os.geteuid() != 0 or subprocess.run(command, capture_output=True, check=False).returncode:
         pytest.skip("needs root, unshare(1) and namespaces of users")
-    bound = _as(NOBODY, bind(SyscallOptions(), "baseline"))
-    done = subprocess.run(command, preexec_fn=bound, capture_output=True, text=True, check=False, cwd="/")
-    assert done.stdout == "1\n", done.stderr
-    bound = _as(NOBODY, bind(SyscallOptions(), "strict"))
+    for level in ("baseline", "strict"):
+        bound = _as(NOBODY, bind(SyscallOptions(), level))
+        done = subprocess.run(command, preexec_fn=bound, capture_output=True, text=True, check=False, cwd="/")
+        assert done.stdout == "1\n", done.stderr
+    denied = SyscallOptions(restrict_namespaces=NamespaceList(["true"]))
+    bound = _as(NOBODY, bind(denied, "strict"))
     done = subprocess.run(command, preexec_fn=bound, capture_output=True, text=True, check=False, cwd="/")
     assert "Operation not permitted" in done.stderr
 
