@@ -223,3 +223,14 @@ def test_what_is_no_slice_is_refused(daemon: Daemon) -> None:
     assert [one["message"] for one in answer["warnings"]] == [
         "70000-70999 overlaps 70500-71000 of other.slice"
     ]
+
+
+def test_a_transient_unit_is_put_into_a_slice(daemon: Daemon) -> None:
+    daemon.start()
+    daemon.ctl("run", "--unit", "once", "--slice", BELOW, *SLEEP, check=True)
+    assert f"/{ABOVE}/{BELOW}/once.agent/1" in path_of(daemon.status("once")["pid"])
+    daemon.ctl("stop", BELOW, check=True)
+    until(lambda: groups_of(daemon) == [], what="it is gone, and so are the slices")
+    daemon.call("daemon-reload")
+    assert "once" not in {unit["name"] for unit in daemon.call("status")["units"]}
+    assert BELOW not in {unit["name"] for unit in daemon.call("status")["units"]}, "nothing is in it any more"
