@@ -132,7 +132,7 @@ def states() -> str:
 def protocol_page() -> str:
     """The module's own words, then each record with the comments of its fields."""
     requests = [
-        f"| `{route.do}` | {_fields_in_short(route.request)} | {route.least.name.lower()} | {_SHAPES[route.shape]} |"
+        f"| `{route.do}` | {_fields_in_short(route.request)} | {_who_may(route)} | {_SHAPES[route.shape]} |"
         for route in routes.ROUTES
     ]
     said = {**vars(protocol), **vars(budgeting)}
@@ -143,7 +143,8 @@ def protocol_page() -> str:
             inspect.getdoc(protocol) or "",
             "\n## Requests\n",
             "`least` is the role that a request takes: `read` and `admin` come with uid 0, the daemon's own uid and the groups",
-            "`maestro-read` and `maestro`; an agent may ask of its own unit what says `agent`.\n",
+            "`maestro-read` and `maestro`; an agent may ask of its own unit what says `agent`, and the owner of a slice of what",
+            "is in it what says `owner`.\n",
             "| do | fields | least | answered with |",
             "|---|---|---|---|",
             *requests,
@@ -159,6 +160,10 @@ _SHAPES = {
     routes.Shape.VERB: "`more` while it waits, `done`",
     routes.Shape.STREAM: "`more` for each item, `done`",
 }
+
+
+def _who_may(route: routes.Route) -> str:
+    return route.least.name.lower() + (", owner" if route.owner else "")
 
 
 def _fields_in_short(record: type[Struct]) -> str:
@@ -184,6 +189,7 @@ FILES: dict[str, Callable[[], str]] = {
     "packaging/completion/maestroctl.bash": completion.bash,
     "packaging/schema/agent.schema.json": lambda: schema("agent"),
     "packaging/schema/target.schema.json": lambda: schema("target"),
+    "packaging/schema/slice.schema.json": lambda: schema("slice"),
     "docs/states.md": states,
     "docs/protocol.md": protocol_page,
 }

@@ -19,6 +19,7 @@ from collections.abc import Mapping
 from msgspec import Struct
 
 from maestro import paths
+from maestro.control import tenants
 from maestro.control.clerk import Office
 from maestro.control.desk import Desk
 from maestro.control.server import ControlServer
@@ -171,9 +172,11 @@ async def _build(
     places = host.specifiers(environ, where.root, where.run)
     catalogue = Catalogue(files, Settings(places, plugins.sections))
     manager = Manager(World(catalogue.resolve, catalogue.masked_by), store, clock, random.random, Hub(store))
+    groups.unit_of = manager.world.units.get
     logs = LogFiles(where.logs, asyncio.get_running_loop(), time.time_ns)
     house = _house(where, environ, places, f"{boot}:{where.state}", groups)
     house.users.is_wanted = lambda user: directories.is_wanted(user, manager.world.units.values())
+    house.users.range_of = lambda unit: dynamic_users.range_of(unit, manager.world.units)
     carrier = Carrier(manager, link, logs, house, catalogue)
     carrier.vault.renew = views.renew
     crashes = CrashFile(os.path.join(where.state, "crashes"))
@@ -270,12 +273,16 @@ async def _begin(parts: Parts, where: Paths) -> Session:
     if resume.was_ending(saved, table):
         session.end("shutdown", "a request that an earlier manager had taken")
     control = doors.open("control", where.control, socket.SOCK_STREAM)
-    desk = Desk(_office(parts, where, session, observer))
-    session.server = server = ControlServer(desk, link.whose, control)
+    session.server = server = _server(parts, Desk(_office(parts, where, session, observer)), control)
     doors.watch("notify", where.notify, socket.SOCK_DGRAM, notify.move)
     doors.watch("control", where.control, socket.SOCK_STREAM, server.move)
     link.on_ping = lambda: doors.see_to() if session.notify else None  # not when we listen no more
     return session
+
+
+def _server(parts: Parts, desk: Desk, control: socket.socket) -> ControlServer:
+    owned = functools.partial(tenants.owned, parts.manager.world.units)
+    return ControlServer(desk, parts.link.whose, control, owned=owned)
 
 
 def _office(parts: Parts, where: Paths, session: Session, observer: Observer) -> Office:
@@ -288,6 +295,7 @@ def _office(parts: Parts, where: Paths, session: Session, observer: Observer) ->
         files=parts.files,
         plugins=parts.plugins,
         transients=parts.transients,
+        groups=parts.groups,
         processes=processes.tree,
         hints=observer.hints,
         root=where.root,

@@ -148,7 +148,7 @@ def test_a_unit_that_there_is_not(ctl: Ctl, served: Served) -> None:
 
 
 def test_each_kind_of_dependency_has_its_own_colour() -> None:
-    assert set(graphs.COLORS) == {*RELATIONS, *graphs.ORDER.values()}
+    assert set(graphs.COLORS) == {*RELATIONS, "slice", *graphs.ORDER.values()}
     assert len(set(graphs.COLORS.values())) == len(graphs.COLORS)
 
 

@@ -30,7 +30,8 @@ def test_it_asks_for_a_unit_of_a_name_of_its_own(served: Served, ctl: Ctl) -> No
 
 
 def test_options_become_properties_and_those_by_name_come_last(served: Served, ctl: Ctl) -> None:
-    flags = "--unit job -E A=1% -E HOME -d --uid nobody --gid users --collect --no-wait -p agent.type=oneshot"
+    flags = "--unit job -E A=1% -E HOME -d --uid nobody --gid users --slice a.slice --collect --no-wait"
+    flags += " -p agent.type=oneshot"
     said = ctl("run", *flags.split(), "--description", "Does it", "true", PATH="/bin", HOME="/root")
     assert said.code == 0
     request = asked(served)
@@ -39,6 +40,7 @@ def test_options_become_properties_and_those_by_name_come_last(served: Served, c
         'agent.exec=["/bin/true"]',
         'agent.user="nobody"',
         'agent.group="users"',
+        'resources.slice="a.slice"',
         f'agent.working_directory="{os.getcwd()}"',
         'unit.description="Does it"',
         'agent.environment={"A": "1%%", "HOME": "/root"}',

@@ -5,11 +5,16 @@ from typing import Any, ClassVar
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from maestro.control.protocol import ErrorView, Request
 from maestro.control.roles import Caller, Group, HostAccounts, Peer, Role, role_of
 from maestro.control.routes import BY_NAME, ROUTES, Route, permit
 from maestro.control.service import Refused
+from maestro.control.tenants import owned
+from maestro.model.slices import SliceSection
+from maestro.model.values import UserName
+from maestro.testing.theatre import unit
 from tests.control.fake import FakeAccounts, fields_of
 
 ACCOUNTS = FakeAccounts()
@@ -92,14 +97,60 @@ READ_ONLY = {
     "is-enabled",
 }
 AGENT = {"hello", "status", "budget", "show", "logs"}
-MAY = {Role.ADMIN: set(BY_NAME), Role.READ: READ_ONLY, Role.AGENT: AGENT, Role.NONE: {"hello"}}
+TENANT = (
+    (READ_ONLY - {"audit", "links", "is-enabled", "doctor"})
+    | {"start", "stop", "restart", "try-restart", "reload", "reload-or-restart"}
+    | {"reset-failed", "freeze", "thaw", "cancel", "kill", "budget"}
+)
+MAY = {
+    Role.ADMIN: set(BY_NAME),
+    Role.TENANT: TENANT,
+    Role.READ: READ_ONLY,
+    Role.AGENT: AGENT,
+    Role.NONE: {"hello"},
+}
 
 
 @pytest.mark.parametrize(("route", "role"), [*itertools.product(ROUTES, Role)], ids=str)
 def test_matrix(route: Route, role: Role) -> None:
     agent = "a#1" if role is Role.AGENT else ""
-    caller = Caller(uid=EVE, gid=EVE, pid=99, role=role, agent=agent)
+    owns = ("a.slice",) if role is Role.TENANT else ()
+    caller = Caller(uid=EVE, gid=EVE, pid=99, role=role, agent=agent, owns=owns)
     assert _may(route, caller) is (route.do in MAY[role])
+
+
+def test_who_reads_may_act_in_slices_of_its_own() -> None:
+    caller = Caller(uid=EVE, gid=EVE, pid=99, role=Role.READ, owns=("a.slice",))
+    assert {route.do for route in ROUTES if _may(route, caller)} == READ_ONLY | TENANT
+
+
+@pytest.mark.parametrize(
+    ("owner", "group", "uid", "gid", "mine"),
+    [
+        ("eve", None, EVE, EVE, True),
+        ("1003", None, EVE, EVE, True),
+        ("bob", None, EVE, EVE, False),
+        ("1003", None, BOB, EVE, False),
+        (None, "maestro-read", BOB, BOB, True),
+        (None, "801", EVE, 801, True),
+        (None, "801", EVE, EVE, False),
+        (None, "no-such-group", EVE, EVE, False),
+        (None, None, 0, 0, False),
+    ],
+)
+def test_whose_a_slice_is(owner: str | None, group: str | None, uid: int, gid: int, mine: bool) -> None:
+    names = [UserName(name) if name is not None else None for name in (owner, group)]
+    whose = SliceSection(owner=names[0], owner_group=names[1])
+    units = {"a.slice": replace(unit("a.slice"), slice=whose), "web": unit("web", slice="a.slice")}
+    assert owned(units, Peer(uid, gid, 99), ACCOUNTS) == (("a.slice",) if mine else ())
+
+
+def test_a_tenant_has_that_role_only_without_a_greater_one() -> None:
+    owns = ("a.slice",)
+    assert role_of(Peer(EVE, EVE, 99), None, 0, ACCOUNTS, owns) is Role.TENANT
+    assert role_of(Peer(BOB, BOB, 99), None, 0, ACCOUNTS, owns) is Role.READ
+    assert role_of(Peer(EVE, EVE, 99), "a#1", 0, ACCOUNTS, owns) is Role.AGENT
+    assert role_of(Peer(EVE, EVE, 99), "#0", 0, ACCOUNTS, owns) is Role.NONE
 
 
 @pytest.mark.parametrize("do", sorted(AGENT - {"hello"}))

@@ -6,9 +6,12 @@ import grp
 import pwd
 
 import pytest
+from msgspec.structs import replace
 
 from maestro.manager import dynamic_users
-from maestro.manager.dynamic_users import RANGE, DynamicUsers, NoneLeft
+from maestro.manager.dynamic_users import RANGE, DynamicUsers, NoneLeft, range_of
+from maestro.model.slices import SliceSection, UidRange
+from maestro.testing.theatre import unit
 
 SMALL = range(61184, 61188)
 
@@ -80,3 +83,14 @@ def test_another_range_gives_another_number() -> None:
     assert uid not in range(62000, 62010)
     assert other in range(62000, 62010)
     assert dynamic_users.FACT == "dynamic_users"
+
+
+def test_a_slice_sets_numbers_aside() -> None:
+    inner, outer = "tenants-acme.slice", "tenants.slice"
+    web = unit("web", slice=inner)
+    assert range_of(web, {}) == RANGE
+    units = {outer: replace(unit(outer), slice=SliceSection(uid_range=UidRange("70000-70999")))}
+    assert range_of(web, units) == range(70000, 71000)
+    units[inner] = replace(unit(inner), slice=SliceSection(uid_range=UidRange("70100-70101")))
+    assert range_of(web, units) == range(70100, 70102)
+    assert range_of(unit("free"), units) == RANGE

@@ -85,7 +85,7 @@ def sample(option: Option, kind: str) -> Plain:
 def _fits(example: Plain, kind: str) -> bool:
     """Of units, one of the same kind: that can be an alias too."""
     named = example in UnitRef.examples
-    return not named or str(example).endswith(".target") == (kind == "target")
+    return not named or names.split(str(example)).kind == kind
 
 
 def _examples(hint: Any, option: Option) -> list[Plain]:

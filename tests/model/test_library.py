@@ -257,3 +257,18 @@ def test_one_file_more_or_less_leaves_all_others_as_they_are() -> None:
     assert {problem.path for problem in bad.problems} == {"/u/job.agent.yaml"}
     gone = bad.with_file(sources(files), name)
     assert (gone.problems, gone.get("job"), gone.declared) == ((), None, before.declared)
+
+
+def test_slices_need_no_files() -> None:
+    web = b"agent: {exec: a}\nresources: {slice: tenants-acme.slice}\n"
+    library = load_all(sources({"web.agent.yaml": web, "tenants.slice.yaml": b"resources: {tasks_max: 9}\n"}))
+    assert set(library.units) == {"web", "tenants.slice", "tenants-acme.slice", "default.target"}
+    assert str(library.units["tenants.slice"].resources.tasks_max) == "9"
+    assert library.has("tenants-acme.slice")
+    assert library.get("any-one.slice") is None, "nothing is in it: whoever asks for names makes no units"
+    assert library.get("any-one.slice", implied=True) is not None
+    assert library.get("any-.slice", implied=True) is None
+    masked = load_all(sources({"web.agent.yaml": web, "tenants.slice.yaml": b"resources: {tasks: 9}\n"}))
+    assert "tenants.slice" not in masked.units, (
+        "a slice that does not load is not taken for one without limits"
+    )

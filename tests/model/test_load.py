@@ -102,7 +102,7 @@ BAD_LINES = r"""
 3:23: unit.requires[2]: the name '../x' begins with '.' (begin it with a letter or a digit)
 3:29: unit.requires[3]: 'db.service' is a kind of unit that only systemd has (an agent goes by its bare name: db)
 3:41: unit.requires[4]: 'worker@' is a template, not a unit (name an instance: worker@1)
-3:50: unit.requires[5]: kind 'timer' is not supported yet by this version (it knows agent and target)
+3:50: unit.requires[5]: kind 'timer' is not supported yet by this version (it knows agent, target and slice)
 4:1: agnt: no such section (did you mean agent?)
 6:9: agent.exec: a quote ' is never closed (close it, or write \')
 7:3: agent.delay: no such option (belongs under agent.restart)

@@ -76,7 +76,8 @@ def test_wrong_names(text: str, said: str) -> None:
     [
         ("a.yaml", "what kind"),
         ("a.timer.yaml", "not supported yet"),
-        ("a.slice.yaml", "not supported yet"),
+        ("a--b.slice.yaml", "a dash has nothing on one side"),
+        ("a-.slice.yaml", "a dash has nothing on one side"),
         ("a.service.yaml", "only systemd"),
         ("a.foo.yaml", "not supported yet"),
         ("a.agent.yml", "not the name of a unit file"),

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from maestro.model import amounts, names
+from maestro.model import amounts, names, slices
 from maestro.model import values as v
 from maestro.model.budget import Count, Counts, Durations, Sizes, TimeZone
 from maestro.model.conditions import Check
@@ -140,6 +140,8 @@ BY_TYPE: dict[Any, st.SearchStrategy[Any]] = {
     ).map(Counts),
     TimeZone: st.sampled_from(["UTC", "Europe/Berlin", "Australia/Lord_Howe"]).map(TimeZone),
     v.UserName: st.sampled_from(["root", "1000", "a-b"]).map(v.UserName),
+    slices.SliceRef: st.sampled_from(["a.slice", "a-b.slice", "a@b.slice"]).map(slices.SliceRef),
+    slices.UidRange: st.sampled_from(["1-1", "70000-70999"]).map(slices.UidRange),
     Architecture: st.sampled_from(ARCHITECTURES).map(Architecture),
     ErrorNumber: st.sampled_from(["EPERM", "38", "kill"]).map(ErrorNumber),
     SyscallList: _lines("@mount", "~read", "", "~@mount:EIO ptrace:kill", "  @known  write").map(SyscallList),

@@ -80,7 +80,7 @@ class Daemon:
 
     def unit(self, name: str, **sections: Any) -> Path:
         """Write a unit file: `daemon.unit("web", agent={"exec": [...]})`, or `name="x.target"`."""
-        file = name if name.endswith(".target") else f"{name}.agent"
+        file = name if name.endswith((".target", ".slice")) else f"{name}.agent"
         path = self.units / f"{file}.yaml"
         path.write_text(yaml.safe_dump(sections, sort_keys=False), encoding="utf-8")
         path.chmod(0o644)

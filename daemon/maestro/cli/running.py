@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from maestro.cli.context import Context
 
 _MOST_SHOWN = 200  # characters of a command, as a description
-_TEXTS = {"uid": "agent.user", "gid": "agent.group"}
+_TEXTS = {"uid": "agent.user", "gid": "agent.group", "slice": "resources.slice"}
 
 
 def properties(given: Mapping[str, Any], environ: Mapping[str, str]) -> list[str]:

@@ -39,7 +39,7 @@ def is_starting(start: View) -> bool:
 
 def took(start: View, now: float) -> float | None:
     """From its order until it was ready, or until now; None of one that has no process, or never got there."""
-    if start["kind"] == "target" or start["began"] is None:
+    if start["kind"] != "agent" or start["began"] is None:
         return None
     if start["ready"] is not None:
         return float(start["ready"] - start["began"])

@@ -80,6 +80,15 @@ def stamp(then: float, fraction: bool = False) -> str:
     return f"{text}.{int(then * 1000) % 1000:03d}" if fraction else text
 
 
+def size(number: int) -> str:
+    """`1.5M`: bytes in the largest unit of which there is one, as systemctl writes them."""
+    value, units = float(number), ["", "K", "M", "G", "T"]
+    while value >= 1024 and len(units) > 1:
+        value /= 1024
+        units.pop(0)
+    return f"{value:.1f}".rstrip("0").rstrip(".") + (units[0] or "B")
+
+
 def cut(text: str, width: int | None) -> str:
     """No longer than `width`."""
     if width is None or len(text) <= width:

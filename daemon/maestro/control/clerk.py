@@ -26,11 +26,12 @@ from maestro.manager.carrier import Carrier
 from maestro.manager.catalogue import Catalogue
 from maestro.manager.loop import Manager
 from maestro.manager.plugins import Plugins
+from maestro.manager.recipe import NoGroups
 from maestro.manager.transients import Transients
 from maestro.model.redaction import redacted
 from maestro.model.status import signal_name, signal_number
 from maestro.model.unit import Unit
-from maestro.ports import Finding, Logs, Store, UnitFiles
+from maestro.ports import Finding, Groups, Logs, Store, UnitFiles
 
 PROGRESS = 1.0  # seconds between two words on what a verb waits for
 
@@ -46,6 +47,7 @@ class Office(Struct, frozen=True, kw_only=True):
     files: UnitFiles
     plugins: Plugins
     transients: Transients
+    groups: Groups = NoGroups()
     processes: Callable[[int], list[tuple[int, int, str]]]
     hints: dict[str, str]  # unit -> what a plugin found out about its last end
     root: str
@@ -72,12 +74,12 @@ class Clerk:
         verb = str(request.__struct_config__.tag)
         if verb != "stop" and self._o.is_ending():
             raise refused("ending", f"cannot {verb} anything now: maestrod is ending", "start it again first")
-        find = self._find.match if verb == "stop" else self._find.in_force
-        names, errors = find(request.units)
+        find = self._find.of(caller, acting=True)
+        names, errors = (find.match if verb == "stop" else find.in_force)(request.units)
         mode = "isolate" if verb == "isolate" else request.mode
         asked = Asked(verb, tuple(names), _id(caller), mode)
         if request.dry_run:
-            yield views.rehearsed(*self._world.rehearse(asked), errors)
+            yield views.rehearsed(*self._world.rehearse(asked), errors, find.reach.sees)
             return
         before = self._recall(caller)
         changes: list[str] = []
@@ -105,11 +107,10 @@ class Clerk:
         self, caller: Caller, request: p.ResetFailed | p.Cancel | p.Freeze | p.Thaw
     ) -> p.VerbView:
         verb = str(request.__struct_config__.tag)
-        names, errors = (self._of_jobs if verb == "cancel" else self._find.match)(request.units)
+        find = self._find.of(caller, acting=True)
+        names, errors = self._of_jobs(request.units, find) if verb == "cancel" else find.match(request.units)
         if not request.units:  # a `Cancel` names some
-            names = [
-                name for name in self._find.everything() if self._world.life(name).coarse is Coarse.FAILED
-            ]
+            names = [name for name in find.everything() if self._world.life(name).coarse is Coarse.FAILED]
         before = self._recall(caller)
         changes: list[str] = []
         if before is None:
@@ -124,12 +125,12 @@ class Clerk:
         await self._o.manager.settle()
         return p.VerbView(errors=errors if before is None else before, changes=tuple(changes))
 
-    def _of_jobs(self, given: Sequence[str]) -> Found:
+    def _of_jobs(self, given: Sequence[str], find: Finder) -> Found:
         """The units that pending jobs are for: named, or by the job's number, or of a glob those that have one."""
         jobs, found, errors = self._world.book.jobs, dict[str, None](), dict[str, p.ErrorView]()
         for one in given:
             named = jobs[int(one)].unit if one.isdigit() and int(one) in jobs else one
-            names, wrong = self._find.match([named])
+            names, wrong = find.match([named])
             names = [name for name in names if not is_glob(one) or self._world.book.of(name) is not None]
             found |= dict.fromkeys(names)
             if wrong and one.isdigit():
@@ -140,13 +141,14 @@ class Clerk:
         return list(found), errors
 
     async def jobs(self, caller: Caller, request: p.Jobs) -> tuple[p.JobView, ...]:
-        now = self._o.manager.clock.now()
+        now, sees = self._o.manager.clock.now(), self._find.of(caller).reach.sees
         return tuple(
             replace(
                 views.job_view(job, self._world.life(job.unit).cause),
                 age=round(max(0.0, now - job.created), 3),
             )
             for job in self._world.book.jobs.values()
+            if sees(job.unit)
         )
 
     def _recall(self, caller: Caller) -> dict[str, p.ErrorView] | None:
@@ -191,7 +193,7 @@ class Clerk:
         if before is not None:
             await self._o.manager.settle()
             return p.VerbView(errors=before)
-        names, errors = self._find.match(request.units)
+        names, errors = self._find.of(caller, acting=True).match(request.units)
         for name in names:
             life = self._world.life(name)
             if not life.agents:

@@ -44,46 +44,48 @@ class Desk(Till, Survey):
     # ------------------------------------------------------------------------------ what is
 
     async def status(self, caller: Caller, request: p.Status) -> p.StatusView:
-        if request.units:
-            names, errors = self._find.match(request.units)
-        else:
-            names, errors = self._find.everything(), {}
+        find = self._find.of(caller)
+        names, errors = find.match(request.units) if request.units else (find.everything(), {})
         detailed = request.detail and bool(request.units)
         found = tuple(self._unit(name, request.lines if detailed else 0, detailed) for name in names)
-        own = bool(caller.agent)
         return p.StatusView(
             units=found,
             errors=errors,
-            notices=() if own else tuple(self._o.notices()),
+            notices=tuple(self._o.notices()) if caller.role >= Role.READ else (),
             now=self._o.manager.clock.wall(),
         )
 
     async def show(self, caller: Caller, request: p.Show) -> tuple[p.ShowView, ...]:
         return tuple(
             views.show_view(name, unit, self._o.catalogue.loaded(name), self._o.tiers(unit) if unit else ())
-            for name in self._find.all(request.units)
+            for name in self._find.of(caller).all(request.units)
             for unit in (self._world.units.get(name),)
         )
 
     async def cat(self, caller: Caller, request: p.Cat) -> tuple[p.CatView, ...]:
         found = []
-        for name in self._find.all(request.units):
+        for name in self._find.of(caller).all(request.units):
             pieces = self._o.catalogue.pieces(name)
             texts = tuple((piece.path, redacted(piece.text.decode("utf-8", "replace"))) for piece in pieces)
             found.append(p.CatView(name=name, pieces=texts))
         return tuple(found)
 
     async def logs(self, caller: Caller, request: p.Logs) -> AsyncIterator[p.LineView]:
-        names = [name for name in self._with_log(request) if not name.endswith(".target")]
+        names = [name for name in self._with_log(caller, request) if not name.endswith((".target", ".slice"))]
         async with aclosing(lines.read(self._o.logs, names, request, self._end_of)) as found:
             async for line in found:
                 yield line
 
-    def _with_log(self, request: p.Logs) -> list[str]:
+    def _with_log(self, caller: Caller, request: p.Logs) -> list[str]:
         """The units that are meant, and those that are gone and have left a log."""
-        names, errors = self._find.match(request.units)
-        for name, error in errors.items():
-            if not is_name(name) or not (request.to_end or self._o.logs.mark(name).size):
+        find = self._find.of(caller)
+        names, errors = find.match(request.units)
+        for name, error in errors.items():  # of one that is gone nobody knows in which slice it was
+            if (
+                find.reach.sees_in is not None
+                or not is_name(name)
+                or not (request.to_end or self._o.logs.mark(name).size)
+            ):
                 raise refused(error.code, error.message, error.hint)
         return [*names, *errors]
 
@@ -106,10 +108,12 @@ class Desk(Till, Survey):
         hub = self._o.manager.hub
         after = hub.published - request.lines if request.cursor is None else request.cursor
         after = min(max(0, after), hub.published)  # a cursor may be from before the store was lost
+        sees = self._find.of(caller).reach.sees
         patterns = [self._find.real(pattern) for pattern in request.units]
         yield p.EventView(seq=after, time=0.0, unit="", kind="mark", words="")
         async for told in hub.stream(after, request.follow):
-            if not patterns or any(fnmatchcase(told.what.unit, pattern) for pattern in patterns):
+            is_meant = not patterns or any(fnmatchcase(told.what.unit, pattern) for pattern in patterns)
+            if is_meant and sees(told.what.unit):
                 yield views.event_view(told)
 
     async def audit(self, caller: Caller, request: p.Audit) -> tuple[p.AuditView, ...]:

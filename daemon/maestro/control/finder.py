@@ -6,7 +6,9 @@ from collections.abc import Iterable
 from fnmatch import fnmatchcase
 
 from maestro.control.protocol import ErrorView
+from maestro.control.roles import Caller
 from maestro.control.service import Refused, refused
+from maestro.control.tenants import Reach, reach
 from maestro.engine.world import World
 from maestro.manager.catalogue import Catalogue
 from maestro.model import names as unit_names
@@ -19,10 +21,22 @@ Found = tuple[list[str], dict[str, ErrorView]]  # units, and what is wrong with 
 class Finder:
     """Globs take in what is declared, running or not."""
 
-    def __init__(self, world: World, catalogue: Catalogue) -> None:
+    def __init__(
+        self, world: World, catalogue: Catalogue, reach: Reach | None = None, *, acting: bool = False
+    ) -> None:
+        """`acting`: only what the caller may do something to, and not all that it sees."""
         self._world, self._catalogue = world, catalogue
+        self.reach = reach or Reach(world.units, None, None)
+        self._acting = acting
+
+    def of(self, caller: Caller, *, acting: bool = False) -> Finder:
+        """The same as far as this caller gets."""
+        return Finder(self._world, self._catalogue, reach(caller, self._world.units), acting=acting)
 
     def everything(self) -> list[str]:
+        return list(filter(self.reach.acts if self._acting else self.reach.sees, self._known()))
+
+    def _known(self) -> list[str]:
         return sorted({*self._world.units, *self._catalogue.library.loaded})
 
     def match(self, patterns: Iterable[str]) -> Found:
@@ -30,10 +44,11 @@ class Finder:
         found: dict[str, None] = {}
         errors: dict[str, ErrorView] = {}
         for pattern in patterns:
-            matching = self._meant(pattern.removesuffix(".agent"))
+            seen = list(filter(self.reach.sees, self._meant(pattern.removesuffix(".agent"))))
+            matching = list(filter(self.reach.acts, seen)) if self._acting else seen
             found |= dict.fromkeys(matching)
             if not matching:
-                errors[pattern] = self._no_such(pattern)
+                errors[pattern] = self._not_yours(pattern) if seen else self._no_such(pattern)
         return list(found), errors
 
     def in_force(self, patterns: Iterable[str]) -> Found:
@@ -98,11 +113,17 @@ class Finder:
     def _meant(self, pattern: str) -> list[str]:
         if is_glob(pattern):
             aliases = self._catalogue.library.aliases.items()
-            found = [name for name in self.everything() if fnmatchcase(name, pattern)]
+            found = [name for name in self._known() if fnmatchcase(name, pattern)]
             return [*found, *(name for alias, name in aliases if fnmatchcase(alias, pattern))]
         name = self.real(pattern)
         known = self._world.know(name) is not None or self._catalogue.loaded(name) is not None
         return [name] if known else []
+
+    def _not_yours(self, name: str) -> ErrorView:
+        owns = ", ".join(self.reach.acts_in or ())
+        message = f"not allowed: you may look at {name}, and act only on what is in {owns}"
+        hint = "maestroctl list shows the units; a slice itself is for those who administer"
+        return ErrorView(code="not-allowed", message=message, hint=hint)
 
     def _no_such(self, name: str) -> ErrorView:
         try:
@@ -113,7 +134,9 @@ class Finder:
             return ErrorView(code="no-such-unit", message=message, hint=mistake.faults[0].hint)
         hint = "maestroctl list shows the units; maestroctl daemon-reload looks for new files"
         template = self._catalogue.library.templates.get(name if name.endswith("@") else f"{name}@")
-        if template is not None:
+        if self.reach.sees_in is not None:
+            hint = "maestroctl list shows the units in your slices"
+        elif template is not None:
             hint = f"{template.name} is a template: name an instance, such as {template.name}1"
         return ErrorView(code="no-such-unit", message=f"no unit {name}", hint=hint)
 

@@ -19,12 +19,16 @@ READ_GROUP = "maestro-read"
 
 
 class Role(IntEnum):
-    """Each may do what the ones before it may, and more; an agent only for its own unit."""
+    """Each may do what the ones before it may, and more; an agent only for its own unit, a tenant within its slices.
+
+    Within those a tenant may do what the table of routes says, beyond what a reader may.
+    """
 
     NONE = 0
     AGENT = 1
-    READ = 2
-    ADMIN = 3
+    TENANT = 2
+    READ = 3
+    ADMIN = 4
 
 
 class Peer(Struct, frozen=True):
@@ -43,6 +47,7 @@ class Caller(Struct, frozen=True, kw_only=True):
     pid: int
     role: Role
     agent: str = ""  # agent id, "researcher#17", when the peer is a process of a supervised agent
+    owns: tuple[str, ...] = ()  # slices whose owner it is; who only reads may have some, too
     request_id: str = ""
 
     @property
@@ -84,13 +89,15 @@ class HostAccounts:
 
     def group(self, name: str) -> Group | None:
         try:
-            entry = grp.getgrnam(name)
+            entry = grp.getgrgid(int(name)) if name.isdigit() else grp.getgrnam(name)
         except (KeyError, OSError):
             return None
         return Group(entry.gr_gid, tuple(entry.gr_mem))
 
 
-def role_of(peer: Peer, agent: str | None, own_uid: int, accounts: Accounts) -> Role:
+def role_of(
+    peer: Peer, agent: str | None, own_uid: int, accounts: Accounts, owns: tuple[str, ...] = ()
+) -> Role:
     """The role of a peer. Being an agent comes first: a root agent must not restart itself either."""
     if agent == SOMEBODYS:
         return Role.NONE  # of an agent that nobody can name, or gone: it has no unit of its own to ask about
@@ -98,7 +105,22 @@ def role_of(peer: Peer, agent: str | None, own_uid: int, accounts: Accounts) -> 
         return Role.AGENT
     if peer.uid in (0, own_uid) or _in_group(peer, ADMIN_GROUP, accounts):
         return Role.ADMIN
-    return Role.READ if _in_group(peer, READ_GROUP, accounts) else Role.NONE
+    if _in_group(peer, READ_GROUP, accounts):
+        return Role.READ
+    return Role.TENANT if owns else Role.NONE
+
+
+def is_user(peer: Peer, name: str, accounts: Accounts) -> bool:
+    """Whether that is the name, or the number, of the peer's user."""
+    if name.isdigit():
+        return peer.uid == int(name)
+    user = accounts.user(peer.uid)
+    return user is not None and user.name == name
+
+
+def is_member(peer: Peer, name: str, accounts: Accounts) -> bool:
+    """Whether the peer is in the group of this name, or number."""
+    return (name.isdigit() and peer.gid == int(name)) or _in_group(peer, name, accounts)
 
 
 def _in_group(peer: Peer, name: str, accounts: Accounts) -> bool:

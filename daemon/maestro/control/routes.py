@@ -71,6 +71,7 @@ class Route(Struct, frozen=True):
     least: Role
     method: str  # of Service
     shape: Shape
+    owner: bool = False  # whether the owner of a slice may ask it too, of what is in that
 
     @property
     def do(self) -> str:
@@ -79,21 +80,21 @@ class Route(Struct, frozen=True):
 
 ROUTES: tuple[Route, ...] = (
     Route(Hello, Role.NONE, "hello", Shape.ONE),
-    Route(Start, Role.ADMIN, "verb", Shape.VERB),
-    Route(Stop, Role.ADMIN, "verb", Shape.VERB),
-    Route(Restart, Role.ADMIN, "verb", Shape.VERB),
-    Route(TryRestart, Role.ADMIN, "verb", Shape.VERB),
-    Route(Reload, Role.ADMIN, "verb", Shape.VERB),
-    Route(ReloadOrRestart, Role.ADMIN, "verb", Shape.VERB),
+    Route(Start, Role.ADMIN, "verb", Shape.VERB, owner=True),
+    Route(Stop, Role.ADMIN, "verb", Shape.VERB, owner=True),
+    Route(Restart, Role.ADMIN, "verb", Shape.VERB, owner=True),
+    Route(TryRestart, Role.ADMIN, "verb", Shape.VERB, owner=True),
+    Route(Reload, Role.ADMIN, "verb", Shape.VERB, owner=True),
+    Route(ReloadOrRestart, Role.ADMIN, "verb", Shape.VERB, owner=True),
     Route(Isolate, Role.ADMIN, "verb", Shape.VERB),
-    Route(ResetFailed, Role.ADMIN, "at_once", Shape.ONE),
-    Route(Freeze, Role.ADMIN, "at_once", Shape.ONE),
-    Route(Thaw, Role.ADMIN, "at_once", Shape.ONE),
+    Route(ResetFailed, Role.ADMIN, "at_once", Shape.ONE, owner=True),
+    Route(Freeze, Role.ADMIN, "at_once", Shape.ONE, owner=True),
+    Route(Thaw, Role.ADMIN, "at_once", Shape.ONE, owner=True),
     Route(Grant, Role.ADMIN, "change_budget", Shape.ONE),
     Route(ResetBudget, Role.ADMIN, "change_budget", Shape.ONE),
-    Route(Cancel, Role.ADMIN, "at_once", Shape.ONE),
-    Route(Jobs, Role.READ, "jobs", Shape.ITEMS),
-    Route(Kill, Role.ADMIN, "kill", Shape.ONE),
+    Route(Cancel, Role.ADMIN, "at_once", Shape.ONE, owner=True),
+    Route(Jobs, Role.READ, "jobs", Shape.ITEMS, owner=True),
+    Route(Kill, Role.ADMIN, "kill", Shape.ONE, owner=True),
     Route(Run, Role.ADMIN, "run", Shape.VERB),
     Route(Enable, Role.ADMIN, "link", Shape.VERB),
     Route(Disable, Role.ADMIN, "link", Shape.VERB),
@@ -101,17 +102,17 @@ ROUTES: tuple[Route, ...] = (
     Route(Unmask, Role.ADMIN, "link", Shape.VERB),
     Route(Preset, Role.ADMIN, "link", Shape.VERB),
     Route(IsEnabled, Role.READ, "is_enabled", Shape.ITEMS),
-    Route(Status, Role.AGENT, "status", Shape.ONE),
-    Route(Budget, Role.AGENT, "budget", Shape.ONE),
-    Route(Show, Role.AGENT, "show", Shape.ITEMS),
-    Route(Cat, Role.READ, "cat", Shape.ITEMS),
-    Route(Logs, Role.AGENT, "logs", Shape.STREAM),
-    Route(Events, Role.READ, "events", Shape.STREAM),
+    Route(Status, Role.AGENT, "status", Shape.ONE, owner=True),
+    Route(Budget, Role.AGENT, "budget", Shape.ONE, owner=True),
+    Route(Show, Role.AGENT, "show", Shape.ITEMS, owner=True),
+    Route(Cat, Role.READ, "cat", Shape.ITEMS, owner=True),
+    Route(Logs, Role.AGENT, "logs", Shape.STREAM, owner=True),
+    Route(Events, Role.READ, "events", Shape.STREAM, owner=True),
     Route(Audit, Role.READ, "audit", Shape.ITEMS),
     Route(Links, Role.READ, "links", Shape.ONE),
-    Route(Starts, Role.READ, "starts", Shape.ONE),
+    Route(Starts, Role.READ, "starts", Shape.ONE, owner=True),
     Route(Doctor, Role.READ, "doctor", Shape.ITEMS),
-    Route(Why, Role.READ, "why", Shape.ONE),
+    Route(Why, Role.READ, "why", Shape.ONE, owner=True),
     Route(DaemonReload, Role.ADMIN, "daemon_reload", Shape.ONE),
     Route(DaemonReexec, Role.ADMIN, "daemon_reexec", Shape.ONE),
     Route(Shutdown, Role.ADMIN, "shutdown", Shape.ONE),
@@ -209,15 +210,23 @@ def permit(route: Route, request: Request, caller: Caller, own_uid: int, account
     """Refuse what the caller's role does not allow."""
     if caller.role is Role.AGENT:
         _permit_agent(route, request, caller)
-    elif caller.role < route.least and caller.agent:
+    elif route.owner and caller.owns:
+        return  # who answers looks for units only where the caller gets
+    elif not _is_enough(route, caller) and caller.agent:
         message = f"not allowed: {route.do} is not for pid {caller.pid}: it comes from an agent, and cannot be told from which"
         raise refused("not-allowed", message, "ask from the agent's own session, or as a person")
-    elif caller.role < route.least:
+    elif not _is_enough(route, caller):
         message = (
             f"not allowed: {route.do} needs {who_may(route.least, own_uid, accounts)};"
             f" you are {who(caller.uid, accounts)}"
         )
         raise refused("not-allowed", message, how_to_get(route.least, caller.uid, accounts))
+
+
+def _is_enough(route: Route, caller: Caller) -> bool:
+    """A tenant's role says nothing of requests that are not for owners: they are answered for all units."""
+    role = Role.NONE if caller.role is Role.TENANT else caller.role
+    return role >= route.least
 
 
 def _permit_agent(route: Route, request: Request, caller: Caller) -> None:

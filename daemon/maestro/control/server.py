@@ -10,12 +10,13 @@ import asyncio
 import logging
 import os
 import socket
-import struct
 from collections import Counter
 from collections.abc import Callable
 
 from maestro.control.connection import Connection, Counters, House, Limits
 from maestro.control.frames import encode
+from maestro.control.peer import Whose as Whose
+from maestro.control.peer import identify
 from maestro.control.protocol import Request
 from maestro.control.roles import Accounts, Caller, HostAccounts, Peer, Role, role_of
 from maestro.control.routes import Route, permit
@@ -23,12 +24,11 @@ from maestro.control.service import Service
 from maestro.manager.tasks import spawn
 
 _log = logging.getLogger("maestro")
-_CREDENTIALS = struct.Struct("3i")
 _AT_ONCE = 64  # connections accepted before others get their turn
 # Seconds without accepting when descriptors ran out: the queue stays readable, so trying on would spin.
 _PAUSE = 1.0
 
-Whose = Callable[[int], str | None]  # pid -> agent id of the supervised agent it belongs to
+Owned = Callable[[Peer, Accounts], tuple[str, ...]]  # the slices that are a peer's
 
 
 class ControlServer:
@@ -42,9 +42,11 @@ class ControlServer:
         *,
         accounts: Accounts | None = None,
         limits: Limits | None = None,
+        owned: Owned = lambda peer, accounts: (),
     ) -> None:
         self.counters = Counters()
         self._whose = whose
+        self._owned = owned
         self._sock = sock
         self._accounts = accounts or HostAccounts()
         self._limits = limits or Limits()
@@ -128,11 +130,10 @@ class ControlServer:
         spawn(self._connect(connection, sock), name=f"control: connect uid {caller.uid}")
 
     def _who(self, sock: socket.socket) -> Caller:
-        raw = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
-        pid, uid, gid = _CREDENTIALS.unpack(raw)
-        agent = self._whose(pid) if pid > 0 else None
-        role = role_of(Peer(uid, gid, pid), agent, self._own_uid, self._accounts)
-        return Caller(uid=uid, gid=gid, pid=pid, role=role, agent=agent or "")
+        peer, agent = identify(sock, self._whose)
+        owns = self._owned(peer, self._accounts) if agent is None else ()
+        role = role_of(peer, agent, self._own_uid, self._accounts, owns)
+        return Caller(uid=peer.uid, gid=peer.gid, pid=peer.pid, role=role, agent=agent or "", owns=owns)
 
     def _too_many(self, caller: Caller) -> str:
         most, most_of_one = self._limits.connections, self._limits.connections_of_one

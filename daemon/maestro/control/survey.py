@@ -13,6 +13,7 @@ from maestro.control import protocol as p
 from maestro.control.clerk import refused_in
 from maestro.control.finder import Finder, Found
 from maestro.control.roles import Caller
+from maestro.control.usage import usage_view
 from maestro.engine.graph import Edge, Link
 from maestro.engine.relations import Atom
 from maestro.engine.state import Coarse, Goal, Life, State
@@ -52,6 +53,10 @@ class Survey:
             "budget": nearest_to_its_end(self._world, name, manager.clock.now(), manager.clock.wall()),
             "hint": self._o.hints.get(name, "") if view.result not in ("", "success") else "",
         }
+        if view.kind == "slice":
+            changes["members"] = tuple(sorted(self._world.graph.inside(name)))
+        if detailed and unit is not None and (usage := self._o.groups.usage(unit)) is not None:
+            changes["usage"] = usage_view(unit, usage)
         if detailed and view.kind == "agent":
             mark = self._o.logs.mark(name)
             changes |= {
@@ -75,9 +80,9 @@ class Survey:
         lack = self._o.catalogue.lack(unit) if unit is not None and at_rest else ""
         return "; ".join(filter(None, (life.cause, lack)))
 
-    def _meant(self, patterns: tuple[str, ...]) -> Found:
+    def _meant(self, patterns: tuple[str, ...], find: Finder | None = None) -> Found:
         """Where none is named, none is meant: those requests are about all units then."""
-        return self._find.match(patterns) if patterns else ([], {})
+        return (find or self._find).match(patterns) if patterns else ([], {})
 
     # ------------------------------------------------------------------------------ how they hang together
 
@@ -116,8 +121,9 @@ class Survey:
     # ------------------------------------------------------------------------------ how they started
 
     async def starts(self, caller: Caller, request: looks.Starts) -> looks.StartsView:
-        named, errors = self._meant(request.units)
-        names = named if request.units else self._find.everything()
+        find = self._find.of(caller)
+        named, errors = self._meant(request.units, find)
+        names = named if request.units else find.everything()
         lives = [(name, self._world.life(name)) for name in names]
         return looks.StartsView(
             named=tuple(named),
@@ -157,11 +163,13 @@ class Survey:
         return tuple(looks.FindingView(**asdict(one)) for one in self._o.examine())
 
     async def why(self, caller: Caller, request: looks.Why) -> looks.WhyView:
-        named, errors = self._meant(request.units)
+        find = self._find.of(caller)
+        named, errors = self._meant(request.units, find)
         known = list(named)
         seen = set(known)
         for name in known:  # it grows
-            new = [other for other in self._world.life(name).blocked_by if other not in seen]
+            blockers = filter(find.reach.sees, self._world.life(name).blocked_by)
+            new = [other for other in blockers if other not in seen]
             seen.update(new)
             known += new
         asked = await self._who_asked(seen)

@@ -28,7 +28,8 @@ class Till(Clerk):
 
     async def budget(self, caller: Caller, request: Budget) -> BudgetView:
         terms = self._world.ledger.terms
-        names, errors = self._find.match(request.units) if request.units else (sorted(terms), {})
+        find = self._find.of(caller)
+        names, errors = find.match(request.units) if request.units else (find.everything(), {})
         return BudgetView(
             budgets=tuple(self._holder(name, terms[name]) for name in names if name in terms),
             errors=errors,

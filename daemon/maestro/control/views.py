@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from maestro.control.protocol import (
     ErrorView,
@@ -21,6 +21,7 @@ from maestro.engine.plan import Plan
 from maestro.engine.state import Life
 from maestro.engine.step import Refusal
 from maestro.manager.happened import Told
+from maestro.model import names
 from maestro.model.load import Loaded, shown
 from maestro.model.problem import Problem
 from maestro.model.unit import Unit
@@ -46,7 +47,7 @@ def unit_view(
     problems = tuple(map(problem_view, loaded.problems)) if loaded else ()
     return UnitView(
         name=name,
-        kind=unit.kind if unit else ("target" if name.endswith(".target") else "agent"),
+        kind=unit.kind if unit else names.split(name).kind,
         description=unit.unit.description if unit else "",
         path=(loaded.path if loaded else "") or (unit.path if unit else ""),
         documentation=unit.unit.documentation if unit else (),
@@ -97,16 +98,20 @@ def error_view(refusal: Refusal) -> ErrorView:
     return ErrorView(code=refusal.code, message=refusal.words, hint=refusal.hint)
 
 
-def rehearsed(plan: Plan, refusals: dict[str, Refusal], errors: dict[str, ErrorView]) -> VerbView:
-    """A dry run's answer."""
+def rehearsed(
+    plan: Plan, refusals: dict[str, Refusal], errors: dict[str, ErrorView], sees: Callable[[str], bool]
+) -> VerbView:
+    """A dry run's answer, as far as the caller sees."""
     refused = {name: error_view(why) for name, why in refusals.items() if not why.done}
     return VerbView(
         errors=errors | refused,
         changes=tuple(why.words for why in refusals.values() if why.done),
         plan=tuple(
-            PlannedView(unit=job.unit, verb=job.kind.value, asked=job.asked, why=job.why) for job in plan.jobs
+            PlannedView(unit=job.unit, verb=job.kind.value, asked=job.asked, why=job.why)
+            for job in plan.jobs
+            if sees(job.unit)
         ),
-        left_out={name: error_view(why) for name, why in plan.left_out.items()},
+        left_out={name: error_view(why) for name, why in plan.left_out.items() if sees(name)},
     )
 
 

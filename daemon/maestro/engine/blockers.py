@@ -36,12 +36,23 @@ class Blocker(Struct, frozen=True):
 class Hold:
     """What holds the start of one unit back. Looks at one neighbour at a time, so that a thousand of them cost each its own change."""
 
-    __slots__ = ("_after", "_apart", "_bound", "_known", "_lives", "_required", "_waiting", "hopeless")
+    __slots__ = (
+        "_after",
+        "_apart",
+        "_bound",
+        "_known",
+        "_lives",
+        "_required",
+        "_slice",
+        "_waiting",
+        "hopeless",
+    )
 
     def __init__(
         self, name: str, graph: Graph, lives: Mapping[str, Life], known: Mapping[str, object]
     ) -> None:
         self._lives, self._known = lives, known
+        self._slice = graph.slice_of.get(name, "")
         self._required = frozenset(graph.of(name, Atom.NEED))
         self._after = graph.awaited(name)
         self._bound = frozenset(graph.of(name, Atom.BOUND))
@@ -72,6 +83,8 @@ class Hold:
             return Blocker(
                 other, f"was left out: {life.cause}" if life.skipped else "is not running", hopeless=True
             )
+        if other == self._slice and life.state is State.FROZEN:
+            return Blocker(other, "is frozen")
         if other in self._after:
             required, phase = other in self._required, self._after[other]
             return _before(other, life, required, phase) if other in self._known else None

@@ -16,7 +16,10 @@ from maestro.engine.scene import Outcome, Scene
 def freeze(scene: Scene) -> Outcome:
     life = replace(scene.life, was_frozen=True, cause=scene.words or "frozen on request")
     news = words.tell(scene, "frozen", life.cause, life)
-    return Outcome(life=life, deeds=(Freeze(life.agent, True),), news=(news,))
+    deeds = (
+        (Freeze(life.agent, True),) if scene.unit.agent is not None else ()
+    )  # of a slice, what is in it follows
+    return Outcome(life=life, deeds=deeds, news=(news,))
 
 
 def exhaust(scene: Scene) -> Outcome:
@@ -35,7 +38,7 @@ def hold(scene: Scene) -> Outcome:
 
 
 def thaw(scene: Scene) -> Outcome:
-    return _go_on(scene, "thawed on request")
+    return _go_on(scene, scene.words or "thawed on request")
 
 
 def refill(scene: Scene) -> Outcome:
@@ -45,7 +48,7 @@ def refill(scene: Scene) -> Outcome:
 def _go_on(scene: Scene, why: str) -> Outcome:
     """That its processes go on is ordered by whatever leaves the state. While it stood still it could not say that it lives."""
     life, timers = scene.life, dict(scene.life.timers)
-    if period := policy.watchdog(scene.agent, life):
+    if scene.unit.agent is not None and (period := policy.watchdog(scene.agent, life)):
         timers["watchdog"] = scene.now + period
     cause = f"{why}, after {words.span(scene.now - life.since)}"
     life = replace(life, timers=timers, cause=cause)

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping
 
 from msgspec import Struct
 
-from maestro.engine.relations import RELATIONS, Atom
+from maestro.engine.relations import IN_SLICE, RELATIONS, Atom
+from maestro.model import slices
 from maestro.model.order import READY, Phase
 from maestro.model.unit import Unit
 
@@ -32,6 +33,7 @@ class Edge(Struct, frozen=True):
 
 
 _Related = dict[str, dict[str, dict[Link, None]]]
+SLICE = "slice"  # the option of a link, and of an edge, between a unit and the slice that it is in
 _IMPLYING_ORDER = ("requires", "requisite", "wants", "binds_to", "upholds", "milestone")  # of a target
 
 
@@ -45,6 +47,7 @@ class Graph:
         self._links: dict[str, tuple[Link, ...]] = {}  # by the unit that says it
         self._related: dict[Atom, _Related] = {atom: {} for atom in Atom}  # subject -> other -> links
         self._suffered: dict[Atom, _Related] = {atom: {} for atom in Atom}  # other -> subject -> links
+        self.slice_of: dict[str, str] = {}  # unit -> the slice that it is directly in
         self._exclusive: dict[str, tuple[str, ...]] = {}  # unit -> what only one at a time may hold
         self._sharers: dict[str, dict[str, None]] = {}  # such a thing -> the units that want it
         for unit in units:
@@ -56,6 +59,8 @@ class Graph:
         for link in links:
             for said, here, there in self._both_ways(link):
                 said.setdefault(here, {}).setdefault(there, {})[link] = None
+        if inside := slices.chain(unit):
+            self.slice_of[unit.name] = inside[-1]
         self._exclusive[unit.name] = unit.unit.exclusive
         for thing in unit.unit.exclusive:
             self._sharers.setdefault(thing, {})[unit.name] = None
@@ -71,6 +76,7 @@ class Graph:
         for edge in self._said.pop(name, ()):
             if self.predecessors[edge.second].get(edge.first) is edge:
                 self._withdraw(edge, other=edge.first if edge.second == name else edge.second)
+        self.slice_of.pop(name, None)
         for thing in self._exclusive.pop(name, ()):
             del self._sharers[thing][name]
         for link in self._links.pop(name, ()):
@@ -105,7 +111,8 @@ class Graph:
         """`a requires b`: what makes the first that to the second."""
         link = next(iter(self._related[atom][subject][other]))
         named = link.other if link.by == link.subject else link.subject
-        return f"{link.by} {link.option.replace('_', ' ')} {named}"
+        said = "is in" if link.option == SLICE else link.option.replace("_", " ")
+        return f"{link.by} {said} {named}"
 
     def links_by(self, name: str) -> tuple[Link, ...]:
         """What this unit says of others."""
@@ -115,6 +122,10 @@ class Graph:
         """The units that want a thing which only one may hold and this one wants, and which thing."""
         things = self._exclusive.get(name, ())
         return {other: thing for thing in things for other in self._sharers[thing] if other != name}
+
+    def inside(self, name: str) -> Iterable[str]:
+        """The units that are directly in a slice."""
+        return (other for other in self.to(name, Atom.NEED) if self.slice_of.get(other) == name)
 
     def awaited(self, name: str) -> dict[str, Phase]:
         """The units that its start waits for, and how far each has to be."""
@@ -169,20 +180,23 @@ class Graph:
 def _edges(unit: Unit) -> Iterable[Edge]:
     section = unit.unit
     for one in section.after:
-        yield Edge(str(one.unit), unit.name, "after", _where(unit, "after"), one.phase)
+        yield Edge(str(one.unit), unit.name, "after", _where(unit, "unit.after"), one.phase)
     for name in map(str, section.before):
-        yield Edge(unit.name, name, "before", _where(unit, "before"))
+        yield Edge(unit.name, name, "before", _where(unit, "unit.before"))
+    for name in slices.chain(unit)[-1:]:
+        yield Edge(name, unit.name, SLICE, _where(unit, "resources.slice"))
     if unit.kind == "target" and section.default_dependencies:
         ordered = {*section.before, *(one.unit for one in section.after)}
         for option in _IMPLYING_ORDER:
             for name in map(str, getattr(section, option)):
                 if name not in ordered:
-                    yield Edge(name, unit.name, option, _where(unit, option))
+                    yield Edge(name, unit.name, option, _where(unit, f"unit.{option}"))
 
 
 def _links(unit: Unit) -> Iterable[Link]:
-    for option, relation in RELATIONS.items():
-        for other in map(str, getattr(unit.unit, option)):
+    said = [(option, one, map(str, getattr(unit.unit, option))) for option, one in RELATIONS.items()]
+    for option, relation, others in [*said, (SLICE, IN_SLICE, slices.chain(unit)[-1:])]:
+        for other in others:
             for atom in relation.there:
                 yield Link(unit.name, atom, other, unit.name, option)
             for atom in relation.back:
@@ -190,7 +204,7 @@ def _links(unit: Unit) -> Iterable[Link]:
 
 
 def _where(unit: Unit, option: str) -> str:
-    origin = unit.origins.get(f"unit.{option}")
+    origin = unit.origins.get(option)
     return f"{origin.path}:{origin.line}" if origin else ""
 
 

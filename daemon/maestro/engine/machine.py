@@ -45,9 +45,12 @@ def _enter(scene: Scene, outcome: Outcome, to: State) -> Outcome:
     if before.state is State.RELOADING and to is not State.RELOADING and before.errand is not None:
         cut = (Send(before.errand.agent, "KILL", True),)  # what a reload still runs means nothing any more
         life = life if life.errand is not before.errand else replace(life, errand=None)
+    if before.state is State.FROZEN and to is not State.FROZEN:
+        life = replace(life, frozen_with="")
     if to is not before.state and before.stilled:
         life = replace(life, stilled=False, start_left=None)
-    if before.stands_still and not (to is State.FROZEN or life.stilled):
+    stood_still = before.stands_still and scene.unit.agent is not None
+    if stood_still and not (to is State.FROZEN or life.stilled):
         cut = (Freeze(before.agent, False),)  # whatever comes next, it must be able to hear of it
     life = replace(life, state=to, timers=_kept(life, to))
     return replace(outcome, life=life, deeds=(*cut, *outcome.deeds))

@@ -52,3 +52,4 @@ RELATIONS: dict[str, Relation] = {
     "propagates_stop_to": _relation(Atom.PASS_STOP, Atom.TAKE_DOWN),
     "propagates_reload_to": _relation(Atom.PASS_RELOAD),
 }
+IN_SLICE = RELATIONS["requires"]  # what a unit is to the slice that it is in

@@ -159,6 +159,7 @@ class Life(Struct, frozen=True, kw_only=True, omit_defaults=True):
     was_frozen: bool = (
         False  # the current agent was, or is: what was ordered last about that is ordered again
     )
+    frozen_with: str = ""  # the slice for whose sake it stands still: it goes on with that
     stilled: bool = False  # its processes stand still because a budget is used up
     start_left: float | None = None  # seconds of its start time-out that are left when they go on
     throttled: bool = False  # its share of the processor is small because a budget is used up

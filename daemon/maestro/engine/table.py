@@ -221,6 +221,8 @@ TABLE: tuple[Row, ...] = (
     Row(S.RUNNING, I.EXHAUSTED, guards.always, S.FROZEN, freezing.exhaust),
     *_going(S.RUNNING),
     Row(S.FROZEN, I.THAW_ASKED, guards.always, S.RUNNING, freezing.thaw),
+    Row(S.FROZEN, I.HALT, guards.bounces_without_process, S.WAITING, acts.turn_round),
+    Row(S.FROZEN, I.HALT, guards.has_no_process, S.DEAD, acts.rest),
     Row(S.FROZEN, I.REFILLED, guards.always, S.RUNNING, freezing.refill),
     *_up(S.FROZEN),
     Row(S.RELOADING, I.RELOAD_ASKED, guards.always, S.RELOADING, reloads.ask_again),

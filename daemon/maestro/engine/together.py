@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from maestro.engine.graph import Graph, tell_cycle
 from maestro.model import names
 from maestro.model.problem import Problem
+from maestro.model.slices import is_within
 from maestro.model.unit import Unit
 
 
@@ -17,6 +18,27 @@ def missing(units: Iterable[Unit], exists: Callable[[str], bool]) -> Iterator[Pr
             if not exists(name):
                 hint = "write that file, or use wants"
                 yield _problem(unit, "unit.requires", f"{name} {does_not_exist(name)}", hint)
+
+
+def shared_uids(units: Iterable[Unit]) -> Iterator[Problem]:
+    """Slices that set aside the same numbers of users, though neither is within the other: the later one is told."""
+    seen: list[Unit] = []
+    for unit in sorted(units, key=lambda one: one.name):
+        mine = unit.slice.uid_range
+        if unit.kind != "slice" or mine is None:
+            continue
+        for other in seen:
+            theirs = other.slice.uid_range
+            assert theirs is not None
+            apart = mine.last < theirs.first or theirs.last < mine.first
+            if not apart and not is_within(unit.name, other.name):
+                yield _problem(
+                    unit,
+                    "slice.uid_range",
+                    f"{mine} overlaps {theirs} of {other.name}",
+                    "give each its own numbers",
+                )
+        seen.append(unit)
 
 
 def circle(units: Sequence[Unit], graph: Graph) -> Iterator[Problem]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from maestro.engine import policy, treasury
+from maestro.engine import policy, slices, treasury
 from maestro.engine.events import Asked
 from maestro.engine.jobs import MERGE, JobState, Merge
 from maestro.engine.plan import Kind, Mode, Plan, Planned, Planner, Unplannable
@@ -297,19 +297,22 @@ def _freeze(world: World, name: str) -> None:
         world.note(name, "frozen", "frozen on request, where it stood still for its budget")
     elif life.state is State.FROZEN:
         world.refuse(name, Refusal("frozen", f"{name} is frozen already", "", done=True))
-    elif world.units[name].agent is None:
-        hint = "freeze its agents"
+    elif world.units[name].kind == "target":
+        hint = "freeze its agents, or the slice that they are in"
         world.refuse(name, Refusal("bad-request", f"cannot freeze {name}: it has no processes", hint))
     elif life.state is State.RUNNING and not life.must_come_down:
         world.apply(name, Input.FREEZE_ASKED)
     else:
-        hint = "only an agent that is up and does not reload or stop can be frozen"
+        hint = "only what is up and does not reload or stop can be frozen"
         world.refuse(name, Refusal("not-running", f"cannot freeze {name}: it is {_how(life)}", hint))
 
 
 def _thaw(world: World, name: str) -> None:
     held = treasury.freezes(world, name) if world.life(name).stands_still else ""
-    if held:
+    if world.life(name).state is State.FROZEN and (above := slices.frozen_above(world, name)):
+        words = f"cannot thaw {name}: {above}, which it is in, is frozen"
+        world.refuse(name, Refusal("frozen", words, f"maestroctl thaw {above}"))
+    elif held:
         hint = "grant more, or have what was used forgotten: maestroctl budget reset"
         world.refuse(name, Refusal("exhausted", f"cannot thaw {name}: {held}", f"{hint} {name}"))
     elif world.life(name).state is State.FROZEN:

@@ -22,6 +22,7 @@ from maestro.engine import (
     machine,
     notified,
     policy,
+    slices,
     treasury,
     verbs,
 )
@@ -353,6 +354,8 @@ class World:
         ):
             why = treasury.why_down(self, name, life) or bonds.why_down(self, name, life)
             self.apply(name, Input.HALT, why)
+        elif not life.must_come_down:
+            slices.follow(self, name, life)
 
     def _try_start(self, name: str, life: Life) -> None:
         hold = self._holds.get(name)

@@ -358,8 +358,9 @@ class Carrier:
         changes = self._catalogue.reload(self._world)
         for name in (*changes.added, *changes.changed):
             self._logs.relimit(name, self.limits(name))
-            if self._world.life(name).alive:
-                for words in self._house.groups.limit(self._world.units[name]):
+            unit = self._world.units[name]
+            if self._world.life(name).alive or unit.kind == "slice":
+                for words in self._house.groups.limit(unit):
                     _log.warning("%s: %s", name, words)
         self._manager.feed(events.Reread(changes.removed))
         return changes

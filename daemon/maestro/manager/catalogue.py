@@ -13,7 +13,7 @@ from maestro.engine import together
 from maestro.engine.graph import Graph, tell_cycle
 from maestro.engine.state import State
 from maestro.engine.world import World
-from maestro.model import install, names
+from maestro.model import install, names, slices
 from maestro.model import properties as properties_of_unit
 from maestro.model.changes import compare
 from maestro.model.library import Library, load_all, pieces
@@ -79,7 +79,7 @@ class Catalogue:
         What is removed is for the world to forget, by the event `Reread`.
         """
         before = dict(world.units)
-        self._read(world.units)
+        self._read(name for name in world.units if not self._is_unneeded(world, name))
         now = self.library.units
         for name, unit in now.items():
             if before.get(name) != unit:
@@ -177,6 +177,11 @@ class Catalogue:
         sources = replace(self._sources, files=files | ({unit.file: piece} if piece is not None else {}))
         return sources, self.library.with_file(sources, unit)
 
+    def _is_unneeded(self, world: World, name: str) -> bool:
+        """A slice that has no file, nothing in it, and was not started: as if nobody had ever asked for it."""
+        idle = name.endswith(slices.SUFFIX) and not self.path_of(name) and not list(world.graph.inside(name))
+        return idle and world.life(name).state in (State.DEAD, State.FAILED)
+
     def _may_go(self, world: World, name: str) -> bool:
         """Nothing runs of it, and its file is gone or masked: a file that went bad keeps its unit in sight."""
         loaded = self.library.get(name)
@@ -207,12 +212,12 @@ class Catalogue:
     def warnings(self) -> tuple[Problem, ...]:
         """What keeps units from being started although each of them loads, and drop-ins of no unit."""
         units = list(self.library.units.values())
-        missing = together.missing(units, self.library.has)
-        return in_order([*missing, *together.circle(units, Graph(units)), *self.library.warnings])
+        wrong = [*together.missing(units, self.library.has), *together.shared_uids(units)]
+        return in_order([*wrong, *together.circle(units, Graph(units)), *self.library.warnings])
 
     def lack(self, unit: Unit) -> str:
         """The first requirement that keeps this unit from being started, in words; empty when all are there."""
-        for name in map(str, unit.unit.requires):
+        for name in map(str, (*unit.unit.requires, *slices.chain(unit)[-1:])):
             if mask := self.masked_by(name):
                 return f"requires {name}, which is masked by {mask}"
             if not self.library.has(name):

@@ -38,7 +38,7 @@ def allot(unit: Unit, house: House) -> None:
     """Choose its number, if it is to have one, so that it is kept before anything runs as it."""
     if has_dynamic_user(unit) and house.uid == 0:
         try:
-            house.users.find(user_name(unit))
+            house.users.find(user_name(unit), house.users.range_of(unit))
         except NoneLeft:
             return  # told when the recipe is made
 
@@ -58,7 +58,7 @@ def dynamic_identity(unit: Unit, house: House) -> Identity | None:
             f"cannot give it a dynamic user: this daemon runs as uid {house.uid}, and only root may change users"
         )
     try:
-        uid = house.users.find(user_name(unit))
+        uid = house.users.find(user_name(unit), house.users.range_of(unit))
     except NoneLeft as why:
         raise CannotPrepare(f"cannot give it a dynamic user: {why}") from None
     return uid, uid, further_groups(unit.agent), "/"

@@ -6,10 +6,22 @@ import grp
 import hashlib
 import json
 import pwd
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+
+from maestro.model import slices
+from maestro.model.unit import Unit
 
 RANGE = range(61184, 65520)  # systemd's own for this: nothing else gives these numbers away
 FACT = "dynamic_users"
+
+
+def range_of(unit: Unit, units: Mapping[str, Unit]) -> range:
+    """The numbers that the innermost slice has set aside which has any."""
+    for name in reversed(slices.chain(unit)):
+        above = units.get(name)
+        if above is not None and above.slice.uid_range is not None:
+            return range(above.slice.uid_range.first, above.slice.uid_range.last + 1)
+    return RANGE
 
 
 class NoneLeft(Exception):
@@ -22,6 +34,7 @@ class DynamicUsers:
     def __init__(self, kept: str = "", keep: Callable[[str], None] = lambda fact: None) -> None:
         self._uids: dict[str, int] = {}
         self._keep = keep
+        self.range_of: Callable[[Unit], range] = lambda unit: RANGE  # from which its number is taken
         self.is_wanted: Callable[[str], bool] = lambda user: True  # by a unit that is there
         self.take_up(kept)
 

@@ -9,12 +9,12 @@ from typing import Protocol, TypeVar
 from msgspec import Struct
 from msgspec.structs import replace
 
-from maestro.model import aliases, names
+from maestro.model import aliases, names, slices
 from maestro.model.load import DEFAULTS, Loaded, Settings, load_pieces, refused
 from maestro.model.names import UnitName
 from maestro.model.plain import Mistake
 from maestro.model.problem import Problem, in_order
-from maestro.model.unit import Unit
+from maestro.model.unit import ResourcesSection, Unit
 from maestro.model.values import UnitRef
 from maestro.model.yaml_events import Parsed, parse
 
@@ -66,6 +66,7 @@ class BuiltIn(Struct, frozen=True):
     masked: bool = False
 
 
+_SLICE = BuiltIn(b"")  # one that has no file is there all the same, without limits and owner
 _BUILT_IN = {f"{DEFAULT_TARGET}.yaml": BuiltIn(b"unit: {description: What runs by default.}")}
 
 
@@ -93,14 +94,14 @@ class Library:
         self._known: dict[str, Loaded] = {}
         self._templates: dict[str, _Entry] = {}
         self._aliases, self._not_aliases = aliases.sort(sources.aliases)
-        for file in self._files:
+        for file in tuple(self._files):  # slices without a file are added meanwhile
             if file in self._aliases:
                 continue
             entry = self._entry(file)
             if entry.name is not None and entry.name.is_template:
                 self._templates[entry.name.full] = entry
             elif entry.name is not None:
-                self._known[entry.name.full] = self._linked(entry.loaded)
+                self._keep(entry.name.full, entry.loaded)
 
     def with_file(self, sources: Sources, name: UnitName) -> Library:
         """The same where only this unit's own file is another one, or gone: nothing else is looked at again."""
@@ -154,8 +155,11 @@ class Library:
             for piece in pieces
         )
 
-    def get(self, name: str) -> Loaded | None:
-        """The unit of this name, if need be made of its template. None when no file is there for it."""
+    def get(self, name: str, *, implied: bool = False) -> Loaded | None:
+        """The unit of this name, if need be made of its template. None when no file is there for it.
+
+        A slice that is `implied`, for something is in it, needs none.
+        """
         try:
             parts = names.split(name)
         except Mistake:
@@ -163,8 +167,10 @@ class Library:
         if parts.is_template:
             return None
         parts = aliases.real(parts, self._aliases)
+        if implied and parts.kind == "slice" and not any(file in self._files for file in parts.files):
+            self._files[parts.file] = _SLICE
         if parts.full not in self._known and any(file in self._files for file in parts.files):
-            self._known[parts.full] = self._linked(self._entry(parts.file).loaded)
+            self._keep(parts.full, self._entry(parts.file).loaded)
         return self._known.get(parts.full)
 
     def has(self, name: str) -> bool:
@@ -240,6 +246,13 @@ class Library:
         self._read_once.add(piece.path)
         return parsed
 
+    def _keep(self, name: str, loaded: Loaded) -> None:
+        """Know a unit, and the slices that it is in."""
+        self._known[name] = linked = self._linked(loaded)
+        if linked.unit is not None:
+            for above in slices.chain(linked.unit):
+                self.get(above, implied=True)
+
     def _linked(self, loaded: Loaded) -> Loaded:
         """With what the unit's .wants and .requires directories name, and aliases replaced by names."""
         links = (self._sources.links, self._sources.requirements)
@@ -252,7 +265,10 @@ class Library:
         )
         if self._aliases:
             merged = aliases.resolved(merged, self.real)
-        return replace(loaded, unit=replace(unit, unit=merged))
+        resources = unit.resources
+        if self._aliases and isinstance(resources, ResourcesSection) and resources.slice is not None:
+            resources = replace(resources, slice=resources.slice.renamed(self.real))
+        return replace(loaded, unit=replace(unit, unit=merged, resources=resources))
 
 
 def load_all(
@@ -264,7 +280,7 @@ def load_all(
     """All units of these files, and the wanted instances. What did not change is taken from `previous`."""
     library = Library(sources, settings, previous)
     for name in wanted:
-        library.get(name)
+        library.get(name, implied=True)
     return library
 
 

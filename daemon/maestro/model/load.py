@@ -19,12 +19,12 @@ from maestro.model.plain import Mark, Mistake, Path, Plain, as_is, kind_of
 from maestro.model.problem import Problem, in_order
 from maestro.model.reading import Reading, show
 from maestro.model.specifiers import Specifiers, resolver
-from maestro.model.unit import AgentFile, Origin, StopSection, TargetFile, Unit
+from maestro.model.unit import AgentFile, Origin, SliceFile, StopSection, TargetFile, Unit
 from maestro.model.values import StopStep
 from maestro.model.yaml_events import Parsed, parse
 
-Kind: TypeAlias = type[AgentFile] | type[TargetFile]
-FILES: Mapping[str, Kind] = {"agent": AgentFile, "target": TargetFile}
+Kind: TypeAlias = type[AgentFile] | type[TargetFile] | type[SliceFile]
+FILES: Mapping[str, Kind] = {"agent": AgentFile, "target": TargetFile, "slice": SliceFile}
 Sections = Mapping[str, type[Struct]]  # what plugins declared
 
 
@@ -114,7 +114,7 @@ def _unit(
     parts: dict[str, Any] = {s.field: getattr(file, s.field) for s in subsections(kind)}
     unit = Unit(
         name=name.full,
-        kind=cast("Literal['agent', 'target']", name.kind),
+        kind=cast("Literal['agent', 'target', 'slice']", name.kind),
         **parts,
         plugins=plugins,
         origins=reading.origins,

@@ -11,8 +11,8 @@ from msgspec import Struct
 
 from maestro.model.plain import Mistake, shorten
 
-KINDS = ("agent", "target")
-LATER = ("timer", "slice")  # planned; named here so that the message can say so
+KINDS = ("agent", "target", "slice")
+LATER = ("timer",)  # planned; named here so that the message can say so
 FOREIGN = ("service", "socket", "path", "mount", "automount", "swap", "device", "scope")  # systemd's own
 LONGEST = 200  # so that a file name of 255 bytes has room for suffixes
 SUFFIX = ".yaml"
@@ -58,6 +58,12 @@ class UnitName(Struct, frozen=True):
         return (self.file, self.template.file) if self.template is not None else (self.file,)
 
     @property
+    def parents(self) -> tuple[UnitName, ...]:
+        """The slices that a slice lies in, the outermost first: "a-b-c.slice" is in "a-b.slice", which is in "a.slice"."""
+        parts = self.prefix.split("-") if self.kind == "slice" else []
+        return tuple(UnitName("-".join(parts[:count]), None, "slice") for count in range(1, len(parts)))
+
+    @property
     def folders(self) -> tuple[str, ...]:
         """The directories of drop-ins that are for it, the most general first."""
         return (f"{self.kind}.d", *(f"{file}.d" for file in reversed(self.files)))
@@ -100,6 +106,11 @@ def _parts(bare: str, kind: str) -> UnitName:
     if tail in KINDS + LATER + FOREIGN:
         # "a.target" must not mean two units: the target a, and an agent whose file is a.target.agent.yaml.
         raise Mistake(f"an {kind}'s name may not end in '.{tail}'", "choose another name")
+    if kind == "slice" and not all(prefix.split("-")):
+        raise Mistake(
+            f"in {shorten(f'{bare}.slice')} a dash has nothing on one side",
+            "each dash of a slice's name means one level: tenants-acme.slice is in tenants.slice",
+        )
     return UnitName(prefix, instance if at else None, kind)
 
 
@@ -134,7 +145,8 @@ def _unsupported(text: str, kind: str) -> Mistake:
             f"an agent goes by its bare name: {bare}",
         )
     return Mistake(
-        f"kind {shorten(kind)} is not supported yet by this version", f"it knows {' and '.join(KINDS)}"
+        f"kind {shorten(kind)} is not supported yet by this version",
+        f"it knows {', '.join(KINDS[:-1])} and {KINDS[-1]}",
     )
 
 

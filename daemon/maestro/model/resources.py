@@ -17,13 +17,14 @@ from maestro.model.amounts import (
     Weight,
 )
 from maestro.model.option import Change, option
+from maestro.model.slices import SliceRef
 from maestro.model.values import Percentage, Seconds
 
 _NONE_BANDWIDTH, _NONE_OPERATIONS = Bandwidths({}), Operations({})
 
 
-class ResourcesSection(Struct, frozen=True, kw_only=True):
-    """What the whole process tree of the unit may use. Enforced by its control group; a change holds at once."""
+class LimitsSection(Struct, frozen=True, kw_only=True):
+    """What all that is in a slice may use together. Enforced by its control group; a change holds at once."""
 
     memory_min: MemoryAmount | None = option(
         None, "Memory that is never taken from it, whatever others need.", change=Change.LIVE
@@ -42,12 +43,6 @@ class ResourcesSection(Struct, frozen=True, kw_only=True):
     )
     memory_swap_max: MemoryAmount | None = option(
         None, "Swap space that it may use beside its memory.", change=Change.LIVE
-    )
-    oom_policy: Literal["continue", "stop", "kill"] = option(
-        "stop",
-        "When a process of it was killed for want of memory: it goes on without that one, it is stopped and counts "
-        "as failed, or all of it is killed at once.",
-        change=Change.LIVE,
     )
     cpu_weight: CpuWeight | None = option(
         None,
@@ -86,4 +81,20 @@ class ResourcesSection(Struct, frozen=True, kw_only=True):
     )
     tasks_max: TaskAmount | None = option(
         None, "Processes and threads that it may have at a time.", change=Change.LIVE
+    )
+
+
+class ResourcesSection(LimitsSection, frozen=True, kw_only=True):
+    """What the whole process tree of the unit may use. Enforced by its control group; a change holds at once."""
+
+    oom_policy: Literal["continue", "stop", "kill"] = option(
+        "stop",
+        "When a process of it was killed for want of memory: it goes on without that one, it is stopped and counts "
+        "as failed, or all of it is killed at once.",
+        change=Change.LIVE,
+    )
+    slice: SliceRef | None = option(
+        None,
+        "The slice that it is part of: what the slice may use holds for all in it together. It is started with the "
+        "slice it needs, and stopped, restarted and frozen with it.",
     )

@@ -19,6 +19,7 @@ from maestro.model.budget import BudgetSection as BudgetSection
 from maestro.model.conditions import CheckSection
 from maestro.model.ends import RestartSection as RestartSection
 from maestro.model.ends import StopSection as StopSection
+from maestro.model.resources import LimitsSection as LimitsSection
 from maestro.model.resources import ResourcesSection as ResourcesSection
 from maestro.model.sandbox import SandboxSection as SandboxSection
 from maestro.model.sections import HealthSection as HealthSection
@@ -26,6 +27,7 @@ from maestro.model.sections import InstallSection as InstallSection
 from maestro.model.sections import LogsSection as LogsSection
 from maestro.model.sections import ReadinessSection as ReadinessSection
 from maestro.model.sections import UnitSection as UnitSection
+from maestro.model.slices import SliceSection as SliceSection
 
 
 class AgentFile(Struct, frozen=True, kw_only=True):
@@ -52,6 +54,17 @@ class TargetFile(Struct, frozen=True, kw_only=True):
     install: InstallSection = InstallSection()
 
 
+class SliceFile(Struct, frozen=True, kw_only=True):
+    """NAME.slice.yaml: limits that hold for all agents in it together, and whose it is."""
+
+    unit: UnitSection = UnitSection()
+    condition: CheckSection = CheckSection()
+    assert_: CheckSection = field(default=CheckSection(), name="assert")
+    slice: SliceSection = SliceSection()
+    resources: LimitsSection = LimitsSection()
+    install: InstallSection = InstallSection()
+
+
 class Origin(Struct, frozen=True, kw_only=True):
     """Where an option was set."""
 
@@ -65,12 +78,13 @@ class Unit(Struct, frozen=True, kw_only=True):
     """One unit, loaded: options with specifiers resolved, references by full name, and where each was set."""
 
     name: str  # "researcher", "worker@eu", "default.target"
-    kind: Literal["agent", "target"]
+    kind: Literal["agent", "target", "slice"]
     unit: UnitSection
     condition: CheckSection = CheckSection()
     assert_: CheckSection = field(default=CheckSection(), name="assert")
     agent: AgentSection | None = None
-    resources: ResourcesSection = ResourcesSection()
+    slice: SliceSection = SliceSection()
+    resources: LimitsSection = ResourcesSection()
     sandbox: SandboxSection = SandboxSection()
     health: HealthSection = HealthSection()
     logs: LogsSection = LogsSection()

@@ -216,7 +216,7 @@ class UnitRef(Word):
 
     __slots__ = ()
     expected: ClassVar[str] = "a unit such as vectordb, worker@1 or default.target"
-    examples: ClassVar[tuple[str, ...]] = ("vectordb", "worker@1", "default.target")
+    examples: ClassVar[tuple[str, ...]] = ("vectordb", "worker@1", "default.target", "tenants.slice")
 
     def __new__(cls, text: str) -> UnitRef:
         name = names.split(text)

@@ -17,7 +17,16 @@ from maestro.engine.state import Life, State
 from maestro.engine.step import Step
 from maestro.engine.world import World
 from maestro.model.order import Predecessor
-from maestro.model.unit import AgentSection, BudgetSection, HealthSection, Unit, UnitSection
+from maestro.model.slices import SliceRef
+from maestro.model.unit import (
+    AgentSection,
+    BudgetSection,
+    HealthSection,
+    LimitsSection,
+    ResourcesSection,
+    Unit,
+    UnitSection,
+)
 
 
 class Play(Struct, frozen=True, kw_only=True):
@@ -359,6 +368,9 @@ def unit(name: str = "web", **options: Any) -> Unit:
     section = UnitSection(**hung)
     if name.endswith(".target"):
         return Unit(name=name, kind="target", unit=section, **options)
+    if name.endswith(".slice"):
+        return Unit(name=name, kind="slice", unit=section, resources=LimitsSection(), **options)
+    slice_ = options.pop("slice", None)
     options.setdefault("exec", ("/bin/true",))
     readiness = options.pop("readiness", None)
     budget = options.pop("budget", BudgetSection())
@@ -369,6 +381,7 @@ def unit(name: str = "web", **options: Any) -> Unit:
         unit=section,
         agent=AgentSection(**options),
         health=HealthSection(readiness=readiness),
+        resources=ResourcesSection(slice=SliceRef(slice_) if slice_ else None),
         budget=budget,
         origins=origins,
     )

@@ -79,6 +79,7 @@ COMMAND = Command(
         Option("-d", "--same-dir", help="It starts where you are."),
         Option("--uid", kind=TEXT, metavar="USER", help="Whom it runs as."),
         Option("--gid", kind=TEXT, metavar="GROUP", help="The group it runs as."),
+        Option("--slice", kind=TEXT, metavar="SLICE", help="The slice that it is part of."),
         Option(
             "--description", kind=TEXT, metavar="TEXT", help="One line for people; the command otherwise."
         ),

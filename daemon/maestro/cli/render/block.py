@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from maestro.cli.render.common import coming, log_line, look, problem, state
-from maestro.cli.text import Paint, ago, clean, count, cut, stamp
+from maestro.cli.text import Paint, ago, clean, count, cut, size, span, stamp
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -47,9 +47,8 @@ def _facts(unit: View, now: float, paint: Paint) -> Iterator[tuple[str, str]]:
     for place, text in enumerate(unit["documentation"]):
         yield "" if place else "Docs", clean(text)
     yield from _counted(unit)
-    pulled = (*unit["requires"], *unit["wants"])
-    if unit["kind"] == "target" and pulled:
-        yield "Pulls in", ", ".join(pulled)
+    yield from _others(unit)
+    yield from _usage(unit.get("usage") or {})
     yield from _log(unit, paint)
     if unit["pid"]:
         agent = f" (agent {unit['agent']})" if unit["agent"] else ""
@@ -84,6 +83,26 @@ def _why(unit: View, paint: Paint) -> Iterator[tuple[str, str]]:
         yield "Waits for", ", ".join(unit["blocked_by"])
     if unit["result"] not in ("", "success"):
         yield "Result", paint.red(unit["result"])
+
+
+def _others(unit: View) -> Iterator[tuple[str, str]]:
+    pulled = (*unit["requires"], *unit["wants"])
+    if unit["kind"] != "agent" and pulled:
+        yield "Pulls in", ", ".join(pulled)
+    if unit["kind"] == "slice":
+        yield "Members", ", ".join(unit.get("members", ())) or "none"
+
+
+def _usage(usage: View) -> Iterator[tuple[str, str]]:
+    if usage.get("memory") is not None:
+        most = f" (max {usage['memory_max']})" if usage["memory_max"] else ""
+        peak = f", peak {size(usage['memory_peak'])}" if usage["memory_peak"] is not None else ""
+        kills = f", {count(usage['oom_kills'], 'OOM kill')}" if usage["oom_kills"] else ""
+        yield "Memory", f"{size(usage['memory'])}{most}{peak}{kills}"
+    if usage.get("tasks") is not None:
+        yield "Tasks", f"{usage['tasks']}" + (f" (max {usage['tasks_max']})" if usage["tasks_max"] else "")
+    if usage.get("cpu") is not None:
+        yield "CPU", span(usage["cpu"])
 
 
 def _log(unit: View, paint: Paint) -> Iterator[tuple[str, str]]:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from maestro.cli.render.common import View
 
 # As systemd shows them: what a start of the unit takes along, and what says that it is a part of it.
-_TAKES_ALONG = ("requires", "requisite", "wants", "binds_to", "upholds", "milestone")
+_TAKES_ALONG = ("requires", "requisite", "wants", "binds_to", "upholds", "milestone", "slice")
 _PART_OF = "part_of"
 
 ABOVE, CIRCLE = "above", "circle"  # why what hangs on a unit is not shown at this place

@@ -25,6 +25,7 @@ COLORS = {
     "milestone": "brown",
     "propagates_stop_to": "deeppink",
     "propagates_reload_to": "cyan4",
+    "slice": "slateblue",
 }
 _OTHER = "black"
 # Graphviz knows colours by X11's names, a browser does not know all of these.

@@ -44,7 +44,7 @@ def chain(found: starting.Chain, now: float, paint: Paint) -> str:
     lines = []
     for depth, start in enumerate(found.links):
         lead = "  " * (depth - 1) + "└─" if depth else ""
-        when = start["ready"] if start["kind"] == "target" else start["began"]
+        when = start["ready"] if start["kind"] != "agent" else start["began"]
         at = f" @{exactly(when - base)}" if when is not None else " (still waits)"
         seconds = starting.took(start, now)
         lasted = paint.red(f" +{exactly(seconds)}") if seconds is not None else ""

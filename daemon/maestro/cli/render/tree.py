@@ -52,16 +52,15 @@ def _rows(units: dict[str, View]) -> Iterator[tuple[str, str]]:
 
 
 def _rank(units: dict[str, View], tops: list[str], name: str) -> tuple[bool, bool, str]:
-    """Targets that nobody pulls in first, then the other units that nobody does; what is in a circle last."""
-    return name not in tops, units[name]["kind"] != "target", name
+    """Targets and slices that nobody pulls in first, then the other units that nobody does; what is in a circle last."""
+    return name not in tops, units[name]["kind"] == "agent", name
 
 
 def _pulled(unit: View, units: dict[str, View]) -> list[str]:
-    if unit["kind"] != "target":
+    if unit["kind"] == "agent":
         return []
-    return sorted(
-        {name for name in (*unit["requires"], *unit["wants"]) if name in units and name != unit["name"]}
-    )
+    below = (*unit["requires"], *unit["wants"], *unit.get("members", ()))
+    return sorted({name for name in below if name in units and name != unit["name"]})
 
 
 def _branch(

@@ -11,5 +11,6 @@ from maestro.drivers.cgroups.groups import ControlGroups as ControlGroups
 from maestro.drivers.cgroups.groups import sweep as sweep
 from maestro.drivers.cgroups.layout import Layout as Layout
 from maestro.drivers.cgroups.layout import detect as detect
+from maestro.drivers.cgroups.layout import directories as directories
 from maestro.drivers.cgroups.layout import probe as probe
 from maestro.drivers.cgroups.layout import this_host as this_host

@@ -1,8 +1,8 @@
 """The groups of units and agents in the hierarchies of a layout.
 
-A unit's group has its limits, and below it each of its agents has one of its own, without any: so a command beside the
-main process counts to the same limits, and can be told from it. Identity is by path: whose a process is says the name
-of the group that it is in, and needs no table.
+A unit's group lies in those of the slices that it is in, the outermost first. It has its limits, and below it each of its
+agents has one of its own, without any: so a command beside the main process counts to the same limits, and can be told
+from it. Identity is by path: whose a process is says the name of the group that it is in, and needs no table.
 """
 
 from __future__ import annotations
@@ -12,15 +12,16 @@ import errno
 import itertools
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from msgspec.structs import replace
 
 from maestro.drivers.cgroups import limits
-from maestro.drivers.cgroups.layout import Host, Layout, directories, inherit_processors
+from maestro.drivers.cgroups.layout import Host, Layout, directories, enable, inherit_processors
 from maestro.drivers.cgroups.limits import Setting
+from maestro.model import slices
 from maestro.model.amounts import CpuWeight
-from maestro.model.unit import Unit
+from maestro.model.unit import Unit, UnitSection
 from maestro.model.values import Percentage
 from maestro.ports import CannotConfine, Place, Usage
 
@@ -37,7 +38,13 @@ class ControlGroups:
         self.layout = layout
         self.kind = layout.kind
         self._settings = limits.V2 if layout.kind == "v2" else limits.V1
+        self.unit_of: Callable[[str], Unit | None] = lambda name: (
+            None
+        )  # the unit of a name, as it is in force
         self._made: dict[str, set[str]] = {}  # unit -> v1 controllers whose groups it is in
+        self._ways = (
+            dict(_found(layout.tracking)) if layout.tracking else {}
+        )  # agent's unit -> where its group is
         mount = layout.mount
         self._top = "" if mount is None else _in_proc(layout.tracking, mount.at, mount.root)
 
@@ -47,6 +54,7 @@ class ControlGroups:
         """Make the agent's group, and the unit's where it is not there yet, with its limits."""
         if not self.layout.tracking:
             return Place()
+        self._settle(unit)
         group = self.where(unit, agent)
         try:
             if unit.name not in self._made:
@@ -68,6 +76,13 @@ class ControlGroups:
             raise CannotConfine(f"cannot make its control group {group}: {error.strerror}") from None
         return self._at(unit, group)
 
+    def _settle(self, unit: Unit) -> None:
+        """It goes to another slice when nothing of it runs any more: a command beside the main process goes where that is."""
+        before, now = self._ways.get(unit.name, ()), _levels(unit)
+        if before and before != now and not self.processes(unit):
+            self.clear(unit)
+        self._ways.setdefault(unit.name, now)
+
     def _at(self, unit: Unit, group: str) -> Place:
         joined = sorted(self._made[unit.name])
         tasks = tuple(f"{self._v1(unit, one)}/tasks" for one in joined)
@@ -77,12 +92,36 @@ class ControlGroups:
         return f"{self._of(unit)}/{_leaf(agent)}" if self.layout.tracking else ""
 
     def _of(self, unit: Unit) -> str:
-        return os.path.join(self.layout.tracking, *_levels(unit))
+        return os.path.join(self.layout.tracking, *self._way(unit))
 
     def _v1(self, unit: Unit, controller: str) -> str:
-        return os.path.join(self.layout.v1[controller], *_levels(unit))
+        return os.path.join(self.layout.v1[controller], *self._way(unit))
+
+    def _way(self, unit: Unit) -> tuple[str, ...]:
+        """Its slice may be another by now than that in which it runs."""
+        return self._ways.get(unit.name) or _levels(unit)
+
+    def _slices(self, unit: Unit) -> list[Unit]:
+        """Those that its group is in, the outermost first; one that does not load limits nothing."""
+        names = self._way(unit)[:-1]
+        return [self.unit_of(one) or Unit(name=one, kind="slice", unit=UnitSection()) for one in names]
 
     def _make(self, unit: Unit) -> None:
+        for one in self._slices(unit):
+            if one.name not in self._made or not os.path.isdir(self._of(one)):
+                self._make_one(one)
+                if self.kind == "v2":
+                    self._let_limit(one)
+        self._make_one(unit)
+
+    def _let_limit(self, one: Unit) -> None:
+        """What is in a slice can have limits of its own of each kind only if the slice's group says so."""
+        why: list[str] = []
+        enable(self._of(one), why)
+        for words in why:
+            _log.warning("%s: %s", one.name, words)
+
+    def _make_one(self, unit: Unit) -> None:
         fresh = not os.path.isdir(self._of(unit))
         os.makedirs(self._of(unit), exist_ok=True)
         self._made[unit.name] = set()
@@ -92,15 +131,18 @@ class ControlGroups:
             _log.warning("%s: %s", unit.name, words)
 
     def _wanted(self, unit: Unit) -> Iterator[str]:
-        set_for = {setting.controller for setting in self._settings if setting.is_set(unit.resources)}
+        sections = [one.resources for one in (unit, *self._slices(unit))]
+        set_for = {s.controller for s in self._settings for section in sections if s.is_set(section)}
         return (one for one in self.layout.v1 if one in _ALWAYS or one in set_for)
 
     def _join(self, unit: Unit, controller: str) -> None:
         """Make the unit's group in a hierarchy of v1, and move in what of it runs already."""
-        group = self._v1(unit, controller)
-        os.makedirs(group, exist_ok=True)
-        if controller == "cpuset":
-            inherit_processors(group)
+        group = self.layout.v1[controller]
+        for name in self._way(unit):
+            group = os.path.join(group, name)
+            _mkdir(group)
+            if controller == "cpuset":
+                inherit_processors(group)
         self._made[unit.name].add(controller)
         for pid in self.processes(unit):
             _write_softly(f"{group}/cgroup.procs", str(pid))
@@ -111,10 +153,11 @@ class ControlGroups:
         """Hold what runs of the unit to what it says by now; returns what could not be set, in words."""
         if not self.layout.tracking or not os.path.isdir(self._of(unit)):
             return ()  # it will be when it starts
-        made = self._made.setdefault(unit.name, self._found(unit))
-        for one in self._wanted(unit):
-            if one not in made:
-                self._join(unit, one)
+        for member in (unit, *self._members(unit)):
+            made = self._made.setdefault(member.name, self._joined(member))
+            for one in self._wanted(member):
+                if one not in made:
+                    self._join(member, one)
         return tuple(self._apply(unit))
 
     def throttle(self, unit: Unit, on: bool) -> None:
@@ -122,7 +165,12 @@ class ControlGroups:
         least = replace(unit.resources, cpu_max=_THROTTLED, cpu_weight=_LEAST)
         self.limit(replace(unit, resources=least) if on else unit)
 
-    def _found(self, unit: Unit) -> set[str]:
+    def _members(self, unit: Unit) -> list[Unit]:
+        """The agents in a slice that have groups."""
+        names = [name for name, way in self._ways.items() if unit.name in way[:-1]]
+        return [one for name in names if (one := self.unit_of(name)) is not None]
+
+    def _joined(self, unit: Unit) -> set[str]:
         """What an earlier manager made of it."""
         return {one for one in self.layout.v1 if os.path.isdir(self._v1(unit, one))}
 
@@ -219,10 +267,15 @@ class ControlGroups:
     # ---------------------------------------------------------------------------------- the end
 
     def clear(self, unit: Unit) -> None:
-        """Remove the groups of a unit of which nothing runs; one that somebody is in stays."""
+        """Remove the groups of a unit of which nothing runs, and of slices that are empty then; one that somebody is in stays."""
         self._made.pop(unit.name, None)
+        way = self._way(unit)
         for base in self.layout.bases:
-            prune(os.path.join(base, *_levels(unit)))
+            prune(os.path.join(base, *way))
+            for count in range(len(way) - 1, 0, -1):
+                _rmdir(os.path.join(base, *way[:count]))
+        if not os.path.isdir(self._of(unit)):
+            self._ways.pop(unit.name, None)
 
     def close(self) -> None:
         """Remove what is empty of all groups of ours."""
@@ -247,7 +300,17 @@ def prune(group: str) -> None:
 
 def _levels(unit: Unit) -> tuple[str, ...]:
     """The groups on the way to the unit's, and that."""
-    return (f"{unit.name}.agent",)
+    return (*slices.chain(unit), unit.name if unit.kind == "slice" else f"{unit.name}.agent")
+
+
+def _found(directory: str, above: tuple[str, ...] = ()) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Units that an earlier manager made groups of, and where."""
+    for path in _below(directory):
+        name = os.path.basename(path)
+        if name.endswith(".agent"):
+            yield name.removesuffix(".agent"), (*above, name)
+        elif name.endswith(slices.SUFFIX):
+            yield from _found(path, (*above, name))
 
 
 def _leaf(agent: str) -> str:

@@ -9,7 +9,7 @@ from functools import cache
 from msgspec import Struct
 
 from maestro.model.amounts import Amount
-from maestro.model.unit import ResourcesSection
+from maestro.model.unit import LimitsSection, ResourcesSection
 
 _NO_LIMIT_V1 = "-1"
 _LEAST_QUOTA = 1000  # microseconds: the kernel takes no less
@@ -22,13 +22,13 @@ class Setting(Struct, frozen=True):
     controller: str
     file: str
     options: tuple[str, ...]  # that it follows from
-    lines: Callable[[ResourcesSection], tuple[str, ...]]  # each written by itself; () as `resets`
+    lines: Callable[[LimitsSection], tuple[str, ...]]  # each written by itself; () as `resets`
     resets: tuple[str, ...]
 
-    def wanted(self, section: ResourcesSection) -> tuple[str, ...]:
+    def wanted(self, section: LimitsSection) -> tuple[str, ...]:
         return self.lines(section) or self.resets
 
-    def is_set(self, section: ResourcesSection) -> bool:
+    def is_set(self, section: LimitsSection) -> bool:
         return bool(self.lines(section))
 
 
@@ -53,8 +53,8 @@ def host_tasks() -> int:
 
 def _amount(
     option: str, total: Callable[[], int], without: str = "max"
-) -> Callable[[ResourcesSection], tuple[str, ...]]:
-    def lines(section: ResourcesSection) -> tuple[str, ...]:
+) -> Callable[[LimitsSection], tuple[str, ...]]:
+    def lines(section: LimitsSection) -> tuple[str, ...]:
         given: Amount | None = getattr(section, option)
         if given is None:
             return ()
@@ -68,7 +68,7 @@ def _memory(file: str, option: str, reset: str = "max") -> Setting:
     return Setting("memory", file, (option,), _amount(option, host_memory), (reset,))
 
 
-def _quota(section: ResourcesSection) -> tuple[int, int]:
+def _quota(section: LimitsSection) -> tuple[int, int]:
     """Microseconds of processor time, and the period over which they are counted."""
     assert section.cpu_max is not None
     period = min(max(int(float(section.cpu_period) * 1e6), _PERIODS[0]), _PERIODS[1])
@@ -79,28 +79,28 @@ def _quota(section: ResourcesSection) -> tuple[int, int]:
     return quota, period
 
 
-def _cpu_max(section: ResourcesSection) -> tuple[str, ...]:
+def _cpu_max(section: LimitsSection) -> tuple[str, ...]:
     return ("{} {}".format(*_quota(section)),) if section.cpu_max is not None else ()
 
 
-def _cpu_weight(section: ResourcesSection) -> tuple[str, ...]:
+def _cpu_weight(section: LimitsSection) -> tuple[str, ...]:
     weight = section.cpu_weight
     return () if weight is None or weight == "idle" else (str(weight.number),)
 
 
-def _cpu_idle(section: ResourcesSection) -> tuple[str, ...]:
+def _cpu_idle(section: LimitsSection) -> tuple[str, ...]:
     return ("1",) if section.cpu_weight == "idle" else ()
 
 
-def _set_of(option: str) -> Callable[[ResourcesSection], tuple[str, ...]]:
-    def lines(section: ResourcesSection) -> tuple[str, ...]:
+def _set_of(option: str) -> Callable[[LimitsSection], tuple[str, ...]]:
+    def lines(section: LimitsSection) -> tuple[str, ...]:
         given = getattr(section, option)
         return () if given is None else (str(given).replace(" ", ","),)
 
     return lines
 
 
-def _io_weight(section: ResourcesSection) -> tuple[str, ...]:
+def _io_weight(section: LimitsSection) -> tuple[str, ...]:
     usual = (f"default {section.io_weight.number}",) if section.io_weight is not None else ()
     return (*usual, *(f"{number} {weight}" for number, weight in devices(section.io_device_weight)))
 
@@ -113,7 +113,7 @@ _IO_KEYS = {
 }
 
 
-def _io_max(section: ResourcesSection) -> tuple[str, ...]:
+def _io_max(section: LimitsSection) -> tuple[str, ...]:
     limits: dict[str, dict[str, int]] = {}
     for option, key in _IO_KEYS.items():
         for number, value in devices(getattr(section, option)):
@@ -132,8 +132,8 @@ def devices(given: Mapping[str, int]) -> Iterator[tuple[str, int]]:
         yield f"{os.major(number)}:{os.minor(number)}", value
 
 
-def _oom_group(section: ResourcesSection) -> tuple[str, ...]:
-    return ("1",) if section.oom_policy == "kill" else ()
+def _oom_group(section: LimitsSection) -> tuple[str, ...]:
+    return ("1",) if isinstance(section, ResourcesSection) and section.oom_policy == "kill" else ()
 
 
 V2: tuple[Setting, ...] = (
@@ -154,27 +154,27 @@ V2: tuple[Setting, ...] = (
 )
 
 
-def _v1_quota(section: ResourcesSection) -> tuple[str, ...]:
+def _v1_quota(section: LimitsSection) -> tuple[str, ...]:
     return (str(_quota(section)[0]),) if section.cpu_max is not None else ()
 
 
-def _v1_period(section: ResourcesSection) -> tuple[str, ...]:
+def _v1_period(section: LimitsSection) -> tuple[str, ...]:
     return (str(_quota(section)[1]),) if section.cpu_max is not None else ()
 
 
-def _shares(section: ResourcesSection) -> tuple[str, ...]:
+def _shares(section: LimitsSection) -> tuple[str, ...]:
     weight = section.cpu_weight
     return () if weight is None or weight == "idle" else (str(max(2, weight.number * 1024 // 100)),)
 
 
 def _v1_throttle(file: str, option: str) -> Setting:
-    def lines(section: ResourcesSection) -> tuple[str, ...]:
+    def lines(section: LimitsSection) -> tuple[str, ...]:
         return tuple(f"{number} {value}" for number, value in devices(getattr(section, option)))
 
     return Setting("blkio", f"blkio.throttle.{file}_device", (option,), lines, ())
 
 
-def _with_swap(section: ResourcesSection) -> tuple[str, ...]:
+def _with_swap(section: LimitsSection) -> tuple[str, ...]:
     """v1 counts memory and swap together."""
     swap, memory = section.memory_swap_max, section.memory_max
     if swap is None or memory is None:

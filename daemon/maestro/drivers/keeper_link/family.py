@@ -51,19 +51,19 @@ class Family:
             del self._invocations[invocation]
 
     def whose(self, pid: int) -> str | None:
-        """By its control group; where it is in none of ours, by its line of parents, session, first environment or output."""
+        """By its control group, which its parents and session may not contradict; in none of ours, by those, its first
+        environment or its output.
+        """
         process = self._proc.look(pid)
         if process is None:  # gone; what it said before may still be waiting
             return self._mains.get(pid, (0, SOMEBODYS))[1]
-        if told := self._by_group(self._proc.groups(pid)):
-            return told
+        told = self._by_group(self._proc.groups(pid))
         agent, below_keeper = self._by_parents(process)
+        agent = agent or self._by_session(process.session)
+        if told:  # unless it says another than whose child it is: one that runs as root can move itself
+            return told if agent in (None, told) else SOMEBODYS
         if agent is None:
-            agent = (
-                self._by_session(process.session)
-                or self._invocations.get(self._proc.invocation(pid) or "-")
-                or self._by_output(pid)
-            )
+            agent = self._invocations.get(self._proc.invocation(pid) or "-") or self._by_output(pid)
         return agent or (SOMEBODYS if below_keeper else None)
 
     def _by_parents(self, process: Process | None) -> tuple[str | None, bool]:

@@ -1,0 +1,132 @@
+"""The owner of a slice, by a real uid: what it sees, what it may do, and that all else is not there for it."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import pytest
+
+from tests.system.harness import Daemon, is_alive
+from tests.system.people import ask_as, watch_as
+
+pytestmark = [pytest.mark.system, pytest.mark.skipif(os.geteuid() != 0, reason="becomes other users")]
+ACME, RIVAL, NOBODYS, GROUP = 471101, 471102, 471103, 471200
+SLEEP = ["/bin/sh", "-c", "echo hello; exec sleep 1000"]
+OWN, OTHERS = "tenants-acme.slice", "tenants-rival.slice"
+
+
+@pytest.fixture
+def two(daemon: Daemon) -> Daemon:
+    """Two tenants with an agent each, and one agent that is nobody's."""
+    daemon.unit(OWN, slice={"owner": ACME})
+    daemon.unit(OTHERS, slice={"owner": RIVAL, "owner_group": GROUP}, resources={"tasks_max": 50})
+    daemon.unit("web", agent={"exec": SLEEP}, resources={"slice": OWN})
+    daemon.unit("deep", agent={"exec": SLEEP}, resources={"slice": "tenants-acme-inner.slice"})
+    daemon.unit("theirs", agent={"exec": SLEEP}, resources={"slice": OTHERS})
+    daemon.unit("free", agent={"exec": SLEEP}, install={"wanted_by": ["default.target"]})
+    daemon.start()
+    daemon.call("start", units=["web", "theirs", "free"])
+    return daemon
+
+
+def names(view: dict[str, Any]) -> set[str]:
+    return {unit["name"] for unit in view["units"]}
+
+
+def test_a_tenant_sees_only_its_own(two: Daemon) -> None:
+    assert ask_as(ACME, two, "hello")["role"] == "tenant"
+    seen = ask_as(ACME, two, "status")
+    assert names(seen) == {OWN, "tenants-acme-inner.slice", "web", "deep"}
+    assert seen["notices"] == []
+    assert names(ask_as(ACME, two, "status", units=["*"])) == names(seen)
+    hidden = ask_as(ACME, two, "status", units=["theirs", "free", OTHERS, "tenants.slice"])
+    assert hidden["units"] == []
+    absent = ask_as(ACME, two, "status", units=["absent"])["errors"]["absent"]
+    for name, error in hidden["errors"].items():
+        assert error == {**absent, "message": f"no unit {name}"}, "as one that there is not"
+    for do in ("show", "cat"):
+        assert ask_as(ACME, two, do, units=["theirs"])["message"].startswith("no unit theirs")
+        assert ask_as(ACME, two, do, units=["web"])["items"][0]["name"] == "web"
+
+
+def test_a_tenant_reads_logs_and_events_of_its_own(two: Daemon) -> None:
+    lines = watch_as(ACME, two, "logs", units=["web"])
+    assert "hello" in [line["text"] for line in lines]
+    assert watch_as(ACME, two, "logs", units=["theirs"])[0]["code"] == "no-such-unit"
+    told = watch_as(ACME, two, "events", cursor=0, follow=False)
+    assert {event["unit"] for event in told if event["kind"] != "mark"} == {OWN, "web"}
+    two.unit("slow", agent={"exec": SLEEP}, unit={"requires": ["late"], "after": ["late"]})
+    two.unit("late", agent={"exec": SLEEP, "type": "notify"})
+    two.call("daemon-reload")
+    two.call("start", units=["slow"], wait=False)
+    [job] = two.call("jobs")["items"]
+    assert ask_as(ACME, two, "jobs")["items"] == []
+    answer = ask_as(ACME, two, "cancel", units=["slow", str(job["id"])])
+    assert [error["code"] for error in answer["errors"].values()] == ["no-such-unit", "no-job"]
+    assert two.call("jobs")["items"]
+
+
+def test_a_tenant_acts_within_its_slice(two: Daemon) -> None:
+    pid = two.status("web")["pid"]
+    assert ask_as(ACME, two, "freeze", units=["web"])["errors"] == {}
+    assert two.status("web")["fine"] == "frozen"
+    assert ask_as(ACME, two, "thaw", units=["web"])["errors"] == {}
+    assert ask_as(ACME, two, "restart", units=["web"])["jobs"][0]["state"] == "done"
+    assert not is_alive(pid)
+    assert ask_as(ACME, two, "start", units=["deep"])["jobs"][0]["state"] == "done"
+    assert ask_as(ACME, two, "kill", units=["deep"], signal="KILL")["errors"] == {}
+    assert ask_as(ACME, two, "stop", units=["*"])["errors"] == {}
+    assert two.status("web")["state"] == "inactive"
+    assert two.status("free")["state"] == two.status("theirs")["state"] == "active"
+    assert two.call("audit")["items"][-1]["uid"] == ACME
+
+
+@pytest.mark.parametrize(
+    "do", ["start", "stop", "restart", "reload", "freeze", "thaw", "kill", "reset-failed"]
+)
+def test_a_tenant_touches_nobody_elses(two: Daemon, do: str) -> None:
+    for name in ("theirs", "free", OTHERS, "tenants.slice", "default.target"):
+        error = ask_as(ACME, two, do, units=[name])["errors"][name]
+        assert (error["code"], error["message"]) == ("no-such-unit", f"no unit {name}")
+    error = ask_as(ACME, two, do, units=[OWN])["errors"][OWN]
+    assert error["code"] == "not-allowed", "who gave it the slice may have stopped it"
+    assert two.status("free")["fine"] == two.status("theirs")["fine"] == two.status(OWN)["fine"] == "running"
+
+
+REFUSED: dict[str, dict[str, Any]] = {
+    "daemon-reload": {},
+    "daemon-reexec": {},
+    "shutdown": {},
+    "enable": {"units": ["web"]},
+    "disable": {"units": ["web"]},
+    "mask": {"units": ["web"]},
+    "isolate": {"units": ["web"]},
+    "run": {"unit": "mine", "properties": ["agent.exec=[/bin/true]", f"resources.slice={OWN}"]},
+    "audit": {},
+    "links": {},
+}
+
+
+def test_a_tenant_changes_no_configuration(two: Daemon) -> None:
+    for do, fields in REFUSED.items():
+        assert ask_as(ACME, two, do, **fields)["code"] == "not-allowed", do
+
+
+def test_whose_a_slice_is_follows_its_file_and_its_group(two: Daemon) -> None:
+    assert ask_as(NOBODYS, two, "hello")["role"] == "none"
+    assert ask_as(NOBODYS, two, "status")["code"] == "not-allowed"
+    assert ask_as(GROUP, two, "hello")["role"] == "tenant", "its group is the owner"
+    assert names(ask_as(GROUP, two, "status")) == {OTHERS, "theirs"}
+    two.unit(OWN, slice={"owner": NOBODYS})
+    two.call("daemon-reload")
+    assert ask_as(ACME, two, "status")["code"] == "not-allowed"
+    assert names(ask_as(NOBODYS, two, "status", units=["web"])) == {"web"}
+
+
+def test_the_owner_of_an_outer_slice_has_all_within_it(two: Daemon) -> None:
+    two.unit("tenants.slice", slice={"owner": NOBODYS})
+    two.call("daemon-reload")
+    assert names(ask_as(NOBODYS, two, "status")) >= {"tenants.slice", OWN, OTHERS, "web", "theirs"}
+    assert ask_as(NOBODYS, two, "stop", units=[OTHERS])["jobs"][0]["state"] == "done"
+    assert two.status("theirs")["state"] == "inactive"
