@@ -11,7 +11,7 @@ import pytest
 
 from maestro.drivers import cgroups
 from tests.system.harness import Daemon, is_alive, until
-from tests.system.test_freezing import is_still
+from tests.system.standing import is_still
 
 pytestmark = [
     pytest.mark.system,

@@ -25,8 +25,8 @@ from maestro.engine.state import Coarse
 from maestro.manager.carrier import Carrier
 from maestro.manager.catalogue import Catalogue
 from maestro.manager.loop import Manager
+from maestro.manager.no_groups import NoGroups
 from maestro.manager.plugins import Plugins
-from maestro.manager.recipe import NoGroups
 from maestro.manager.transients import Transients
 from maestro.model.redaction import redacted
 from maestro.model.status import signal_name, signal_number
