@@ -50,6 +50,7 @@ from maestro.manager.transients import Transients
 from maestro.model.load import Settings
 from maestro.model.sandbox import confines
 from maestro.model.specifiers import Specifiers
+from maestro.model.unit import Unit
 from maestro.paths import Paths
 from maestro.ports import Usage
 
@@ -305,7 +306,7 @@ def _office(parts: Parts, where: Paths, session: Session, observer: Observer) ->
         end=session.end,
         notices=functools.partial(session.notices, parts.catalogue),
         examine=lambda: cgroups.findings(parts.groups.layout),
-        tiers=lambda unit: tiers(unit, abilities.probe(), _FILTERS) if confines(unit.sandbox) else (),
+        tiers=functools.partial(_tiers, parts.groups),
     )
 
 
@@ -316,6 +317,13 @@ def _usage(groups: cgroups.ControlGroups, world: World, name: str, life: Life) -
     if cpu is None:
         return main
     return Usage(cpu=cpu, written=main.written if main is not None else None)
+
+
+def _tiers(groups: cgroups.ControlGroups, unit: Unit) -> tuple[str, ...]:
+    """What confines a unit on this host, strongest first; and what it asks for in vain."""
+    found = tiers(unit, abilities.probe(), _FILTERS) if confines(unit.sandbox) else ()
+    unmet = groups.unmet(unit) if unit.agent is not None else ()
+    return (*found, f"without {', '.join(unmet)}") if unmet else found
 
 
 def _die(crashes: CrashFile, unit: str) -> None:

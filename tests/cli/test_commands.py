@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -315,7 +316,8 @@ def test_errors_in_json_are_json(served: Served, ctl: Ctl) -> None:
 def _process(*argv: str, **options: Any) -> subprocess.Popen[str]:
     command = [sys.executable, "-I", "-S", FAST, *argv]
     pipe = subprocess.PIPE
-    return subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, **options)
+    listens = partial(signal.signal, signal.SIGINT, signal.default_int_handler)
+    return subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, preexec_fn=listens, **options)
 
 
 def test_the_whole_program(served: Served) -> None:

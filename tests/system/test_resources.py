@@ -89,6 +89,15 @@ def test_without_it_there_is_no_limit(daemon: Daemon) -> None:
 
 
 @needs_groups
+def test_who_names_no_limits_has_the_usual_ones(daemon: Daemon) -> None:
+    run(daemon, "plain", ["/bin/sleep", "1000"])
+    assert (group(daemon, "plain", "pids") / "pids.max").read_text() == "512\n"
+    memory = group(daemon, "plain", "memory")
+    texts = [p.read_text() for p in (memory / "memory.max", memory / "memory.limit_in_bytes") if p.exists()]
+    assert texts == [f"{1 << 30}\n"]
+
+
+@needs_groups
 def test_tasks_max_refuses_a_fork(daemon: Daemon) -> None:
     run(daemon, "forker", python(_FORKER, 50), tasks_max=10)
     said(daemon, "forker", "refused after 9 11")
@@ -239,7 +248,7 @@ def test_the_doctor_names_the_driver_and_what_it_costs(folder: Path) -> None:
 def test_what_is_taken_back_is_without_limit(daemon: Daemon) -> None:
     command = ["/bin/sleep", "1000"]
     run(daemon, "free", command, tasks_max=10, cpu_weight=500)
-    daemon.unit("free", agent={"exec": command})
+    daemon.unit("free", agent={"exec": command}, resources={"tasks_max": "infinity"})
     daemon.call("daemon-reload")
     assert (group(daemon, "free", "pids") / "pids.max").read_text() == "max\n"
 

@@ -33,6 +33,13 @@ class Amount(Word):
         self.number, self.percent = number, percent
         return self
 
+    @classmethod
+    def read(cls, given: Given) -> Self:
+        """A percent sign is one here, and begins no specifier."""
+        if isinstance(given.plain, bool) or not is_scalar(given.plain):
+            raise Mistake(f"expected {cls.expected}, found {kind_of(given.plain)}")
+        return cls(given.text())
+
     def of(self, total: int) -> int | None:
         """In a host that has `total`; None: as many as there are."""
         return int(total * self.percent.fraction) if self.percent is not None else self.number

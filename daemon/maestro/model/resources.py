@@ -87,6 +87,17 @@ class LimitsSection(Struct, frozen=True, kw_only=True):
 class ResourcesSection(LimitsSection, frozen=True, kw_only=True):
     """What the whole process tree of the unit may use. Enforced by its control group; a change holds at once."""
 
+    memory_max: MemoryAmount | None = option(
+        MemoryAmount("1G"),
+        "Above this a process of it is killed: see `oom_policy`. A number, a percentage of the host's memory, or "
+        "infinity.",
+        change=Change.LIVE,
+    )
+    tasks_max: TaskAmount | None = option(
+        TaskAmount("512"),
+        "Processes and threads that it may have at a time, or infinity.",
+        change=Change.LIVE,
+    )
     oom_policy: Literal["continue", "stop", "kill"] = option(
         "stop",
         "When a process of it was killed for want of memory: it goes on without that one, it is stopped and counts "

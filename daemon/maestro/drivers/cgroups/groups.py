@@ -212,7 +212,8 @@ class ControlGroups:
         have = set(self.layout.v2) | set(self.layout.v1)
         known = {option for s in self._settings if s.controller in have for option in s.options}
         asked = {o for s in (*limits.V1, *limits.V2) if _asks(unit, s) for o in s.options}
-        return tuple(sorted(f"resources.{option}" for option in asked - known))
+        lacking = sorted(f"resources.{option}" for option in asked - known)
+        return tuple(option for option in lacking if option in unit.origins)
 
     # ---------------------------------------------------------------------------------- what is known
 
