@@ -107,6 +107,16 @@ class Usage(Struct, frozen=True, kw_only=True):
     read: int | None = None  # bytes from devices
     written: int | None = None
     oom_kills: int = 0
+    memory_max: int | None = None  # the limits in force; None: none
+    tasks_max: int | None = None
+
+
+class Process(Struct, frozen=True):
+    """One process of a group."""
+
+    pid: int
+    name: str
+    memory: int  # bytes of its own and shared ones, as it has them in use
 
 
 class Place(Struct, frozen=True, kw_only=True):
@@ -130,7 +140,17 @@ class Groups(Protocol):
     ) -> tuple[str, ...]: ...  # to what it says now; what could not be set, in words
     def unmet(self, unit: Unit) -> tuple[str, ...]: ...  # options that this host has no means for
     def usage(self, unit: Unit) -> Usage | None: ...
+    def oom_kills(self, unit: Unit) -> int: ...  # counted since its group was made
+    def largest(self, unit: Unit) -> Process | None: ...  # of its processes by memory
     def clear(self, unit: Unit) -> None: ...  # nothing of it runs: remove its groups
+
+
+class Alarm(Protocol):
+    """The kernel's word that memory has run out in the group of one of these units: nothing is polled."""
+
+    def begin(self, ring: Callable[[tuple[str, ...]], None]) -> None: ...
+    def watch(self, unit: Unit) -> None: ...
+    def leave(self, name: str) -> None: ...
 
 
 # ------------------------------------------------------------------------------------------------ logs

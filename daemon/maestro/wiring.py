@@ -40,6 +40,7 @@ from maestro.manager.observer import Observer
 from maestro.manager.plugins import Plugins
 from maestro.manager.recipe import House
 from maestro.manager.session import Closing, Session
+from maestro.manager.starving import Starving
 from maestro.manager.transients import Transients
 from maestro.model.load import Settings
 from maestro.paths import Paths
@@ -98,6 +99,7 @@ class Parts(Struct, frozen=True, kw_only=True):
     """One of each."""
 
     link: KeeperLink
+    groups: cgroups.ControlGroups
     store: SqliteStore
     plugins: Plugins
     files: UnitDirectories
@@ -173,6 +175,7 @@ async def _build(
     manager.employ(carrier.carry, functools.partial(_die, crashes))
     return Parts(
         link=link,
+        groups=groups,
         store=store,
         plugins=plugins,
         files=files,
@@ -217,6 +220,7 @@ async def _begin(parts: Parts, where: Paths) -> Session:
     notify.replay()
     notify.drain()  # what agents said while nobody listened: that another goes on for them, say
     resume.set_aside(manager, parts.crashes.take_repeated())
+    _watch(parts)
     seen = resume.take_up(carrier, parts.logs, table)
     session.begin_with = resume.begin(manager, seen, table, saved, boot)
     parts.transients.forget(over)
@@ -229,6 +233,16 @@ async def _begin(parts: Parts, where: Paths) -> Session:
     doors.watch("control", where.control, socket.SOCK_STREAM, server.move)
     link.on_ping = lambda: doors.see_to() if session.notify else None  # not when we listen no more
     return session
+
+
+def _watch(parts: Parts) -> None:
+    """Look after what runs already, and what will."""
+    loop = asyncio.get_running_loop()
+    changes = cgroups.Changes(loop)
+    alarm = cgroups.MemoryAlarm(parts.groups, changes, loop)
+    starving = Starving(parts.manager.world, parts.groups, alarm, parts.manager.feed)
+    parts.carrier.watchers.append(starving)
+    starving.resume()
 
 
 def _office(parts: Parts, where: Paths, session: Session, observer: Observer) -> Office:

@@ -27,6 +27,7 @@ def cannot_come() -> set[tuple[State, Input]]:
         Input.RELOAD_SAID,
         Input.COMMAND_DONE,
         Input.COMMAND_FAILED,
+        Input.OUT_OF_MEMORY,
     }  # the world drops them for a unit without a process
     pairs = {(state, moment) for state in asleep for moment in of_processes}
     for name, moment in machine.RINGS.items():  # a timer is unwound by leaving its states

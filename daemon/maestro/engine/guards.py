@@ -39,6 +39,15 @@ def awaits_more(scene: Scene) -> bool:
     return bool(scene.life.awaits)
 
 
+def goes_on_without(scene: Scene) -> bool:
+    """What is left of it goes on when a process of it was killed for want of memory; or nothing is left."""
+    return scene.unit.resources.oom_policy == "continue" or not has_something_left(scene)
+
+
+def dies_with_it(scene: Scene) -> bool:
+    return scene.unit.resources.oom_policy == "kill"
+
+
 def has_pre(scene: Scene) -> bool:
     return bool(scene.agent.exec_start_pre)
 

@@ -11,10 +11,10 @@ from enum import StrEnum
 
 from msgspec import Struct
 
-from maestro.engine import acts, errands, freezing, guards, reloads, stopping
+from maestro.engine import acts, errands, freezing, guards, memory, reloads, stopping
 from maestro.engine.acts import Act
 from maestro.engine.guards import Guard
-from maestro.engine.state import ALIVE, State
+from maestro.engine.state import ALIVE, COMING_UP, GOING_DOWN, UP, State
 
 
 class Input(StrEnum):
@@ -39,6 +39,7 @@ class Input(StrEnum):
     RELOAD_SAID = "it says it reloads"
     COMMAND_DONE = "command ended well"
     COMMAND_FAILED = "command failed"
+    OUT_OF_MEMORY = "a process of it was killed for want of memory"
     RANG_START = "start time-out"
     RANG_STOP = "stop time-out"
     RANG_COMMAND = "command time-out"
@@ -94,6 +95,20 @@ def _over(state: State, moment: Input) -> tuple[Row, ...]:
     """The verdicts; what runs after the end is not run after itself."""
     verdicts = VERDICTS[1:] if state is S.STOP_POST else VERDICTS
     return tuple(Row(state, moment, *verdict) for verdict in verdicts)
+
+
+def _starved(*states: State) -> tuple[Row, ...]:
+    """A process of it was killed for want of memory, and its policy says what becomes of the others."""
+    return tuple(
+        Row(state, I.OUT_OF_MEMORY, *answer)
+        for state in states
+        for answer in (
+            (guards.goes_on_without, state, memory.go_on),
+            (guards.dies_with_it, S.STOPPING, memory.kill_the_rest),
+            *(((guards.has_stop, S.STOP_COMMAND, memory.ask_the_rest),) if state in UP else ()),
+            (guards.always, S.STOPPING, memory.stop_the_rest),
+        )
+    )
 
 
 def _coming_up(state: State) -> tuple[Row, ...]:
@@ -262,6 +277,12 @@ TABLE: tuple[Row, ...] = (
     Row(S.STOP_POST, I.RANG_COMMAND, guards.always, S.STOP_POST, errands.kill),
     Row(S.STOP_POST, I.HALT, guards.always, S.STOP_POST, stopping.own_the_stop),
     *_left_out(),
+    *_starved(*(state for state in State if state in COMING_UP | UP)),
+    *(
+        Row(state, I.OUT_OF_MEMORY, guards.always, state, memory.note)
+        for state in State
+        if state in GOING_DOWN
+    ),
 )
 
 _WITHOUT_MAIN = (S.START_PRE, S.NEXT, S.EXITED, S.STOP_POST)

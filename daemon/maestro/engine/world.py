@@ -31,6 +31,7 @@ from maestro.engine.events import (
     Event,
     Happening,
     Looked,
+    OutOfMemory,
     Reread,
     Send,
     SetAside,
@@ -157,6 +158,8 @@ class World:
                 for name in event.removed:
                     self._remove(name)
                 self._ask_anew(self.units)
+            case OutOfMemory():
+                hearing.out_of_memory(self, event)
             case SetAside():
                 self._set_aside(event.unit, event.why)
             case Looked():

@@ -7,7 +7,7 @@ import os
 import signal
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 from maestro.engine import errands, events
 from maestro.engine.events import Deed, Ended
@@ -19,6 +19,7 @@ from maestro.manager.loop import Manager
 from maestro.manager.prober import Prober
 from maestro.manager.recipe import CannotPrepare, House
 from maestro.model.status import signal_number
+from maestro.model.unit import Unit
 from maestro.ports import SOMEBODYS, Keeper, LogLimits, Logs
 
 _log = logging.getLogger("maestro")
@@ -31,6 +32,14 @@ _FOR_A_LIFE = (
 )  # of no use once another, or none, is in its place
 
 
+class Watcher(Protocol):
+    """Looks after the control groups of units of which something runs."""
+
+    def attend(self, unit: Unit) -> None: ...  # its group is there, and a process is about to be in it
+    def ended(self, name: str, ended: Ended) -> None: ...  # a process of it, which the engine is told next
+    def leave(self, name: str) -> None: ...  # its group is about to go
+
+
 class Carrier:
     """The manager's hands and ears. Implements `ports.KeeperNews`."""
 
@@ -39,6 +48,7 @@ class Carrier:
     ) -> None:
         self._manager, self._keeper, self._logs, self._house = manager, keeper, logs, house
         self._world, self._catalogue = manager.world, catalogue
+        self.watchers: list[Watcher] = []
         self.prober = Prober(manager, keeper, logs, house)
         self._sought: set[str] = set()  # agents whose pid file is being looked at
         self._unclaimed: dict[int, list[dict[str, str]]] = {}  # notifications by the pid of their sender
@@ -91,6 +101,8 @@ class Carrier:
         """What was kept for its next process, and its stream once that is empty."""
         if self._is_at_rest(unit):
             self._keeper.drop_store(unit)
+            for watcher in self.watchers:
+                watcher.leave(unit)
             if (section := self._world.units.get(unit)) is not None:
                 self._house.groups.clear(section)
         self._logs.drained(unit, partial(self._release, unit))
@@ -131,6 +143,8 @@ class Carrier:
         except CannotPrepare as why:
             self._manager.feed(events.CannotSpawn(deed.agent, str(why)))
             return
+        for watcher in self.watchers:
+            watcher.attend(unit)
         try:
             self._keeper.spawn(deed.agent, prepared)
         except ValueError as why:  # larger than a message to the keeper may be
@@ -222,6 +236,8 @@ class Carrier:
         self._following.discard(ended.agent)
         refused = self._early.pop(ended.agent, None) is not None
         if not self.settle_past(ended.agent):
+            for watcher in self.watchers:
+                watcher.ended(self._world.owner(ended.agent) or "", ended)
             self._manager.feed(ended)  # what follows is committed before the keeper forgets the record
             name = self._world.owner(ended.agent)
             section = self._world.units[name].agent if refused and name is not None else None

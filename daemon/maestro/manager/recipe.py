@@ -20,7 +20,7 @@ from maestro.model.command import Command, expand
 from maestro.model.status import signal_name
 from maestro.model.streams import openings, without_stored
 from maestro.model.unit import AgentSection, Unit
-from maestro.ports import CannotConfine, Groups, Place, Recipe, Usage
+from maestro.ports import CannotConfine, Groups, Place, Process, Recipe, Usage
 
 _USUAL_STREAMS = (("null", ""), ("log", ""), ("inherit", ""))
 _LOG = ("log", "")
@@ -50,6 +50,12 @@ class NoGroups:
         return ()
 
     def usage(self, unit: Unit) -> Usage | None:
+        return None
+
+    def oom_kills(self, unit: Unit) -> int:
+        return 0
+
+    def largest(self, unit: Unit) -> Process | None:
         return None
 
     def clear(self, unit: Unit) -> None: ...

@@ -6,6 +6,8 @@ an option is written to (limits_v2.py, limits_v1.py).
 
 from __future__ import annotations
 
+from maestro.drivers.cgroups.events import Changes as Changes
+from maestro.drivers.cgroups.events import MemoryAlarm as MemoryAlarm
 from maestro.drivers.cgroups.groups import ControlGroups as ControlGroups
 from maestro.drivers.cgroups.groups import sweep as sweep
 from maestro.drivers.cgroups.layout import Layout as Layout

@@ -18,9 +18,11 @@ from maestro.drivers.cgroups import limits
 from maestro.drivers.cgroups.layout import Host, Layout, directories, inherit_processors
 from maestro.drivers.cgroups.limits import Setting
 from maestro.model.unit import Unit
-from maestro.ports import CannotConfine, Place, Usage
+from maestro.ports import CannotConfine, Place, Process, Usage
 
 _PROBE = "probe:"  # the prefix of the ids of probes' processes
+_MOST_LOOKED_AT = 1000  # processes of a unit, for the largest
+_PAGE = os.sysconf("SC_PAGE_SIZE")
 _ALWAYS = ("memory", "pids")  # v1: what a unit is in without asking for a limit, so that its use is known
 _log = logging.getLogger(__name__)
 
@@ -175,6 +177,21 @@ class ControlGroups:
                     return _agent(unit.removesuffix(".agent"), leaf)
         return ""
 
+    def file_of(self, unit: Unit, controller: str, v2: str, v1: str) -> str:
+        """A file of its group by the name that it has in either version; empty where this host has no such controller."""
+        if self.kind == "v2":
+            return f"{self._of(unit)}/{v2}" if controller in self.layout.v2 else ""
+        return f"{self._v1(unit, controller)}/{v1}" if controller in self.layout.v1 else ""
+
+    def oom_kills(self, unit: Unit) -> int:
+        path = self.file_of(unit, "memory", "memory.events", "memory.oom_control")
+        return _pairs(_read(path)).get("oom_kill", 0) if path else 0
+
+    def largest(self, unit: Unit) -> Process | None:
+        """Of those that live: one that was killed may be gone."""
+        found = [one for pid in self.processes(unit)[:_MOST_LOOKED_AT] if (one := _process(pid)) is not None]
+        return max(found, key=lambda one: one.memory, default=None)
+
     def usage(self, unit: Unit) -> Usage | None:
         if not self.layout.tracking or not os.path.isdir(self._of(unit)):
             return None
@@ -191,6 +208,8 @@ class ControlGroups:
                 read=_moved(_read(f"{group}/io.stat"), "rbytes"),
                 written=_moved(_read(f"{group}/io.stat"), "wbytes"),
                 oom_kills=events.get("oom_kill", 0),
+                memory_max=_number(f"{group}/memory.max"),
+                tasks_max=_number(f"{group}/pids.max"),
             )
         memory, pids = (self._v1(unit, one) if one in self.layout.v1 else "" for one in _ALWAYS)
         return Usage(
@@ -199,6 +218,8 @@ class ControlGroups:
             memory_peak=_number(f"{memory}/memory.max_usage_in_bytes"),
             tasks=_number(f"{pids}/pids.current"),
             oom_kills=_pairs(_read(f"{memory}/memory.oom_control")).get("oom_kill", 0),
+            memory_max=_limit_v1(_number(f"{memory}/memory.limit_in_bytes")),
+            tasks_max=_number(f"{pids}/pids.max"),
         )
 
     # ---------------------------------------------------------------------------------- the end
@@ -310,6 +331,19 @@ def _write_softly(path: str, text: str) -> None:
 def _number(path: str) -> int | None:
     text = _read(path).strip()
     return int(text) if text.isdigit() else None
+
+
+def _limit_v1(number: int | None) -> int | None:
+    """v1 has the largest number of whole pages for no limit."""
+    return None if number is None or number >= (1 << 63) - _PAGE else number
+
+
+def _process(pid: int) -> Process | None:
+    stat = _read(f"/proc/{pid}/stat")
+    name, fields = stat.partition("(")[2].rpartition(")")[0], stat.rpartition(")")[2].split()
+    if len(fields) < 22 or fields[0] == "Z" or fields[21] == "0":
+        return None
+    return Process(pid, name, int(fields[21]) * _PAGE)
 
 
 def _pairs(text: str) -> dict[str, int]:
