@@ -153,6 +153,20 @@ class Alarm(Protocol):
     def leave(self, name: str) -> None: ...
 
 
+class Gauge(Protocol):
+    """What the processes of one unit use. -1: this kernel does not say."""
+
+    def cpu(self) -> int: ...  # microseconds since its group was made
+    def memory(self) -> int: ...
+    def tasks(self) -> int: ...
+    def moved(self) -> tuple[int, int]: ...  # bytes read from devices, and written
+    def close(self) -> None: ...
+
+
+class Gauges(Protocol):
+    def gauge(self, unit: Unit) -> Gauge | None: ...  # None: it has no group
+
+
 # ------------------------------------------------------------------------------------------------ logs
 
 

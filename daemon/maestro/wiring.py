@@ -39,6 +39,7 @@ from maestro.manager.loop import Manager
 from maestro.manager.observer import Observer
 from maestro.manager.plugins import Plugins
 from maestro.manager.recipe import House
+from maestro.manager.sampler import Sampler
 from maestro.manager.session import Closing, Session
 from maestro.manager.starving import Starving
 from maestro.manager.transients import Transients
@@ -47,6 +48,15 @@ from maestro.paths import Paths
 
 _log = logging.getLogger("maestro")
 _LIVED_LONG_ENOUGH = 60.0  # seconds after which earlier crashes no longer count
+
+
+def _sample_interval(environ: Mapping[str, str]) -> float:
+    """Seconds between two looks at what units use; 0: only when somebody asks."""
+    try:
+        return max(0.0, float(environ.get("MAESTRO_SAMPLE_INTERVAL", "1")))
+    except ValueError:
+        _log.warning("$MAESTRO_SAMPLE_INTERVAL is no number of seconds: 1 is taken")
+        return 1.0
 
 
 class HostClock:
@@ -107,6 +117,7 @@ class Parts(Struct, frozen=True, kw_only=True):
     manager: Manager
     logs: LogFiles
     carrier: Carrier
+    sampler: Sampler
     transients: Transients
     crashes: CrashFile
     trouble: str
@@ -183,6 +194,7 @@ async def _build(
         manager=manager,
         logs=logs,
         carrier=carrier,
+        sampler=Sampler(manager.world, cgroups.Gauges(groups), clock.now, _sample_interval(environ)),
         transients=Transients(manager, catalogue),
         crashes=crashes,
         trouble=trouble or "",
@@ -243,6 +255,8 @@ def _watch(parts: Parts) -> None:
     starving = Starving(parts.manager.world, parts.groups, alarm, parts.manager.feed)
     parts.carrier.watchers.append(starving)
     starving.resume()
+    parts.carrier.watchers.append(parts.sampler)
+    parts.sampler.resume()
 
 
 def _office(parts: Parts, where: Paths, session: Session, observer: Observer) -> Office:
@@ -256,6 +270,8 @@ def _office(parts: Parts, where: Paths, session: Session, observer: Observer) ->
         plugins=parts.plugins,
         transients=parts.transients,
         processes=processes.tree,
+        sampler=parts.sampler,
+        groups=parts.groups,
         hints=observer.hints,
         root=where.root,
         keeper_pid=os.getppid(),

@@ -42,6 +42,7 @@ class FakeService:
         self.linked = p.LinksView(named=(), units=(), links=(), order=())
         self.started = p.StartsView(named=(), starts=(), now=0.0)
         self.reasons = p.WhyView(named=(), reasons=(), now=NOW)
+        self.usages: list[p.UsageView] = []
 
     def _note(self, caller: Caller, request: p.Request) -> None:
         self.asked.append((caller, request))
@@ -173,6 +174,10 @@ class FakeService:
     async def why(self, caller: Caller, request: p.Why) -> p.WhyView:
         self._note(caller, request)
         return self.reasons
+
+    async def usage(self, caller: Caller, request: p.Usage) -> p.UsagesView:
+        self._note(caller, request)
+        return p.UsagesView(units=tuple(self.usages), now=200.0, processors=2)
 
     async def daemon_reload(self, caller: Caller, request: p.DaemonReload) -> p.ReloadView:
         self._note(caller, request)

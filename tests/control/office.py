@@ -6,6 +6,8 @@ from maestro.control.clerk import Office
 from maestro.control.desk import Desk
 from maestro.control.roles import Caller, Role
 from maestro.manager.plugins import Plugins
+from maestro.manager.recipe import NoGroups
+from maestro.manager.sampler import Sampler
 from maestro.manager.transients import Transients
 from maestro.testing.fakes import FakeFiles
 from tests.manager.rig import Rig
@@ -26,6 +28,8 @@ def desk_of(one: Rig, files: FakeFiles) -> Desk:
             plugins=Plugins("/nowhere"),
             transients=Transients(one.manager, one.catalogue),
             processes=lambda pid: [],
+            sampler=Sampler(one.manager.world, NoGroups(), one.manager.clock.now),
+            groups=NoGroups(),
             hints={},
             root="/",
             keeper_pid=1,

@@ -87,9 +87,10 @@ READ_ONLY = {
     "links",
     "starts",
     "why",
+    "usage",
     "is-enabled",
 }
-AGENT = {"hello", "status", "show", "logs"}
+AGENT = {"hello", "status", "show", "logs", "usage"}
 MAY = {Role.ADMIN: set(BY_NAME), Role.READ: READ_ONLY, Role.AGENT: AGENT, Role.NONE: {"hello"}}
 
 
@@ -135,4 +136,4 @@ def test_an_agent_is_told_what_it_may() -> None:
     assert message == (
         "not allowed: restart is not for agents; you are pid 812, a process of agent researcher#17"
     )
-    assert hint == "it may ask: hello, status, show, logs"
+    assert hint == "it may ask: hello, status, show, logs, usage"

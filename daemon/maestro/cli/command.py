@@ -111,6 +111,7 @@ NAMES = (
     "is-enabled",
     "status",
     "why",
+    "top",
     "is-active",
     "is-failed",
     "list",

@@ -63,6 +63,21 @@ def span(seconds: float) -> str:
     return f"{whole} s"
 
 
+def size(number: float) -> str:
+    """Bytes: `64M`, `1.5G`, `12.3M`."""
+    units = ["", "K", "M", "G", "T", "P"]
+    while number >= 1023.95 and len(units) > 1:
+        number /= 1024
+        del units[0]
+    return f"{number:.1f}".removesuffix(".0") + units[0]
+
+
+def percent(share: float) -> str:
+    """Of one processor: `0.4%`, `12%`, `150%`."""
+    number = share * 100
+    return f"{number:.1f}%" if number < 9.95 else f"{number:.0f}%"
+
+
 def ago(then: float, now: float) -> str:
     """`2 min ago`: one unit is enough beside a date."""
     seconds = now - then

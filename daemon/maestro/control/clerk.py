@@ -26,9 +26,10 @@ from maestro.manager.carrier import Carrier
 from maestro.manager.catalogue import Catalogue
 from maestro.manager.loop import Manager
 from maestro.manager.plugins import Plugins
+from maestro.manager.sampler import Sampler
 from maestro.manager.transients import Transients
 from maestro.model.status import signal_name, signal_number
-from maestro.ports import Logs, Store, UnitFiles
+from maestro.ports import Groups, Logs, Store, UnitFiles
 
 PROGRESS = 1.0  # seconds between two words on what a verb waits for
 
@@ -45,6 +46,8 @@ class Office(Struct, frozen=True, kw_only=True):
     plugins: Plugins
     transients: Transients
     processes: Callable[[int], list[tuple[int, int, str]]]
+    sampler: Sampler
+    groups: Groups
     hints: dict[str, str]  # unit -> what a plugin found out about its last end
     root: str
     keeper_pid: int

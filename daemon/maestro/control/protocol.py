@@ -49,6 +49,9 @@ from maestro.control.looks import StartsView as StartsView
 from maestro.control.looks import StartView as StartView
 from maestro.control.looks import Why as Why
 from maestro.control.looks import WhyView as WhyView
+from maestro.control.measuring import Usage as Usage
+from maestro.control.measuring import UsagesView as UsagesView
+from maestro.control.measuring import UsageView as UsageView
 from maestro.control.request import ErrorView as ErrorView
 from maestro.control.request import Name, Names, OneOrMore
 from maestro.control.request import Request as Request
@@ -227,6 +230,7 @@ AnyRequest = (
     | Links
     | Starts
     | Why
+    | Usage
     | DaemonReload
     | DaemonReexec
     | Shutdown
@@ -326,6 +330,7 @@ class UnitView(Struct, frozen=True, kw_only=True):
     dropped_lines: int = 0
     log_trouble: str = ""
     log_size: int = 0
+    usage: UsageView | None = None  # where it runs in a control group
     processes: tuple[ProcessView, ...] = ()
     log: tuple[LineView, ...] = ()
 

@@ -47,6 +47,7 @@ from maestro.control.protocol import (
     Thaw,
     TryRestart,
     Unmask,
+    Usage,
     Why,
 )
 from maestro.control.roles import Accounts, Caller, Role, how_to_get, who, who_may
@@ -104,6 +105,7 @@ ROUTES: tuple[Route, ...] = (
     Route(Links, Role.READ, "links", Shape.ONE),
     Route(Starts, Role.READ, "starts", Shape.ONE),
     Route(Why, Role.READ, "why", Shape.ONE),
+    Route(Usage, Role.AGENT, "usage", Shape.ONE),
     Route(DaemonReload, Role.ADMIN, "daemon_reload", Shape.ONE),
     Route(DaemonReexec, Role.ADMIN, "daemon_reexec", Shape.ONE),
     Route(Shutdown, Role.ADMIN, "shutdown", Shape.ONE),

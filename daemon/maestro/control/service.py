@@ -45,6 +45,8 @@ from maestro.control.protocol import (
     Status,
     StatusView,
     Thaw,
+    Usage,
+    UsagesView,
     Verb,
     VerbView,
     Why,
@@ -122,6 +124,8 @@ class Service(Protocol):
     async def starts(self, caller: Caller, request: Starts) -> StartsView: ...
 
     async def why(self, caller: Caller, request: Why) -> WhyView: ...
+
+    async def usage(self, caller: Caller, request: Usage) -> UsagesView: ...
 
     async def daemon_reload(self, caller: Caller, request: DaemonReload) -> ReloadView: ...
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -56,6 +57,7 @@ class Survey:
                 "changed": self._o.catalogue.is_changed(name),
                 "dropped_lines": mark.dropped_lines,
                 "log_trouble": mark.unwritable,
+                "usage": self._whole_usage(name) if life.alive else None,
                 "log_size": mark.size,
                 "processes": views.process_views(self._o.processes(life.pid))
                 if life.alive and life.pid
@@ -65,6 +67,30 @@ class Survey:
                 else (),
             }
         return replace(view, **changes)
+
+    # ------------------------------------------------------------------------------ what they use
+
+    async def usage(self, caller: Caller, request: p.Usage) -> p.UsagesView:
+        names, errors = self._meant(request.units)
+        if not request.units:
+            names = [name for name in self._find.everything() if self._world.life(name).alive]
+        return p.UsagesView(
+            units=tuple(self._usage(name) for name in names),
+            errors=errors,
+            now=self._o.manager.clock.wall(),
+            processors=os.cpu_count() or 1,
+        )
+
+    def _usage(self, name: str) -> p.UsageView:
+        return views.usage_view(name, self._world.life(name), self._o.sampler.read(name))
+
+    def _whole_usage(self, name: str) -> p.UsageView | None:
+        """With what is not sampled, for it changes seldom: limits and the peak."""
+        unit = self._world.units.get(name)
+        whole = self._o.groups.usage(unit) if unit is not None else None
+        return views.with_limits(self._usage(name), whole) if whole is not None else None
+
+    # ------------------------------------------------------------------------------ causes
 
     def _cause(self, unit: Unit | None, life: Life) -> str:
         """Why it is as it is; and of one at rest, what it lacks to be started."""

@@ -20,7 +20,7 @@ from maestro.model.command import Command, expand
 from maestro.model.status import signal_name
 from maestro.model.streams import openings, without_stored
 from maestro.model.unit import AgentSection, Unit
-from maestro.ports import CannotConfine, Groups, Place, Process, Recipe, Usage
+from maestro.ports import CannotConfine, Gauge, Groups, Place, Process, Recipe, Usage
 
 _USUAL_STREAMS = (("null", ""), ("log", ""), ("inherit", ""))
 _LOG = ("log", "")
@@ -56,6 +56,9 @@ class NoGroups:
         return 0
 
     def largest(self, unit: Unit) -> Process | None:
+        return None
+
+    def gauge(self, unit: Unit) -> Gauge | None:
         return None
 
     def clear(self, unit: Unit) -> None: ...

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from maestro.cli.render.common import coming, log_line, look, problem, state
+from maestro.cli.render.usage import facts as usage_facts
 from maestro.cli.text import Paint, ago, clean, count, cut, stamp
 
 TYPE_CHECKING = False
@@ -55,6 +56,7 @@ def _facts(unit: View, now: float, paint: Paint) -> Iterator[tuple[str, str]]:
     if unit["pid"]:
         agent = f" (agent {unit['agent']})" if unit["agent"] else ""
         yield "Main PID", f"{unit['pid']}{agent}"
+    yield from usage_facts(unit.get("usage"))  # a daemon not yet renewed does not tell
     if unit["status"]:
         yield "Status", f'"{clean(unit["status"])}"'
     if unit["processes"]:

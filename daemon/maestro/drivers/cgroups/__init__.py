@@ -13,3 +13,4 @@ from maestro.drivers.cgroups.groups import sweep as sweep
 from maestro.drivers.cgroups.layout import Layout as Layout
 from maestro.drivers.cgroups.layout import detect as detect
 from maestro.drivers.cgroups.layout import this_host as this_host
+from maestro.drivers.cgroups.sampling import Gauges as Gauges

@@ -183,6 +183,18 @@ class ControlGroups:
             return f"{self._of(unit)}/{v2}" if controller in self.layout.v2 else ""
         return f"{self._v1(unit, controller)}/{v1}" if controller in self.layout.v1 else ""
 
+    def gauged(self, unit: Unit) -> dict[str, str]:
+        """The files that say what it uses; of those that there may be none, too."""
+        if not self.layout.tracking:
+            return {}
+        files = {
+            "memory": self.file_of(unit, "memory", "memory.current", "memory.usage_in_bytes"),
+            "tasks": self.file_of(unit, "pids", "pids.current", "pids.current"),
+        }
+        if self.kind != "v1":
+            files |= {"cpu": f"{self._of(unit)}/cpu.stat", "io": f"{self._of(unit)}/io.stat"}
+        return {what: path for what, path in files.items() if path}
+
     def oom_kills(self, unit: Unit) -> int:
         path = self.file_of(unit, "memory", "memory.events", "memory.oom_control")
         return _pairs(_read(path)).get("oom_kill", 0) if path else 0
