@@ -9,7 +9,19 @@ from os.path import abspath, expanduser, join
 class Paths:
     """Directories and sockets of one installation."""
 
-    __slots__ = ("control", "environment", "logs", "notify", "root", "run", "state", "store", "units")
+    __slots__ = (
+        "control",
+        "environment",
+        "group",
+        "held",
+        "logs",
+        "notify",
+        "root",
+        "run",
+        "state",
+        "store",
+        "units",
+    )
 
     def __init__(self, root: str, config: str, run: str, state: str, logs: str, vendor: str) -> None:
         self.root = root
@@ -19,6 +31,8 @@ class Paths:
         self.logs = logs
         self.control = join(run, "control.sock")
         self.notify = join(run, "notify.sock")
+        self.group = join(run, "cgroup")  # says in which control group all agents are
+        self.held = join(run, "held")  # is there while every agent is held, where no group says so
         self.store = join(state, "state.db")
         self.units = (join(config, "units"), join(run, "units"), vendor)
 

@@ -153,6 +153,16 @@ class Alarm(Protocol):
     def leave(self, name: str) -> None: ...
 
 
+class Brake(Protocol):
+    """All agents at once, in the kernel."""
+
+    def begin(self, changed: Callable[[], None]) -> None: ...  # is called when that may have changed
+    def hold(self, still: bool) -> bool: ...  # False: this host has no group of all agents
+    def is_held(self) -> bool: ...  # they are to stand still
+    def is_still(self) -> bool: ...  # they do
+    def kill(self) -> bool: ...
+
+
 class Gauge(Protocol):
     """What the processes of one unit use. -1: this kernel does not say."""
 

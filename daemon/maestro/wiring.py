@@ -34,6 +34,7 @@ from maestro.engine.world import World
 from maestro.manager import resume
 from maestro.manager.carrier import Carrier
 from maestro.manager.catalogue import Catalogue
+from maestro.manager.emergency import Emergency
 from maestro.manager.happened import Hub
 from maestro.manager.loop import Manager
 from maestro.manager.observer import Observer
@@ -110,6 +111,7 @@ class Parts(Struct, frozen=True, kw_only=True):
 
     link: KeeperLink
     groups: cgroups.ControlGroups
+    changes: cgroups.Changes
     store: SqliteStore
     plugins: Plugins
     files: UnitDirectories
@@ -118,6 +120,7 @@ class Parts(Struct, frozen=True, kw_only=True):
     logs: LogFiles
     carrier: Carrier
     sampler: Sampler
+    emergency: Emergency
     transients: Transients
     crashes: CrashFile
     trouble: str
@@ -182,11 +185,15 @@ async def _build(
         groups=groups,
     )
     carrier = Carrier(manager, link, logs, house, catalogue)
+    changes = cgroups.Changes(asyncio.get_running_loop())
+    brake = cgroups.Brake(groups.layout, changes)
+    brake.say_where(where.group)
     crashes = CrashFile(os.path.join(where.state, "crashes"))
     manager.employ(carrier.carry, functools.partial(_die, crashes))
     return Parts(
         link=link,
         groups=groups,
+        changes=changes,
         store=store,
         plugins=plugins,
         files=files,
@@ -195,6 +202,7 @@ async def _build(
         logs=logs,
         carrier=carrier,
         sampler=Sampler(manager.world, cgroups.Gauges(groups), clock.now, _sample_interval(environ)),
+        emergency=Emergency(manager, carrier, link, brake, where.held),
         transients=Transients(manager, catalogue),
         crashes=crashes,
         trouble=trouble or "",
@@ -235,6 +243,8 @@ async def _begin(parts: Parts, where: Paths) -> Session:
     _watch(parts)
     seen = resume.take_up(carrier, parts.logs, table)
     session.begin_with = resume.begin(manager, seen, table, saved, boot)
+    parts.emergency.resume()
+    session.held_notice, session.on_stop_all = parts.emergency.notice, parts.emergency.end
     parts.transients.forget(over)
     if resume.was_ending(saved, table):
         session.end("shutdown", "a request that an earlier manager had taken")
@@ -249,9 +259,7 @@ async def _begin(parts: Parts, where: Paths) -> Session:
 
 def _watch(parts: Parts) -> None:
     """Look after what runs already, and what will."""
-    loop = asyncio.get_running_loop()
-    changes = cgroups.Changes(loop)
-    alarm = cgroups.MemoryAlarm(parts.groups, changes, loop)
+    alarm = cgroups.MemoryAlarm(parts.groups, parts.changes, asyncio.get_running_loop())
     starving = Starving(parts.manager.world, parts.groups, alarm, parts.manager.feed)
     parts.carrier.watchers.append(starving)
     starving.resume()
@@ -271,6 +279,7 @@ def _office(parts: Parts, where: Paths, session: Session, observer: Observer) ->
         transients=parts.transients,
         processes=processes.tree,
         sampler=parts.sampler,
+        emergency=parts.emergency,
         groups=parts.groups,
         hints=observer.hints,
         root=where.root,

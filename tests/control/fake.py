@@ -16,6 +16,7 @@ from maestro.control import protocol as p
 from maestro.control.connection import Limits
 from maestro.control.roles import Account, Accounts, Caller, Group
 from maestro.control.server import ControlServer, Whose
+from maestro.control.stopping import EmergencyView
 
 T = TypeVar("T")
 NOW = 1_795_255_501.0
@@ -174,6 +175,10 @@ class FakeService:
     async def why(self, caller: Caller, request: p.Why) -> p.WhyView:
         self._note(caller, request)
         return self.reasons
+
+    async def emergency_stop(self, caller: Caller, request: p.EmergencyStop) -> EmergencyView:
+        self._note(caller, request)
+        return EmergencyView(agents=2, how="group", took=0.0021, still=request.act == "freeze")
 
     async def usage(self, caller: Caller, request: p.Usage) -> p.UsagesView:
         self._note(caller, request)

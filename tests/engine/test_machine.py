@@ -38,6 +38,7 @@ def cannot_come() -> set[tuple[State, Input]]:
         (state, Input.RELOAD_ASKED) for state in State if state not in verbs.RELOADABLE
     }  # the verb refuses
     pairs |= {(state, Input.FREEZE_ASKED) for state in State if state is not State.RUNNING}
+    pairs |= {(state, Input.HELD) for state in State if state is not State.RUNNING}
     pairs |= {(state, Input.THAW_ASKED) for state in State if state is not State.FROZEN}
     not_ordered = {State.SPAWNING, State.STOPPING}  # elsewhere it was spawned, or it is not there at all
     pairs |= {(state, Input.CANNOT_SPAWN) for state in State if state not in not_ordered}

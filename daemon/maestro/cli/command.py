@@ -102,6 +102,7 @@ NAMES = (
     "kill",
     "freeze",
     "thaw",
+    "emergency-stop",
     "enable",
     "disable",
     "mask",

@@ -58,6 +58,7 @@ from maestro.control.request import Request as Request
 from maestro.control.running import JobView as JobView
 from maestro.control.running import Run as Run
 from maestro.control.running import RunView as RunView
+from maestro.control.stopping import EmergencyStop as EmergencyStop
 
 Count = Annotated[int, Meta(ge=0, le=1_000_000)]
 Few = Annotated[int, Meta(ge=0, le=1000)]  # lines of log in one answer
@@ -211,6 +212,7 @@ AnyRequest = (
     | ResetFailed
     | Freeze
     | Thaw
+    | EmergencyStop
     | Cancel
     | Jobs
     | Kill

@@ -17,6 +17,7 @@ from maestro.control.protocol import (
     CatView,
     DaemonReexec,
     DaemonReload,
+    EmergencyStop,
     EnablementView,
     ErrorView,
     Events,
@@ -53,6 +54,7 @@ from maestro.control.protocol import (
     WhyView,
 )
 from maestro.control.roles import Caller
+from maestro.control.stopping import EmergencyView
 
 
 class Refused(Exception):
@@ -88,6 +90,10 @@ class Service(Protocol):
     async def is_enabled(self, caller: Caller, request: IsEnabled) -> tuple[EnablementView, ...]: ...
 
     async def at_once(self, caller: Caller, request: ResetFailed | Cancel | Freeze | Thaw) -> VerbView: ...
+
+    async def emergency_stop(self, caller: Caller, request: EmergencyStop) -> EmergencyView:
+        """Waits for no disk."""
+        ...
 
     async def jobs(self, caller: Caller, request: Jobs) -> tuple[JobView, ...]: ...
 

@@ -26,6 +26,7 @@ class Input(StrEnum):
     RELOAD_ASKED = "reload asked"
     FREEZE_ASKED = "freeze asked"
     THAW_ASKED = "thaw asked"
+    HELD = "held with all others"
     RESET_ASKED = "past failures are to be forgotten"
     SPAWNED = "spawned"
     CANNOT_SPAWN = "cannot be spawned"
@@ -229,6 +230,7 @@ TABLE: tuple[Row, ...] = (
     Row(S.RUNNING, I.RELOAD_ASKED, guards.says_when_reloaded, S.RELOADING, reloads.request),
     Row(S.RUNNING, I.RELOAD_ASKED, guards.always, S.RUNNING, reloads.send_signal),
     Row(S.RUNNING, I.FREEZE_ASKED, guards.always, S.FROZEN, freezing.freeze),
+    Row(S.RUNNING, I.HELD, guards.always, S.FROZEN, freezing.hold),
     *_going(S.RUNNING),
     Row(S.FROZEN, I.THAW_ASKED, guards.always, S.RUNNING, freezing.thaw),
     *_up(S.FROZEN),

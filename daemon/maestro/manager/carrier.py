@@ -50,6 +50,8 @@ class Carrier:
         self._world, self._catalogue = manager.world, catalogue
         self.watchers: list[Watcher] = []
         self.prober = Prober(manager, keeper, logs, house)
+        self.holds = False  # every agent stands still, and nothing is started
+        self._later: list[events.Spawn] = []  # what was to be meanwhile
         self._sought: set[str] = set()  # agents whose pid file is being looked at
         self._unclaimed: dict[int, list[dict[str, str]]] = {}  # notifications by the pid of their sender
         self._following: set[str] = set()  # agents that named another main process, until the keeper answers
@@ -68,7 +70,24 @@ class Carrier:
     def carry(self, deed: Deed) -> None:
         if isinstance(deed, _FOR_A_LIFE) and self._world.owner(deed.agent) is None:
             return  # that was stopped, and its unit perhaps forgotten, while the deed was committed
+        if self.holds and isinstance(deed, events.Spawn):
+            self._later.append(deed)
+            return
         self._hands[type(deed)](deed)
+
+    def hold(self, still: bool) -> None:
+        """Start nothing, or go on with that."""
+        self.holds = still
+        if not still:
+            later, self._later = self._later, []
+            for deed in later:
+                self.carry(deed)
+
+    def drop_held(self) -> None:
+        """What was to be started meanwhile is not wanted any more."""
+        later, self._later = self._later, []
+        for deed in later:
+            self._manager.feed(events.CannotSpawn(deed.agent, "not started: everything was stopped"))
 
     def _table_of_hands(self) -> dict[type[Deed], Callable[[Any], object]]:
         keeper = self._keeper

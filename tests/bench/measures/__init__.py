@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.bench.measures import (
     api,
+    freeze,
     idle,
     kills,
     logs,
@@ -23,6 +24,7 @@ MEASURES: tuple[Measure, ...] = (
     status.MEASURE,
     idle.MEASURE,
     sampling.MEASURE,
+    freeze.MEASURE,
     memory.MEASURE,
     api.MEASURE,
     logs.MEASURE,

@@ -6,6 +6,7 @@ an option is written to (limits_v2.py, limits_v1.py).
 
 from __future__ import annotations
 
+from maestro.drivers.cgroups.brake import Brake as Brake
 from maestro.drivers.cgroups.events import Changes as Changes
 from maestro.drivers.cgroups.events import MemoryAlarm as MemoryAlarm
 from maestro.drivers.cgroups.groups import ControlGroups as ControlGroups
