@@ -49,6 +49,7 @@ def fines(daemon: Daemon) -> set[str]:
 
 def test_all_stand_still_and_go_on(daemon: Daemon) -> None:
     found = herd(daemon)
+    manager = daemon.manager()
     daemon.call("freeze", units=["x0"])
     answer = emergency(daemon)
     assert (answer["agents"], answer["by"], answer["still"]) == (COUNT, "daemon", True)
@@ -63,6 +64,7 @@ def test_all_stand_still_and_go_on(daemon: Daemon) -> None:
     assert daemon.status("x1")["fine"] == "running"
     daemon.call("thaw", units=["x0"])
     until(lambda: all_going(found[:1]), what="that one, too")
+    assert daemon.manager() == manager
 
 
 def test_it_outlives_the_manager(daemon: Daemon) -> None:

@@ -313,7 +313,7 @@ def _thaw(world: World, name: str) -> None:
 
 
 def _hold(world: World, name: str) -> None:
-    if world.life(name).state is State.RUNNING:
+    if world.life(name).state is State.RUNNING and world.units[name].agent is not None:
         world.apply(name, Input.HELD)
 
 
