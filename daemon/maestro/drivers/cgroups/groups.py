@@ -155,6 +155,7 @@ class ControlGroups:
         """Options of the unit that this host has no means to hold it to."""
         have = set(self.layout.v2) | set(self.layout.v1)
         known = {option for s in self._settings if s.controller in have for option in s.options}
+        known |= {"oom_policy"} if "memory" in have else set()  # what v1 does not do, the engine does
         asked = {o for s in (*limits.V1, *limits.V2) if _asks(unit, s) for o in s.options}
         return tuple(sorted(f"resources.{option}" for option in asked - known))
 
