@@ -36,7 +36,7 @@ def test_top_and_status(daemon: Daemon) -> None:
     shown = json.loads(daemon.ctl("top", "-o", "json", check=True).stdout)
     assert [unit["name"] for unit in shown["units"]] == ["busy", "quiet"]
     assert 0.1 < shown["units"][0]["cpu_share"] < 0.8
-    assert shown["units"][1]["cpu_share"] < 0.05
+    assert (shown["units"][1]["cpu_share"] or 0.0) < 0.05
     lines = daemon.ctl("top", "-s", "name", "-n", "1", check=True).stdout.splitlines()
     assert lines[0].startswith("2 agents: CPU ")
     assert [line.split()[0] for line in lines[1:]] == ["NAME", "busy"]
