@@ -13,6 +13,8 @@ class Paths:
         "control",
         "credstore",
         "environment",
+        "group",
+        "held",
         "logs",
         "notify",
         "root",
@@ -30,6 +32,8 @@ class Paths:
         self.logs = logs
         self.control = join(run, "control.sock")
         self.notify = join(run, "notify.sock")
+        self.group = join(run, "cgroup")  # says in which control group all agents are
+        self.held = join(run, "held")  # is there while every agent is held, where no group says so
         self.store = join(state, "state.db")
         self.credstore = join(config, "credentials")
         self.units = (join(config, "units"), join(run, "units"), vendor)

@@ -36,14 +36,11 @@ class Recipe(Struct, frozen=True, kw_only=True):
     timer_slack: int | None = None  # nanoseconds
     personality: int | None = None  # PER_x
     coredump_filter: int | None = None
-    keyring: str | None = (
-        None  # "private": a session keyring of its own; "shared": with its user's keys in it
-    )
+    keyring: str | None = None  # "private": a session keyring of its own; "shared": with its user's in it
     ignore_sigpipe: bool = False
     search_path: str = ""  # where argv[0] is looked for; empty: in PATH
-    stdio: tuple[
-        tuple[str, str], ...
-    ] = ()  # kind and path of stdin, stdout, stderr; () for null, log, inherit
+    # kind and path of stdin, stdout, stderr; () for null, log, inherit
+    stdio: tuple[tuple[str, str], ...] = ()
     notify_fd: int = 0  # number of a pipe on which it tells that it is ready; 0: none
     stream: str | None = None  # name of the output stream; None: /dev/null
     cgroup: str = ""  # directory of the control group that it is born in; empty: the keeper's own
@@ -54,9 +51,8 @@ class Recipe(Struct, frozen=True, kw_only=True):
     directories: tuple[tuple[str, str, str, int, int | None, int | None, bool, tuple[str, ...]], ...] = ()
     # path, uid, gid, whether they are mounted there, and files: name -> content. Told to nobody.
     credentials: dict[str, Any] = {}
-    sandbox: dict[
-        str, Any
-    ] = {}  # what confines it: namespaces, mounts, capabilities … as keeper/sandbox.py reads them
+    # what confines it: namespaces, mounts, capabilities … as keeper/sandbox.py reads them
+    sandbox: dict[str, Any] = {}
 
 
 class Entry(Struct, frozen=True, kw_only=True):
@@ -144,6 +140,16 @@ class Usage(Struct, frozen=True, kw_only=True):
     read: int | None = None  # bytes from devices
     written: int | None = None
     oom_kills: int = 0
+    memory_max: int | None = None  # the limits in force; None: none
+    tasks_max: int | None = None
+
+
+class Process(Struct, frozen=True):
+    """One process of a group."""
+
+    pid: int
+    name: str
+    memory: int  # bytes of its own and shared ones, as it has them in use
 
 
 class Place(Struct, frozen=True, kw_only=True):
@@ -168,6 +174,8 @@ class Groups(Protocol):
     def throttle(self, unit: Unit, on: bool) -> None: ...  # next to no processor time, or what its words say
     def unmet(self, unit: Unit) -> tuple[str, ...]: ...  # options that this host has no means for
     def usage(self, unit: Unit) -> Usage | None: ...
+    def oom_kills(self, unit: Unit) -> int: ...  # counted since its group was made
+    def largest(self, unit: Unit) -> Process | None: ...  # of its processes by memory
     def clear(self, unit: Unit) -> None: ...  # nothing of it runs: remove its groups
 
 
@@ -195,6 +203,38 @@ class Seccomp(Protocol):
     def programs(self, wanted: SyscallFilter) -> SeccompPrograms:
         """Raises NoSeccomp."""
         ...
+
+
+class Alarm(Protocol):
+    """The kernel's word that memory has run out in the group of one of these units: nothing is polled."""
+
+    def begin(self, ring: Callable[[tuple[str, ...]], None]) -> None: ...
+    def watch(self, unit: Unit) -> None: ...
+    def leave(self, name: str) -> None: ...
+
+
+class Brake(Protocol):
+    """All agents at once, in the kernel."""
+
+    def begin(self, changed: Callable[[], None]) -> None: ...  # is called when that may have changed
+    def hold(self, still: bool) -> bool: ...  # False: this host has no group of all agents
+    def is_held(self) -> bool: ...  # they are to stand still
+    def is_still(self) -> bool: ...  # they do
+    def kill(self) -> bool: ...
+
+
+class Gauge(Protocol):
+    """What the processes of one unit use. -1: this kernel does not say."""
+
+    def cpu(self) -> int: ...  # microseconds since its group was made
+    def memory(self) -> int: ...
+    def tasks(self) -> int: ...
+    def moved(self) -> tuple[int, int]: ...  # bytes read from devices, and written
+    def close(self) -> None: ...
+
+
+class Gauges(Protocol):
+    def gauge(self, unit: Unit) -> Gauge | None: ...  # None: it has no group
 
 
 # ------------------------------------------------------------------------------------------------ logs
@@ -302,9 +342,7 @@ class Piece(Struct, frozen=True, kw_only=True):
     path: str
     text: bytes = b""
     refused: str = ""
-    masked: bool = (
-        False  # a link to /dev/null, or an empty file that hides another: no unit may be made of it
-    )
+    masked: bool = False  # a link to /dev/null, or an empty file that hides another: no unit is made of it
 
 
 class UnitFiles(Protocol):

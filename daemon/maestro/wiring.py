@@ -39,13 +39,16 @@ from maestro.manager import directories, dynamic_users, resume
 from maestro.manager.budgets import Meter
 from maestro.manager.carrier import Carrier
 from maestro.manager.catalogue import Catalogue
+from maestro.manager.emergency import Emergency
 from maestro.manager.happened import Hub
 from maestro.manager.loop import Manager
 from maestro.manager.observer import Observer
 from maestro.manager.plugins import Plugins
 from maestro.manager.recipe import House
+from maestro.manager.sampler import Sampler
 from maestro.manager.sandbox import Premises, tiers
 from maestro.manager.session import Closing, Session
+from maestro.manager.starving import Starving
 from maestro.manager.transients import Transients
 from maestro.model.load import Settings
 from maestro.model.sandbox import confines
@@ -57,6 +60,15 @@ from maestro.ports import Usage
 _log = logging.getLogger("maestro")
 _FILTERS = Seccomp()
 _LIVED_LONG_ENOUGH = 60.0  # seconds after which earlier crashes no longer count
+
+
+def _sample_interval(environ: Mapping[str, str]) -> float:
+    """Seconds between two looks at what units use; 0: only when somebody asks."""
+    try:
+        return max(0.0, float(environ.get("MAESTRO_SAMPLE_INTERVAL", "1")))
+    except ValueError:
+        _log.warning("$MAESTRO_SAMPLE_INTERVAL is no number of seconds: 1 is taken")
+        return 1.0
 
 
 class HostClock:
@@ -109,6 +121,8 @@ class Parts(Struct, frozen=True, kw_only=True):
     """One of each."""
 
     link: KeeperLink
+    groups: cgroups.ControlGroups
+    changes: cgroups.Changes
     store: SqliteStore
     plugins: Plugins
     files: UnitDirectories
@@ -116,11 +130,12 @@ class Parts(Struct, frozen=True, kw_only=True):
     manager: Manager
     logs: LogFiles
     carrier: Carrier
+    sampler: Sampler
+    emergency: Emergency
     transients: Transients
     crashes: CrashFile
     meter: Meter
     trouble: str
-    groups: cgroups.ControlGroups
 
 
 async def _manage(environ: Mapping[str, str]) -> int:
@@ -180,10 +195,15 @@ async def _build(
     house.users.range_of = lambda unit: dynamic_users.range_of(unit, manager.world.units)
     carrier = Carrier(manager, link, logs, house, catalogue)
     carrier.vault.renew = views.renew
+    changes = cgroups.Changes(asyncio.get_running_loop())
+    brake = cgroups.Brake(groups.layout, changes)
+    brake.say_where(where.group)
     crashes = CrashFile(os.path.join(where.state, "crashes"))
     manager.employ(carrier.carry, functools.partial(_die, crashes))
     return Parts(
         link=link,
+        groups=groups,
+        changes=changes,
         store=store,
         plugins=plugins,
         files=files,
@@ -191,11 +211,12 @@ async def _build(
         manager=manager,
         logs=logs,
         carrier=carrier,
+        sampler=Sampler(manager.world, cgroups.Gauges(groups), clock.now, _sample_interval(environ)),
+        emergency=Emergency(manager, carrier, link, brake, where.held),
         transients=Transients(manager, catalogue),
         crashes=crashes,
         meter=Meter(manager, functools.partial(_usage, groups, manager.world)),
         trouble=trouble or "",
-        groups=groups,
     )
 
 
@@ -266,8 +287,11 @@ async def _begin(parts: Parts, where: Paths) -> Session:
     resume.set_aside(manager, parts.crashes.take_repeated())
     private = PrivateFiles(_premises(where).common)
     carrier.on_rest = private.discard
+    _watch(parts)
     seen = resume.take_up(carrier, parts.logs, table)
     session.begin_with = resume.begin(manager, seen, table, saved, boot)
+    parts.emergency.resume()
+    session.held_notice, session.on_stop_all = parts.emergency.notice, parts.emergency.end
     carrier.clear_remains()
     parts.transients.forget(over)
     private.sweep(lambda name: manager.world.life(name).state not in (State.DEAD, State.FAILED))
@@ -286,6 +310,16 @@ def _server(parts: Parts, desk: Desk, control: socket.socket) -> ControlServer:
     return ControlServer(desk, parts.link.whose, control, owned=owned)
 
 
+def _watch(parts: Parts) -> None:
+    """Look after what runs already, and what will."""
+    alarm = cgroups.MemoryAlarm(parts.groups, parts.changes, asyncio.get_running_loop())
+    starving = Starving(parts.manager.world, parts.groups, alarm, parts.manager.feed)
+    parts.carrier.watchers.append(starving)
+    starving.resume()
+    parts.carrier.watchers.append(parts.sampler)
+    parts.sampler.resume()
+
+
 def _office(parts: Parts, where: Paths, session: Session, observer: Observer) -> Office:
     return Office(
         manager=parts.manager,
@@ -298,6 +332,8 @@ def _office(parts: Parts, where: Paths, session: Session, observer: Observer) ->
         transients=parts.transients,
         groups=parts.groups,
         processes=processes.tree,
+        sampler=parts.sampler,
+        emergency=parts.emergency,
         hints=observer.hints,
         root=where.root,
         keeper_pid=os.getppid(),

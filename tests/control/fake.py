@@ -17,6 +17,7 @@ from maestro.control.budgeting import BudgetView
 from maestro.control.connection import Limits
 from maestro.control.roles import Account, Accounts, Caller, Group
 from maestro.control.server import ControlServer, Whose
+from maestro.control.stopping import EmergencyView
 
 T = TypeVar("T")
 NOW = 1_795_255_501.0
@@ -44,6 +45,7 @@ class FakeService:
         self.budgets = BudgetView(budgets=())
         self.started = p.StartsView(named=(), starts=(), now=0.0)
         self.reasons = p.WhyView(named=(), reasons=(), now=NOW)
+        self.usages: list[p.UsageView] = []
 
     def _note(self, caller: Caller, request: p.Request) -> None:
         self.asked.append((caller, request))
@@ -187,6 +189,14 @@ class FakeService:
     async def why(self, caller: Caller, request: p.Why) -> p.WhyView:
         self._note(caller, request)
         return self.reasons
+
+    async def emergency_stop(self, caller: Caller, request: p.EmergencyStop) -> EmergencyView:
+        self._note(caller, request)
+        return EmergencyView(agents=2, how="group", took=0.0021, still=request.act == "freeze")
+
+    async def usage(self, caller: Caller, request: p.Usage) -> p.UsagesView:
+        self._note(caller, request)
+        return p.UsagesView(units=tuple(self.usages), now=200.0, processors=2)
 
     async def daemon_reload(self, caller: Caller, request: p.DaemonReload) -> p.ReloadView:
         self._note(caller, request)

@@ -94,9 +94,10 @@ READ_ONLY = {
     "starts",
     "why",
     "doctor",
+    "usage",
     "is-enabled",
 }
-AGENT = {"hello", "status", "budget", "show", "logs"}
+AGENT = {"hello", "status", "budget", "show", "logs", "usage"}
 TENANT = (
     (READ_ONLY - {"audit", "links", "is-enabled", "doctor"})
     | {"start", "stop", "restart", "try-restart", "reload", "reload-or-restart"}
@@ -188,4 +189,4 @@ def test_an_agent_is_told_what_it_may() -> None:
     assert message == (
         "not allowed: restart is not for agents; you are pid 812, a process of agent researcher#17"
     )
-    assert hint == "it may ask: hello, status, budget, show, logs"
+    assert hint == "it may ask: hello, status, budget, show, logs, usage"

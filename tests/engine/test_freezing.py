@@ -123,3 +123,19 @@ def test_a_frozen_one_is_not_asked_to_reload() -> None:
     theatre = frozen(reload_signal="HUP")
     refusal = theatre.ask("reload", "web").refusals["web"]
     assert (refusal.words, refusal.hint) == ("cannot reload web: it is frozen", "maestroctl thaw web")
+
+
+def test_all_are_held_and_let_go() -> None:
+    """What was frozen by name stays so, and what has no processes is never held."""
+    theatre = Theatre([unit("web"), unit("db"), unit("all.target", wants=["web", "db"])])
+    theatre.ask("start", "all.target")
+    theatre.run(until=1)
+    theatre.ask("freeze", "db")
+    names = ("web", "db", "all.target")
+    theatre.ask("hold", *names)
+    assert [theatre.life(name).state for name in names] == [State.FROZEN, State.FROZEN, State.RUNNING]
+    assert theatre.still == {"db#1"}, "the others are held by a group of all"
+    assert theatre.life("web").cause == "held with all agents, by emergency-stop"
+    theatre.ask("release", *names)
+    assert [theatre.life(name).state for name in names] == [State.RUNNING, State.FROZEN, State.RUNNING]
+    assert theatre.still == {"db#1"}

@@ -27,6 +27,7 @@ def cannot_come() -> set[tuple[State, Input]]:
         Input.RELOAD_SAID,
         Input.COMMAND_DONE,
         Input.COMMAND_FAILED,
+        Input.OUT_OF_MEMORY,
     }  # the world drops them for a unit without a process
     pairs = {(state, moment) for state in asleep for moment in of_processes}
     for name, moment in machine.RINGS.items():  # a timer is unwound by leaving its states
@@ -37,6 +38,7 @@ def cannot_come() -> set[tuple[State, Input]]:
         (state, Input.RELOAD_ASKED) for state in State if state not in verbs.RELOADABLE
     }  # the verb refuses
     pairs |= {(state, Input.FREEZE_ASKED) for state in State if state is not State.RUNNING}
+    pairs |= {(state, Input.HELD) for state in State if state is not State.RUNNING}
     pairs |= {(state, Input.THAW_ASKED) for state in State if state is not State.FROZEN}
     # Only what can stand still is told of its budget, and only what does stand still for it that this is over.
     pairs |= {(state, Input.EXHAUSTED) for state in State if state not in (State.RUNNING, State.STARTING)}

@@ -228,3 +228,12 @@ def test_without_descriptors_clients_are_answered_and_others_start_when_some_sto
     with contextlib.closing(daemon.client) as client:
         client.call("stop", {"units": stopped}, limit=10)
     until(lambda: len(active() - before) >= 5, 10, "others have been started instead")
+
+
+def test_an_emergency_stop_needs_no_disk(small: Daemon) -> None:
+    pid = start_on_a_small_disk(small)["quiet"]
+    fill(small)
+    for options, words in (((), "frozen"), (("--thaw",), "thawed"), (("--stop",), "killed")):
+        done = small.ctl("emergency-stop", *options)
+        assert (done.returncode, words in done.stdout, done.stderr) == (0, True, "")
+    until(lambda: not is_alive(pid))

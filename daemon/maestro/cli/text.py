@@ -63,6 +63,21 @@ def span(seconds: float) -> str:
     return f"{whole} s"
 
 
+def size(number: float) -> str:
+    """Bytes: `64M`, `1.5G`, `12.3M`."""
+    units = ["", "K", "M", "G", "T", "P"]
+    while number >= 1023.95 and len(units) > 1:
+        number /= 1024
+        del units[0]
+    return f"{number:.1f}".removesuffix(".0") + units[0]
+
+
+def percent(share: float) -> str:
+    """Of one processor: `0.4%`, `12%`, `150%`."""
+    number = share * 100
+    return f"{number:.1f}%" if number < 9.95 else f"{number:.0f}%"
+
+
 def ago(then: float, now: float) -> str:
     """`2 min ago`: one unit is enough beside a date."""
     seconds = now - then
@@ -78,15 +93,6 @@ def stamp(then: float, fraction: bool = False) -> str:
     """Local time: `2026-11-21 10:00:01`."""
     text = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(then))
     return f"{text}.{int(then * 1000) % 1000:03d}" if fraction else text
-
-
-def size(number: int) -> str:
-    """`1.5M`: bytes in the largest unit of which there is one, as systemctl writes them."""
-    value, units = float(number), ["", "K", "M", "G", "T"]
-    while value >= 1024 and len(units) > 1:
-        value /= 1024
-        units.pop(0)
-    return f"{value:.1f}".rstrip("0").rstrip(".") + (units[0] or "B")
 
 
 def cut(text: str, width: int | None) -> str:

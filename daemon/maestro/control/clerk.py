@@ -24,9 +24,11 @@ from maestro.engine.jobs import Job, JobState
 from maestro.engine.state import Coarse
 from maestro.manager.carrier import Carrier
 from maestro.manager.catalogue import Catalogue
+from maestro.manager.emergency import Emergency
 from maestro.manager.loop import Manager
 from maestro.manager.no_groups import NoGroups
 from maestro.manager.plugins import Plugins
+from maestro.manager.sampler import Sampler
 from maestro.manager.transients import Transients
 from maestro.model.redaction import redacted
 from maestro.model.status import signal_name, signal_number
@@ -49,6 +51,8 @@ class Office(Struct, frozen=True, kw_only=True):
     transients: Transients
     groups: Groups = NoGroups()
     processes: Callable[[int], list[tuple[int, int, str]]]
+    sampler: Sampler
+    emergency: Emergency
     hints: dict[str, str]  # unit -> what a plugin found out about its last end
     root: str
     keeper_pid: int
@@ -74,6 +78,8 @@ class Clerk:
         verb = str(request.__struct_config__.tag)
         if verb != "stop" and self._o.is_ending():
             raise refused("ending", f"cannot {verb} anything now: maestrod is ending", "start it again first")
+        if verb != "stop" and not request.dry_run:
+            self._refuse_while_held(verb)
         find = self._find.of(caller, acting=True)
         names, errors = (find.match if verb == "stop" else find.in_force)(request.units)
         mode = "isolate" if verb == "isolate" else request.mode
@@ -92,6 +98,11 @@ class Clerk:
         async for view in self._await(jobs, errors, request.wait, tuple(changes)):
             yield view
 
+    def _refuse_while_held(self, verb: str) -> None:
+        if self._o.emergency.is_on:
+            hint = "maestroctl emergency-stop --thaw, or --stop, ends that"
+            raise refused("held", f"cannot {verb} anything now: every agent is held by emergency-stop", hint)
+
     def _ask(self, asked: Asked, errors: dict[str, p.ErrorView], changes: list[str]) -> list[Job]:
         """Put a verb to the engine. Returns its jobs; adds what was refused, and what there was nothing to do about."""
         step = self._o.manager.feed(asked)
@@ -107,6 +118,8 @@ class Clerk:
         self, caller: Caller, request: p.ResetFailed | p.Cancel | p.Freeze | p.Thaw
     ) -> p.VerbView:
         verb = str(request.__struct_config__.tag)
+        if verb == "thaw":
+            self._refuse_while_held(verb)
         find = self._find.of(caller, acting=True)
         names, errors = self._of_jobs(request.units, find) if verb == "cancel" else find.match(request.units)
         if not request.units:  # a `Cancel` names some
@@ -232,6 +245,7 @@ class Clerk:
     async def run(self, caller: Caller, request: p.Run) -> AsyncIterator[p.RunView]:
         if self._o.is_ending():
             raise refused("ending", "cannot run anything now: maestrod is ending", "start it again first")
+        self._refuse_while_held("run")
         draft = self._runner.draft(request)
         made = p.RunView(unit=draft.name, path=draft.path, text=redacted(draft.text))
         if self._recall(caller) is not None:

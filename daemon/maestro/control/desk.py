@@ -17,8 +17,10 @@ from maestro.control.clerk import who
 from maestro.control.finder import is_name
 from maestro.control.roles import Caller, Role
 from maestro.control.service import refused
+from maestro.control.stopping import EmergencyView
 from maestro.control.survey import Survey
 from maestro.control.till import Till
+from maestro.engine.events import Happening
 from maestro.engine.state import State
 from maestro.model.redaction import redacted
 
@@ -131,6 +133,20 @@ class Desk(Till, Survey):
         if broken is not None:
             message = f"the audit log has been changed: entry {broken} does not follow from the one before"
             raise refused("audit-broken", message, "maestroctl audit -n N shows what it says now")
+
+    # ------------------------------------------------------------------------------ all at once
+
+    async def emergency_stop(self, caller: Caller, request: p.EmergencyStop) -> EmergencyView:
+        do = {
+            "freeze": self._o.emergency.freeze,
+            "thaw": self._o.emergency.thaw,
+            "stop": self._o.emergency.stop,
+        }
+        outcome = await do[request.act]()
+        self._audit(caller, f"emergency-stop {request.act}", f"{outcome.agents} agents, by {outcome.how}")
+        words = f"emergency-stop {request.act}: {outcome.agents} agents, asked by {who(caller)}"
+        self._o.manager.tell(Happening(unit="", kind="emergency-stop", words=words))
+        return EmergencyView(agents=outcome.agents, how=outcome.how, took=outcome.took, still=outcome.still)
 
     # ------------------------------------------------------------------------------ the daemon itself
 

@@ -53,6 +53,9 @@ from maestro.control.looks import StartsView as StartsView
 from maestro.control.looks import StartView as StartView
 from maestro.control.looks import Why as Why
 from maestro.control.looks import WhyView as WhyView
+from maestro.control.measuring import Usage as Usage
+from maestro.control.measuring import UsagesView as UsagesView
+from maestro.control.measuring import UsageView as UsageView
 from maestro.control.records import Audit as Audit
 from maestro.control.records import AuditView as AuditView
 from maestro.control.records import Count as Count
@@ -68,10 +71,10 @@ from maestro.control.request import Request as Request
 from maestro.control.running import JobView as JobView
 from maestro.control.running import Run as Run
 from maestro.control.running import RunView as RunView
+from maestro.control.stopping import EmergencyStop as EmergencyStop
 from maestro.control.unit_view import ProblemView as ProblemView
 from maestro.control.unit_view import ProcessView as ProcessView
 from maestro.control.unit_view import UnitView as UnitView
-from maestro.control.usage import UsageView as UsageView
 
 # ------------------------------------------------------------------------------------------- requests
 
@@ -193,6 +196,7 @@ AnyRequest = (
     | Thaw
     | Grant
     | ResetBudget
+    | EmergencyStop
     | Cancel
     | Jobs
     | Kill
@@ -214,6 +218,7 @@ AnyRequest = (
     | Starts
     | Doctor
     | Why
+    | Usage
     | DaemonReload
     | DaemonReexec
     | Shutdown

@@ -22,6 +22,7 @@ from maestro.control.protocol import (
     DaemonReload,
     Disable,
     Doctor,
+    EmergencyStop,
     Enable,
     Events,
     Freeze,
@@ -51,6 +52,7 @@ from maestro.control.protocol import (
     Thaw,
     TryRestart,
     Unmask,
+    Usage,
     Why,
 )
 from maestro.control.roles import Accounts, Caller, Role, how_to_get, who, who_may
@@ -95,6 +97,7 @@ ROUTES: tuple[Route, ...] = (
     Route(Cancel, Role.ADMIN, "at_once", Shape.ONE, owner=True),
     Route(Jobs, Role.READ, "jobs", Shape.ITEMS, owner=True),
     Route(Kill, Role.ADMIN, "kill", Shape.ONE, owner=True),
+    Route(EmergencyStop, Role.ADMIN, "emergency_stop", Shape.ONE),
     Route(Run, Role.ADMIN, "run", Shape.VERB),
     Route(Enable, Role.ADMIN, "link", Shape.VERB),
     Route(Disable, Role.ADMIN, "link", Shape.VERB),
@@ -113,6 +116,7 @@ ROUTES: tuple[Route, ...] = (
     Route(Starts, Role.READ, "starts", Shape.ONE, owner=True),
     Route(Doctor, Role.READ, "doctor", Shape.ITEMS),
     Route(Why, Role.READ, "why", Shape.ONE, owner=True),
+    Route(Usage, Role.AGENT, "usage", Shape.ONE, owner=True),
     Route(DaemonReload, Role.ADMIN, "daemon_reload", Shape.ONE),
     Route(DaemonReexec, Role.ADMIN, "daemon_reexec", Shape.ONE),
     Route(Shutdown, Role.ADMIN, "shutdown", Shape.ONE),

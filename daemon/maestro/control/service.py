@@ -19,6 +19,7 @@ from maestro.control.protocol import (
     DaemonReexec,
     DaemonReload,
     Doctor,
+    EmergencyStop,
     EnablementView,
     ErrorView,
     Events,
@@ -48,12 +49,15 @@ from maestro.control.protocol import (
     Status,
     StatusView,
     Thaw,
+    Usage,
+    UsagesView,
     Verb,
     VerbView,
     Why,
     WhyView,
 )
 from maestro.control.roles import Caller
+from maestro.control.stopping import EmergencyView
 
 
 class Refused(Exception):
@@ -94,6 +98,10 @@ class Service(Protocol):
 
     async def change_budget(self, caller: Caller, request: Grant | ResetBudget) -> VerbView: ...
 
+    async def emergency_stop(self, caller: Caller, request: EmergencyStop) -> EmergencyView:
+        """Waits for no disk."""
+        ...
+
     async def jobs(self, caller: Caller, request: Jobs) -> tuple[JobView, ...]: ...
 
     async def kill(self, caller: Caller, request: Kill) -> VerbView: ...
@@ -129,7 +137,10 @@ class Service(Protocol):
     async def starts(self, caller: Caller, request: Starts) -> StartsView: ...
 
     async def doctor(self, caller: Caller, request: Doctor) -> tuple[FindingView, ...]: ...
+
     async def why(self, caller: Caller, request: Why) -> WhyView: ...
+
+    async def usage(self, caller: Caller, request: Usage) -> UsagesView: ...
 
     async def daemon_reload(self, caller: Caller, request: DaemonReload) -> ReloadView: ...
 

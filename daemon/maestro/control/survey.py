@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,6 @@ from maestro.control import protocol as p
 from maestro.control.clerk import refused_in
 from maestro.control.finder import Finder, Found
 from maestro.control.roles import Caller
-from maestro.control.usage import usage_view
 from maestro.engine.graph import Edge, Link
 from maestro.engine.relations import Atom
 from maestro.engine.state import Coarse, Goal, Life, State
@@ -55,8 +55,8 @@ class Survey:
         }
         if view.kind == "slice":
             changes["members"] = tuple(sorted(self._world.graph.inside(name)))
-        if detailed and unit is not None and (usage := self._o.groups.usage(unit)) is not None:
-            changes["usage"] = usage_view(unit, usage)
+        if detailed and (view.kind == "slice" or life.alive):
+            changes["usage"] = self._whole_usage(name)
         if detailed and view.kind == "agent":
             mark = self._o.logs.mark(name)
             changes |= {
@@ -73,6 +73,31 @@ class Survey:
                 else (),
             }
         return replace(view, **changes)
+
+    # ------------------------------------------------------------------------------ what they use
+
+    async def usage(self, caller: Caller, request: p.Usage) -> p.UsagesView:
+        find = self._find.of(caller)
+        names, errors = self._meant(request.units, find)
+        if not request.units:
+            names = [name for name in find.everything() if self._world.life(name).alive]
+        return p.UsagesView(
+            units=tuple(self._usage(name) for name in names),
+            errors=errors,
+            now=self._o.manager.clock.wall(),
+            processors=os.cpu_count() or 1,
+        )
+
+    def _usage(self, name: str) -> p.UsageView:
+        return views.usage_view(name, self._world.life(name), self._o.sampler.read(name))
+
+    def _whole_usage(self, name: str) -> p.UsageView | None:
+        """With what is not sampled, for it changes seldom: limits and the peak."""
+        unit = self._world.units.get(name)
+        whole = self._o.groups.usage(unit) if unit is not None else None
+        return views.with_limits(self._usage(name), whole) if whole is not None else None
+
+    # ------------------------------------------------------------------------------ causes
 
     def _cause(self, unit: Unit | None, life: Life) -> str:
         """Why it is as it is; and of one at rest, what it lacks to be started."""

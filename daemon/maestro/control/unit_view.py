@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from maestro.control.measuring import UsageView
 from maestro.control.records import LineView
-from maestro.control.usage import UsageView
 
 
 class ProcessView(Struct, frozen=True, kw_only=True):

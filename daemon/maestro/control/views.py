@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+from msgspec.structs import replace
+
 from maestro.control.protocol import (
     ErrorView,
     EventView,
@@ -14,6 +16,7 @@ from maestro.control.protocol import (
     ProcessView,
     ShowView,
     UnitView,
+    UsageView,
     VerbView,
 )
 from maestro.engine.jobs import Job
@@ -21,11 +24,12 @@ from maestro.engine.plan import Plan
 from maestro.engine.state import Life
 from maestro.engine.step import Refusal
 from maestro.manager.happened import Told
+from maestro.manager.sampler import Reading
 from maestro.model import names
 from maestro.model.load import Loaded, shown
 from maestro.model.problem import Problem
 from maestro.model.unit import Unit
-from maestro.ports import LogLine
+from maestro.ports import LogLine, Usage
 
 # What comes by itself: timer -> how it is announced. A watchdog and a forgiveness are no news.
 _COMES = {
@@ -112,6 +116,41 @@ def rehearsed(
             if sees(job.unit)
         ),
         left_out={name: error_view(why) for name, why in plan.left_out.items() if sees(name)},
+    )
+
+
+def usage_view(name: str, life: Life, reading: Reading | None) -> UsageView:
+    view = UsageView(
+        name=name, state=life.coarse.value, fine=life.state.value, pid=life.pid if life.alive else 0
+    )
+    if reading is None:
+        return view
+    return replace(
+        view,
+        cpu=reading.cpu,
+        cpu_share=reading.cpu_share,
+        memory=reading.memory,
+        tasks=reading.tasks,
+        read=reading.read,
+        written=reading.written,
+        read_rate=reading.read_rate,
+        write_rate=reading.write_rate,
+    )
+
+
+def with_limits(view: UsageView, whole: Usage) -> UsageView:
+    """With what is not sampled: limits and the peak, and of a slice all."""
+    return replace(
+        view,
+        cpu=whole.cpu if view.cpu is None else view.cpu,
+        memory=whole.memory if view.memory is None else view.memory,
+        tasks=whole.tasks if view.tasks is None else view.tasks,
+        read=whole.read if view.read is None else view.read,
+        written=whole.written if view.written is None else view.written,
+        memory_peak=whole.memory_peak,
+        memory_max=whole.memory_max,
+        tasks_max=whole.tasks_max,
+        oom_kills=whole.oom_kills,
     )
 
 

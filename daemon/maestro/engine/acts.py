@@ -137,6 +137,7 @@ def fresh(scene: Scene) -> Life:
         delay=past.delay,
         starts=past.starts,
         restarts=past.restarts,
+        oom_kills=past.oom_kills,
         asked=past.asked,
         pulled=past.pulled,
         trigger=past.trigger,
@@ -279,7 +280,8 @@ def _for_good(scene: Scene, outcome: Outcome) -> Outcome:
         outcome = replace(outcome, deeds=(*outcome.deeds, *gone))
     if scene.agent.stop.kill_mode == "process":
         return outcome
-    return replace(outcome, deeds=(*outcome.deeds, Release(scene.name)))
+    # Its control group goes, and what was counted of it.
+    return replace(outcome, life=replace(life, oom_kills=0), deeds=(*outcome.deeds, Release(scene.name)))
 
 
 def _how(scene: Scene) -> str:
@@ -292,7 +294,9 @@ def _how(scene: Scene) -> str:
         ended = f"{policy.command(scene.agent, life).words[0]} {ended}"
     if life.result is Result.PROTOCOL:
         ended += " before it was ready" + words.pid_fault(life)
-    if life.fault:
+    if life.result is Result.OOM_KILL and life.ended is not None and life.ended.signal == 9:
+        ended = life.fault
+    elif life.fault:
         ended = f"{life.fault}; {ended}" if life.ended is not None else life.fault
     return ended + (words.last_words(life) if life.result is not Result.SUCCESS else "")
 

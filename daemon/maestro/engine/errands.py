@@ -57,6 +57,11 @@ def run_next(scene: Scene) -> Outcome:
     return _run(scene, scene.life, scene.life.state, scene.life.place + 1)
 
 
+def come_down(scene: Scene, why: str) -> Outcome:
+    """A fault that was noted ends it, and there are commands that ask the process."""
+    return _come_down(scene, scene.life, why)
+
+
 def _come_down(scene: Scene, life: Life, why: str) -> Outcome:
     outcome = _run(scene, replace(life, stop_began=scene.now, aborting=False), State.STOP_COMMAND)
     life = replace(outcome.life, cause=f"{why}; {outcome.life.cause}")

@@ -75,6 +75,14 @@ class NoMain(Struct, frozen=True):
     why: str
 
 
+class OutOfMemory(Struct, frozen=True):
+    """The kernel has killed processes of a unit for want of memory."""
+
+    unit: str
+    why: str  # limit, peak, largest process: what is known of it
+    kills: int  # all that were counted of its control group
+
+
 class Tick(Struct, frozen=True):
     """Time has passed: timers that are due ring."""
 
@@ -124,7 +132,7 @@ class Looked(Struct, frozen=True):
 
 
 AboutAgent = Spawned | CannotSpawn | Skipped | Ended | Emptied | Notified | ProbeAnswered | NoMain
-Event = Asked | AboutAgent | Tick | Reread | SetAside | Used | Granted | Reset | Looked
+Event = Asked | AboutAgent | OutOfMemory | Tick | Reread | SetAside | Used | Granted | Reset | Looked
 
 # ------------------------------------------------------------------------------------------- what is asked
 

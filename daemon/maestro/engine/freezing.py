@@ -12,9 +12,17 @@ from maestro.engine import policy, words
 from maestro.engine.events import Freeze
 from maestro.engine.scene import Outcome, Scene
 
+EMERGENCY = "emergency-stop"  # what all agents are held for at once: by a group of all, not one by one
+
+
+def hold_with_all(scene: Scene) -> Outcome:
+    """It stands still already, with all others."""
+    life = replace(scene.life, frozen_for=EMERGENCY, cause=f"held with all agents, by {EMERGENCY}")
+    return Outcome(life=life, news=(words.tell(scene, "frozen", life.cause, life),))
+
 
 def freeze(scene: Scene) -> Outcome:
-    life = replace(scene.life, was_frozen=True, cause=scene.words or "frozen on request")
+    life = replace(scene.life, was_frozen=True, frozen_for="", cause=scene.words or "frozen on request")
     news = words.tell(scene, "frozen", life.cause, life)
     deeds = (
         (Freeze(life.agent, True),) if scene.unit.agent is not None else ()
@@ -23,7 +31,7 @@ def freeze(scene: Scene) -> Outcome:
 
 
 def exhaust(scene: Scene) -> Outcome:
-    life = replace(scene.life, was_frozen=True, stilled=True, cause=f"frozen: {scene.words}")
+    life = replace(scene.life, was_frozen=True, frozen_for="", stilled=True, cause=f"frozen: {scene.words}")
     news = words.tell(scene, "frozen", life.cause, life)
     return Outcome(life=life, deeds=(Freeze(life.agent, True),), news=(news,))
 

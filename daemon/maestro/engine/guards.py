@@ -9,6 +9,7 @@ from maestro.engine.phases import commands
 from maestro.engine.scene import Scene
 from maestro.engine.state import Goal, Life, Result
 from maestro.model.conditions import CheckSection
+from maestro.model.unit import ResourcesSection
 
 Guard = Callable[[Scene], bool]
 NO_CHECKS = CheckSection()
@@ -37,6 +38,20 @@ def is_ready_at_once(scene: Scene) -> bool:
 
 def awaits_more(scene: Scene) -> bool:
     return bool(scene.life.awaits)
+
+
+def goes_on_without(scene: Scene) -> bool:
+    """What is left of it goes on when a process of it was killed for want of memory; or nothing is left."""
+    return _oom_policy(scene) == "continue" or not has_something_left(scene)
+
+
+def dies_with_it(scene: Scene) -> bool:
+    return _oom_policy(scene) == "kill"
+
+
+def _oom_policy(scene: Scene) -> str:
+    resources = scene.unit.resources
+    return resources.oom_policy if isinstance(resources, ResourcesSection) else "stop"
 
 
 def has_pre(scene: Scene) -> bool:

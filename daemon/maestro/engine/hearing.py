@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, assert_never
 
-from maestro.engine import acts, errand_news, notified, policy, treasury
+from maestro.engine import acts, errand_news, memory, notified, policy, treasury
 from maestro.engine.blockers import NEVER_SEEN
 from maestro.engine.events import (
     AboutAgent,
@@ -14,6 +14,7 @@ from maestro.engine.events import (
     Ended,
     NoMain,
     Notified,
+    OutOfMemory,
     ProbeAnswered,
     Skipped,
     Spawned,
@@ -88,9 +89,20 @@ def ended(world: World, event: Ended) -> None:
     if policy.goes_on(agent, world.life(name)):
         world.apply(name, Input.FORKED)
         return
+    if memory.hit_main(world.life(name), event, world.now) and world.life(name).result is Result.SUCCESS:
+        world.change(name, result=Result.OOM_KILL, fault=world.life(name).oom)
     gone = not event.left or agent.stop.kill_mode == "process"
     world.change(name, result=policy.judge(agent, world.life(name), event), bare=gone)
     world.apply(name, Input.GONE if gone else Input.ENDED)
+
+
+def out_of_memory(world: World, event: OutOfMemory) -> None:
+    """What its policy says is done, unless it was over before that was heard of."""
+    if event.unit not in world.units or not world.life(event.unit).alive:
+        return
+    why = f"killed for want of memory: {event.why}"
+    world.change(event.unit, oom=why, oom_at=world.now, oom_kills=event.kills)
+    world.apply(event.unit, Input.OUT_OF_MEMORY, why)
 
 
 def emptied(world: World, agent: str, *, for_good: bool = True) -> None:

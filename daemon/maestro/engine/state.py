@@ -86,6 +86,7 @@ class Result(StrEnum):
     WATCHDOG = "watchdog"
     RESOURCES = "resources"  # it could not be started at all
     PROTOCOL = "protocol"  # it ended before it was ready
+    OOM_KILL = "oom-kill"  # a process of it was killed for want of memory
     ASSERT = "assert"  # an assert did not hold, so it was not started
     LOST = "lost"  # it ended while nobody could see how
 
@@ -163,6 +164,10 @@ class Life(Struct, frozen=True, kw_only=True, omit_defaults=True):
     stilled: bool = False  # its processes stand still because a budget is used up
     start_left: float | None = None  # seconds of its start time-out that are left when they go on
     throttled: bool = False  # its share of the processor is small because a budget is used up
+    oom: str = ""  # the newest kill for want of memory among its processes, in words
+    oom_at: float = 0.0  # and when that was heard of
+    oom_kills: int = 0  # those that were counted of its control group, which may outlive an activation
+    frozen_for: str = ""  # what it is, or was last, frozen for; empty: somebody asked for it by name
     watchdog: float | None = None  # WATCHDOG_USEC= as the agent said it, in seconds
     error: int = 0  # ERRNO= as the agent said it
     trigger: Trigger | None = None  # where the start follows from the end of another unit

@@ -74,6 +74,13 @@ def give_in(scene: Scene, kind: str = "stopping") -> Outcome:
     return _stop_step(scene, scene.life, 0, kind, scene.life.fault or words.how_ended(scene.life.ended))
 
 
+def kill(scene: Scene, kind: str, cause: str) -> Outcome:
+    """All of it at once, until it is gone."""
+    last = len(scene.agent.stop.sequence) - 1
+    life = replace(scene.life, step=last, stop_began=scene.now, aborting=False, cause=cause)
+    return _sent(scene, replace(life, timers=_until(scene.now, INSIST_EVERY)), "KILL", tree=True, kind=kind)
+
+
 def time_out(scene: Scene) -> Outcome:
     missing = words.awaited(scene.life.awaits) or "its program to be executed"
     limit = words.span(acts.start_timeout(scene.unit))

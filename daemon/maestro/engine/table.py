@@ -11,10 +11,10 @@ from enum import StrEnum
 
 from msgspec import Struct
 
-from maestro.engine import acts, errands, freezing, guards, reloads, stopping
+from maestro.engine import acts, errands, freezing, guards, memory, reloads, stopping
 from maestro.engine.acts import Act
 from maestro.engine.guards import Guard
-from maestro.engine.state import ALIVE, State
+from maestro.engine.state import ALIVE, COMING_UP, GOING_DOWN, UP, State
 
 
 class Input(StrEnum):
@@ -28,6 +28,7 @@ class Input(StrEnum):
     THAW_ASKED = "thaw asked"
     EXHAUSTED = "a budget is used up"
     REFILLED = "its budget is used up no more"
+    HELD = "held with all others"
     RESET_ASKED = "past failures are to be forgotten"
     SPAWNED = "spawned"
     CANNOT_SPAWN = "cannot be spawned"
@@ -41,6 +42,7 @@ class Input(StrEnum):
     RELOAD_SAID = "it says it reloads"
     COMMAND_DONE = "command ended well"
     COMMAND_FAILED = "command failed"
+    OUT_OF_MEMORY = "a process of it was killed for want of memory"
     RANG_START = "start time-out"
     RANG_STOP = "stop time-out"
     RANG_COMMAND = "command time-out"
@@ -96,6 +98,20 @@ def _over(state: State, moment: Input) -> tuple[Row, ...]:
     """The verdicts; what runs after the end is not run after itself."""
     verdicts = VERDICTS[1:] if state is S.STOP_POST else VERDICTS
     return tuple(Row(state, moment, *verdict) for verdict in verdicts)
+
+
+def _starved(*states: State) -> tuple[Row, ...]:
+    """A process of it was killed for want of memory, and its policy says what becomes of the others."""
+    return tuple(
+        Row(state, I.OUT_OF_MEMORY, *answer)
+        for state in states
+        for answer in (
+            (guards.goes_on_without, state, memory.go_on),
+            (guards.dies_with_it, S.STOPPING, memory.kill_the_rest),
+            *(((guards.has_stop, S.STOP_COMMAND, memory.ask_the_rest),) if state in UP else ()),
+            (guards.always, S.STOPPING, memory.stop_the_rest),
+        )
+    )
 
 
 def _coming_up(state: State) -> tuple[Row, ...]:
@@ -219,6 +235,7 @@ TABLE: tuple[Row, ...] = (
     Row(S.RUNNING, I.RELOAD_ASKED, guards.always, S.RUNNING, reloads.send_signal),
     Row(S.RUNNING, I.FREEZE_ASKED, guards.always, S.FROZEN, freezing.freeze),
     Row(S.RUNNING, I.EXHAUSTED, guards.always, S.FROZEN, freezing.exhaust),
+    Row(S.RUNNING, I.HELD, guards.always, S.FROZEN, freezing.hold_with_all),
     *_going(S.RUNNING),
     Row(S.FROZEN, I.THAW_ASKED, guards.always, S.RUNNING, freezing.thaw),
     Row(S.FROZEN, I.HALT, guards.bounces_without_process, S.WAITING, acts.turn_round),
@@ -270,6 +287,12 @@ TABLE: tuple[Row, ...] = (
     Row(S.STOP_POST, I.RANG_COMMAND, guards.always, S.STOP_POST, errands.kill),
     Row(S.STOP_POST, I.HALT, guards.always, S.STOP_POST, stopping.own_the_stop),
     *_left_out(),
+    *_starved(*(state for state in State if state in COMING_UP | UP)),
+    *(
+        Row(state, I.OUT_OF_MEMORY, guards.always, state, memory.note)
+        for state in State
+        if state in GOING_DOWN
+    ),
 )
 
 _WITHOUT_MAIN = (S.START_PRE, S.NEXT, S.EXITED, S.STOP_POST)

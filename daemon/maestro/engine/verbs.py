@@ -322,11 +322,25 @@ def _thaw(world: World, name: str) -> None:
         world.refuse(name, Refusal("not-frozen", words, "", done=True))
 
 
+def _hold(world: World, name: str) -> None:
+    if world.life(name).state is State.RUNNING and world.units[name].agent is not None:
+        world.apply(name, Input.HELD)
+
+
+def _release(world: World, name: str) -> None:
+    """All are let go; what was frozen by name stays so."""
+    life = world.life(name)
+    if life.state is State.FROZEN and life.frozen_for:
+        world.apply(name, Input.THAW_ASKED)
+
+
 _AT_ONCE: dict[str, Callable[[World, str], None]] = {
     "cancel": _cancel,
     "reset-failed": _reset_failed,
     "freeze": _freeze,
     "thaw": _thaw,
+    "hold": _hold,
+    "release": _release,
 }
 VERBS = (*_WISHES, *_AT_ONCE)
 

@@ -34,6 +34,7 @@ from maestro.engine.events import (
     Granted,
     Happening,
     Looked,
+    OutOfMemory,
     Reread,
     Reset,
     Send,
@@ -172,6 +173,8 @@ class World:
                     self._remove(name)
                 treasury.attend_all(self)
                 self.ask_anew(self.units)
+            case OutOfMemory():
+                hearing.out_of_memory(self, event)
             case SetAside():
                 self._set_aside(event.unit, event.why)
             case Looked():

@@ -17,10 +17,12 @@ from maestro.manager import conditions, credentials, directories, dynamic_users,
 from maestro.manager.catalogue import Catalogue, Changes
 from maestro.manager.credentials import Secrets, Vault
 from maestro.manager.given import checked, log_limits
+from maestro.manager.held import Held
 from maestro.manager.loop import Manager
 from maestro.manager.prober import Prober
 from maestro.manager.recipe import CannotPrepare, House
 from maestro.manager.remains import Remains
+from maestro.manager.watchers import Watchers
 from maestro.model.status import signal_number
 from maestro.model.unit import Unit
 from maestro.ports import SOMEBODYS, Keeper, LogLimits, Logs
@@ -43,15 +45,15 @@ class Carrier:
     ) -> None:
         self._manager, self._keeper, self._logs, self._house = manager, keeper, logs, house
         self._world, self._catalogue = manager.world, catalogue
+        self.watchers, self.held = Watchers(), Held(manager.world)
         self.prober = Prober(manager, keeper, logs, house)
         self.vault, self.remains = Vault(house, logs.note), Remains(house, self._going)
         self._sought: set[str] = set()  # agents whose pid file is being looked at
         self._unclaimed: dict[int, list[dict[str, str]]] = {}  # notifications by the pid of their sender
         self._following: set[str] = set()  # agents that named another main process, until the keeper answers
         self._early: dict[str, Ended] = {}  # ends that came before that answer
-        self.listen: Callable[[], bool] = lambda: (
-            False
-        )  # takes what waits at the notify socket; whether there may be more
+        # takes what waits at the notify socket; whether there may be more
+        self.listen: Callable[[], bool] = lambda: False
         manager.hear, manager.foresee = self._hear, self._foresee
         self._hands = self._table_of_hands()
         self.on_told: Callable[[str], None] = lambda what: None
@@ -64,7 +66,14 @@ class Carrier:
     def carry(self, deed: Deed) -> None:
         if isinstance(deed, _FOR_A_LIFE) and self._world.owner(deed.agent) is None:
             return  # that was stopped, and its unit perhaps forgotten, while the deed was committed
-        self._hands[type(deed)](deed)
+        if not self.held.keeps(deed):
+            self._hands[type(deed)](deed)
+
+    def hold(self, still: bool) -> None:
+        """Start nothing, or go on with that."""
+        self.held.on = still
+        for deed in () if still else self.held.take():
+            self.carry(deed)
 
     def _table_of_hands(self) -> dict[type[Deed], Callable[[Any], object]]:
         keeper = self._keeper
@@ -112,6 +121,7 @@ class Carrier:
         """What was kept for its next process, and its stream once that is empty."""
         if self._is_at_rest(unit):
             self._keeper.drop_store(unit)
+            self.watchers.leave(unit)
             if (section := self._world.units.get(unit)) is not None:
                 self._house.groups.clear(section)
             self.on_rest(unit)
@@ -152,7 +162,7 @@ class Carrier:
     def _begin(self, deed: events.Spawn, unit: Unit, secrets: Secrets | CannotPrepare) -> None:
         """Start it, with credentials that may have taken a while to read."""
         life = self._world.life(deed.unit)
-        if self._world.owner(deed.agent) is None:
+        if self._world.owner(deed.agent) is None or self.held.keeps(deed):
             return
         try:
             if isinstance(secrets, CannotPrepare):
@@ -168,6 +178,7 @@ class Carrier:
         except CannotPrepare as why:
             self._manager.feed(events.CannotSpawn(deed.agent, str(why)))
             return
+        self.watchers.attend(unit, prepared.cgroup)
         try:
             self._keeper.spawn(deed.agent, prepared)
         except ValueError as why:  # larger than a message to the keeper may be
@@ -259,6 +270,7 @@ class Carrier:
         self._following.discard(ended.agent)
         refused = self._early.pop(ended.agent, None) is not None
         if not self.settle_past(ended.agent):
+            self.watchers.ended(self._world.owner(ended.agent) or "", ended)
             self._manager.feed(ended)  # what follows is committed before the keeper forgets the record
             name = self._world.owner(ended.agent)
             section = self._world.units[name].agent if refused and name is not None else None
@@ -349,9 +361,7 @@ class Carrier:
 
     def limits(self, name: str) -> LogLimits:
         unit = self._world.units.get(name)
-        if unit is None:
-            return LogLimits()
-        return log_limits(unit.logs)
+        return log_limits(unit.logs) if unit is not None else LogLimits()
 
     def reread(self) -> Changes:
         """Read the unit files again, and let what changed take effect where it can at once."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from maestro.model.unit import Unit
-from maestro.ports import Place, Usage
+from maestro.ports import Gauge, Place, Process, Usage
 
 
 class NoGroups:
@@ -24,6 +24,15 @@ class NoGroups:
         return ()
 
     def usage(self, unit: Unit) -> Usage | None:
+        return None
+
+    def oom_kills(self, unit: Unit) -> int:
+        return 0
+
+    def largest(self, unit: Unit) -> Process | None:
+        return None
+
+    def gauge(self, unit: Unit) -> Gauge | None:
         return None
 
     def clear(self, unit: Unit) -> None: ...

@@ -61,6 +61,8 @@ class Session:
         self.notify: Ear | None = None
         self.begin_with: Asked | None = None
         self.open_trouble = ""
+        self.held_notice: Callable[[], str] = lambda: ""
+        self.on_stop_all: Callable[[], None] = lambda: None
         self.on_reload: Callable[[], None] = lambda: None
         self._restart_code = restart_code
         self._over: asyncio.Future[int] = asyncio.get_running_loop().create_future()
@@ -156,6 +158,7 @@ class Session:
         names = tuple(name for name in world.units if world.life(name).goal == "up")
         _log.info("stopping %d units", len(names))
         self.manager.feed(Asked("stop", names))
+        self.on_stop_all()
         for name, life in world.lives.items():
             if life.alive and name not in world.units:  # its rules are lost: nobody could stop it otherwise
                 _log.warning("%s: its unit is gone: SIGKILL", name)
@@ -178,7 +181,7 @@ class Session:
     # ------------------------------------------------------------------------------ what an operator should know
 
     def notices(self, catalogue: Catalogue) -> list[str]:
-        found = [self.open_trouble] if self.open_trouble else []
+        found = [words for words in (self.open_trouble, self.held_notice()) if words]
         if self.manager.store_trouble:
             found.append(
                 f"the store cannot be written: {self.manager.store_trouble}; states are kept in memory"

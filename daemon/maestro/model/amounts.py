@@ -53,6 +53,15 @@ class Amount(Word):
         return _INFINITY if number is None else str(number)
 
 
+def bytes_in_words(number: int) -> str:
+    """For people: `64M`, `1.5G`, `12.3M`."""
+    size, units = float(number), ["", "K", "M", "G", "T", "P"]
+    while size >= 1023.95 and len(units) > 1:
+        size /= 1024
+        del units[0]
+    return f"{size:.1f}".removesuffix(".0") + units[0]
+
+
 class MemoryAmount(Amount):
     """Bytes, or a share of the host's memory."""
 

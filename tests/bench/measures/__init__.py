@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
-from tests.bench.measures import api, idle, kills, logs, memory, recovery, start, status, stop, target
+from tests.bench.measures import (
+    api,
+    freeze,
+    idle,
+    kills,
+    logs,
+    memory,
+    recovery,
+    sampling,
+    start,
+    status,
+    stop,
+    target,
+)
 from tests.bench.measures.measure import Measure
 
 MEASURES: tuple[Measure, ...] = (
@@ -10,6 +23,8 @@ MEASURES: tuple[Measure, ...] = (
     kills.MEASURE,
     status.MEASURE,
     idle.MEASURE,
+    sampling.MEASURE,
+    freeze.MEASURE,
     memory.MEASURE,
     api.MEASURE,
     logs.MEASURE,

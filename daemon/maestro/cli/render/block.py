@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from maestro.cli.render.common import coming, log_line, look, problem, state
-from maestro.cli.text import Paint, ago, clean, count, cut, size, span, stamp
+from maestro.cli.render.usage import facts as usage_facts
+from maestro.cli.text import Paint, ago, clean, count, cut, stamp
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -48,11 +49,11 @@ def _facts(unit: View, now: float, paint: Paint) -> Iterator[tuple[str, str]]:
         yield "" if place else "Docs", clean(text)
     yield from _counted(unit)
     yield from _others(unit)
-    yield from _usage(unit.get("usage") or {})
     yield from _log(unit, paint)
     if unit["pid"]:
         agent = f" (agent {unit['agent']})" if unit["agent"] else ""
         yield "Main PID", f"{unit['pid']}{agent}"
+    yield from usage_facts(unit.get("usage"))  # a daemon not yet renewed does not tell
     yield from _told(unit)
     if unit["processes"]:
         yield "Processes", str(len(unit["processes"]))
@@ -91,18 +92,6 @@ def _others(unit: View) -> Iterator[tuple[str, str]]:
         yield "Pulls in", ", ".join(pulled)
     if unit["kind"] == "slice":
         yield "Members", ", ".join(unit.get("members", ())) or "none"
-
-
-def _usage(usage: View) -> Iterator[tuple[str, str]]:
-    if usage.get("memory") is not None:
-        most = f" (max {usage['memory_max']})" if usage["memory_max"] else ""
-        peak = f", peak {size(usage['memory_peak'])}" if usage["memory_peak"] is not None else ""
-        kills = f", {count(usage['oom_kills'], 'OOM kill')}" if usage["oom_kills"] else ""
-        yield "Memory", f"{size(usage['memory'])}{most}{peak}{kills}"
-    if usage.get("tasks") is not None:
-        yield "Tasks", f"{usage['tasks']}" + (f" (max {usage['tasks_max']})" if usage["tasks_max"] else "")
-    if usage.get("cpu") is not None:
-        yield "CPU", span(usage["cpu"])
 
 
 def _log(unit: View, paint: Paint) -> Iterator[tuple[str, str]]:

@@ -7,7 +7,6 @@ from it. Identity is by path: whose a process is says the name of the group that
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import itertools
 import logging
@@ -16,17 +15,18 @@ from collections.abc import Callable, Iterator
 
 from msgspec.structs import replace
 
-from maestro.drivers.cgroups import limits
+from maestro.drivers.cgroups import files, limits
 from maestro.drivers.cgroups.layout import Host, Layout, directories, enable, inherit_processors
 from maestro.drivers.cgroups.limits import Setting
 from maestro.model import slices
 from maestro.model.amounts import CpuWeight
 from maestro.model.unit import Unit, UnitSection
 from maestro.model.values import Percentage
-from maestro.ports import CannotConfine, Place, Usage
+from maestro.ports import CannotConfine, Place, Process, Usage
 
 _PROBE = "probe:"  # the prefix of the ids of probes' processes
 _THROTTLED, _LEAST = Percentage(5), CpuWeight("1")
+_MOST_LOOKED_AT = 1000  # processes of a unit, for the largest
 _ALWAYS = ("memory", "pids")  # v1: what a unit is in without asking for a limit, so that its use is known
 _log = logging.getLogger(__name__)
 
@@ -59,7 +59,7 @@ class ControlGroups:
         try:
             if unit.name not in self._made:
                 self._make(unit)
-            _mkdir(group)
+            files.make(group)
         except FileNotFoundError:  # somebody removed the unit's
             self._made.pop(unit.name, None)
             return self._place_again(unit, agent)
@@ -71,7 +71,7 @@ class ControlGroups:
         group = self.where(unit, agent)
         try:
             self._make(unit)
-            _mkdir(group)
+            files.make(group)
         except OSError as error:
             raise CannotConfine(f"cannot make its control group {group}: {error.strerror}") from None
         return self._at(unit, group)
@@ -140,12 +140,12 @@ class ControlGroups:
         group = self.layout.v1[controller]
         for name in self._way(unit):
             group = os.path.join(group, name)
-            _mkdir(group)
+            files.make(group)
             if controller == "cpuset":
                 inherit_processors(group)
         self._made[unit.name].add(controller)
         for pid in self.processes(unit):
-            _write_softly(f"{group}/cgroup.procs", str(pid))
+            files.write_softly(f"{group}/cgroup.procs", str(pid))
 
     # ---------------------------------------------------------------------------------- limits
 
@@ -197,8 +197,8 @@ class ControlGroups:
         option = f"resources.{setting.options[0]}"
         try:
             for line in setting.wanted(unit.resources):
-                if line == "" or setting.is_set(unit.resources) or not _reads(path, line):
-                    _write(path, line)
+                if line == "" or setting.is_set(unit.resources) or not files.reads(path, line):
+                    files.write(path, line)
         except OSError as error:
             if error.errno == errno.ENOENT and not setting.is_set(unit.resources):
                 return ""  # this kernel has no such limit, and nobody asked for it
@@ -211,6 +211,7 @@ class ControlGroups:
         """Options of the unit that this host has no means to hold it to."""
         have = set(self.layout.v2) | set(self.layout.v1)
         known = {option for s in self._settings if s.controller in have for option in s.options}
+        known |= {"oom_policy"} if "memory" in have else set()  # what v1 does not do, the engine does
         asked = {o for s in (*limits.V1, *limits.V2) if _asks(unit, s) for o in s.options}
         lacking = sorted(f"resources.{option}" for option in asked - known)
         return tuple(option for option in lacking if option in unit.origins)
@@ -220,7 +221,11 @@ class ControlGroups:
     def processes(self, unit: Unit) -> list[int]:
         """Of all its agents."""
         group = self._of(unit)
-        return [pid for inner in _below(group) for pid in map(int, _read(f"{inner}/cgroup.procs").split())]
+        return [
+            pid
+            for inner in files.below(group)
+            for pid in map(int, files.read(f"{inner}/cgroup.procs").split())
+        ]
 
     def agent_of(self, groups: bytes) -> str:
         """In whose group a process is, by the text of its /proc/PID/cgroup; empty: in none of ours."""
@@ -236,33 +241,66 @@ class ControlGroups:
 
     def cpu_of(self, unit: Unit, agent: str) -> float | None:
         """Seconds that one agent has used, whatever of it has ended; only a tree of v2 counts for each."""
-        usec = _pairs(_read(f"{self.where(unit, agent)}/cpu.stat")).get("usage_usec")
+        usec = files.pairs(files.read(f"{self.where(unit, agent)}/cpu.stat")).get("usage_usec")
         return None if usec is None else usec / 1e6
+
+    def file_of(self, unit: Unit, controller: str, v2: str, v1: str) -> str:
+        """A file of its group by the name that it has in either version; empty where this host has no such controller."""
+        if self.kind == "v2":
+            return f"{self._of(unit)}/{v2}" if controller in self.layout.v2 else ""
+        return f"{self._v1(unit, controller)}/{v1}" if controller in self.layout.v1 else ""
+
+    def gauged(self, unit: Unit) -> dict[str, str]:
+        """The files that say what it uses; of those that there may be none, too."""
+        if not self.layout.tracking:
+            return {}
+        gauged = {
+            "memory": self.file_of(unit, "memory", "memory.current", "memory.usage_in_bytes"),
+            "tasks": self.file_of(unit, "pids", "pids.current", "pids.current"),
+        }
+        if self.kind != "v1":
+            gauged |= {"cpu": f"{self._of(unit)}/cpu.stat", "io": f"{self._of(unit)}/io.stat"}
+        return {what: path for what, path in gauged.items() if path}
+
+    def oom_kills(self, unit: Unit) -> int:
+        path = self.file_of(unit, "memory", "memory.events", "memory.oom_control")
+        return files.pairs(files.read(path)).get("oom_kill", 0) if path else 0
+
+    def largest(self, unit: Unit) -> Process | None:
+        """Of those that live: one that was killed may be gone."""
+        found = [
+            one for pid in self.processes(unit)[:_MOST_LOOKED_AT] if (one := files.process(pid)) is not None
+        ]
+        return max(found, key=lambda one: one.memory, default=None)
 
     def usage(self, unit: Unit) -> Usage | None:
         if not self.layout.tracking or not os.path.isdir(self._of(unit)):
             return None
         group = self._of(unit)
-        stat = _pairs(_read(f"{group}/cpu.stat"))
+        stat = files.pairs(files.read(f"{group}/cpu.stat"))
         usec = stat.get("usage_usec")
         if self.kind == "v2":
-            events = _pairs(_read(f"{group}/memory.events"))
+            events = files.pairs(files.read(f"{group}/memory.events"))
             return Usage(
                 cpu=None if usec is None else usec / 1e6,
-                memory=_number(f"{group}/memory.current"),
-                memory_peak=_number(f"{group}/memory.peak"),
-                tasks=_number(f"{group}/pids.current"),
-                read=_moved(_read(f"{group}/io.stat"), "rbytes"),
-                written=_moved(_read(f"{group}/io.stat"), "wbytes"),
+                memory=files.number(f"{group}/memory.current"),
+                memory_peak=files.number(f"{group}/memory.peak"),
+                tasks=files.number(f"{group}/pids.current"),
+                read=files.moved(files.read(f"{group}/io.stat"), "rbytes"),
+                written=files.moved(files.read(f"{group}/io.stat"), "wbytes"),
                 oom_kills=events.get("oom_kill", 0),
+                memory_max=files.number(f"{group}/memory.max"),
+                tasks_max=files.number(f"{group}/pids.max"),
             )
         memory, pids = (self._v1(unit, one) if one in self.layout.v1 else "" for one in _ALWAYS)
         return Usage(
             cpu=None if usec is None else usec / 1e6,
-            memory=_number(f"{memory}/memory.usage_in_bytes"),
-            memory_peak=_number(f"{memory}/memory.max_usage_in_bytes"),
-            tasks=_number(f"{pids}/pids.current"),
-            oom_kills=_pairs(_read(f"{memory}/memory.oom_control")).get("oom_kill", 0),
+            memory=files.number(f"{memory}/memory.usage_in_bytes"),
+            memory_peak=files.number(f"{memory}/memory.max_usage_in_bytes"),
+            tasks=files.number(f"{pids}/pids.current"),
+            oom_kills=files.pairs(files.read(f"{memory}/memory.oom_control")).get("oom_kill", 0),
+            memory_max=files.limit_v1(files.number(f"{memory}/memory.limit_in_bytes")),
+            tasks_max=files.number(f"{pids}/pids.max"),
         )
 
     # ---------------------------------------------------------------------------------- the end
@@ -274,7 +312,7 @@ class ControlGroups:
         for base in self.layout.bases:
             prune(os.path.join(base, *way))
             for count in range(len(way) - 1, 0, -1):
-                _rmdir(os.path.join(base, *way[:count]))
+                files.remove(os.path.join(base, *way[:count]))
         if not os.path.isdir(self._of(unit)):
             self._ways.pop(unit.name, None)
 
@@ -283,7 +321,7 @@ class ControlGroups:
         for base in self.layout.bases:
             prune(base)
             if not os.path.exists(base):
-                _rmdir(os.path.dirname(base))
+                files.remove(os.path.dirname(base))
 
 
 def sweep(host: Host, root: str) -> None:
@@ -294,9 +332,9 @@ def sweep(host: Host, root: str) -> None:
 
 def prune(group: str) -> None:
     """Remove a group and those below it, as far as nobody is in them."""
-    for inner in _below(group):
+    for inner in files.below(group):
         prune(inner)
-    _rmdir(group)
+    files.remove(group)
 
 
 def _levels(unit: Unit) -> tuple[str, ...]:
@@ -306,7 +344,7 @@ def _levels(unit: Unit) -> tuple[str, ...]:
 
 def _found(directory: str, above: tuple[str, ...] = ()) -> Iterator[tuple[str, tuple[str, ...]]]:
     """Units that an earlier manager made groups of, and where."""
-    for path in _below(directory):
+    for path in files.below(directory):
         name = os.path.basename(path)
         if name.endswith(".agent"):
             yield name.removesuffix(".agent"), (*above, name)
@@ -337,68 +375,3 @@ def _asks(unit: Unit, setting: Setting) -> bool:
         return setting.is_set(unit.resources)
     except OSError:
         return True  # of a device that is not there
-
-
-def _mkdir(path: str) -> None:
-    with contextlib.suppress(FileExistsError):
-        os.mkdir(path)
-
-
-def _rmdir(path: str) -> None:
-    with contextlib.suppress(OSError):  # gone already, or in use: the next one to look removes it
-        os.rmdir(path)
-
-
-def _below(group: str) -> list[str]:
-    try:
-        with os.scandir(group) as entries:
-            return [entry.path for entry in entries if entry.is_dir(follow_symlinks=False)]
-    except OSError:
-        return []
-
-
-def _read(path: str) -> str:
-    try:
-        with open(path, encoding="ascii", errors="replace") as file:
-            return file.read()
-    except OSError:
-        return ""
-
-
-def _reads(path: str, text: str) -> bool:
-    """Whether a file says so already: a default need not be written."""
-    with open(path, encoding="ascii") as file:
-        return file.read().strip() == text
-
-
-def _write(path: str, text: str) -> None:
-    fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
-    try:
-        os.write(fd, text.encode() or b"\n")
-    finally:
-        os.close(fd)
-
-
-def _write_softly(path: str, text: str) -> None:
-    try:
-        _write(path, text)
-    except OSError as error:
-        _log.warning("%s: %s: %s", path, text, error.strerror)
-
-
-def _number(path: str) -> int | None:
-    text = _read(path).strip()
-    return int(text) if text.isdigit() else None
-
-
-def _pairs(text: str) -> dict[str, int]:
-    words = (line.split() for line in text.splitlines())
-    return {pair[0]: int(pair[1]) for pair in words if len(pair) == 2 and pair[1].isdigit()}
-
-
-def _moved(text: str, key: str) -> int | None:
-    """Bytes of all devices, by io.stat."""
-    if not text:
-        return None
-    words = (word.partition("=") for line in text.splitlines() for word in line.split()[1:])
-    return sum(int(value) for name, _, value in words if name == key)

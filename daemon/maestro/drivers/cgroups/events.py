@@ -1,0 +1,140 @@
+"""The kernel's word that a control group has changed: that memory ran out in it, that all of it stands still.
+
+Nothing is polled. cgroup v2 tells by inotify of its `.events` files: one descriptor for all of them. v1 signals an eventfd:
+one for all groups, so that a thousand units cost one descriptor, and whose memory ran out say the groups' counters.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ctypes
+import logging
+import os
+import struct
+from collections.abc import Callable
+
+from maestro.drivers.cgroups.groups import ControlGroups
+from maestro.model.unit import Unit
+
+_IN_MODIFY = 0x2
+_IN_IGNORED = 0x8000
+_HEAD = struct.Struct("iIII")  # watch, mask, cookie, length of the name behind it
+_MOST_READ = 1 << 16  # bytes of inotify's events at a time
+_log = logging.getLogger(__name__)
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+class Changes:
+    """Calls when one of the watched files has changed, by inotify."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._fd = -1
+        self._calls: dict[int, Callable[[], None]] = {}
+        self._numbers: dict[str, int] = {}
+
+    def watch(self, path: str, call: Callable[[], None]) -> bool:
+        """Again after a file was made anew; False where that cannot be."""
+        if self._fd < 0:
+            self._fd = _libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
+            if self._fd < 0:
+                _log.warning("no word of control groups: %s", os.strerror(ctypes.get_errno()))
+                return False
+            self._loop.add_reader(self._fd, self._read)
+        number = _libc.inotify_add_watch(self._fd, os.fsencode(path), _IN_MODIFY)
+        if number < 0:
+            _log.warning("cannot watch %s: %s", path, os.strerror(ctypes.get_errno()))
+            return False
+        self._calls[number], self._numbers[path] = call, number
+        return True
+
+    def leave(self, path: str) -> None:
+        number = self._numbers.pop(path, -1)
+        if self._calls.pop(number, None) is not None:
+            _libc.inotify_rm_watch(self._fd, number)
+
+    def _read(self) -> None:
+        called: dict[int, None] = {}
+        with contextlib.suppress(BlockingIOError):
+            data = os.read(self._fd, _MOST_READ)
+            place = 0
+            while place < len(data):
+                number, mask, _, length = _HEAD.unpack_from(data, place)
+                place += _HEAD.size + length
+                if mask & _IN_IGNORED:  # its group is gone
+                    self._calls.pop(number, None)
+                else:
+                    called[number] = None
+        for number in called:
+            self._calls.get(number, _nothing)()
+
+    def close(self) -> None:
+        if self._fd >= 0:
+            self._loop.remove_reader(self._fd)
+            os.close(self._fd)
+            self._fd = -1
+
+
+class MemoryAlarm:
+    """Implements `ports.Alarm`: rings with the units whose counters are to be looked at."""
+
+    def __init__(self, groups: ControlGroups, changes: Changes, loop: asyncio.AbstractEventLoop) -> None:
+        self._groups, self._changes, self._loop = groups, changes, loop
+        self._ring: Callable[[tuple[str, ...]], None] = lambda names: None
+        self._fd = -1  # v1's eventfd
+        self._watched: dict[str, str] = {}  # unit -> file
+
+    def begin(self, ring: Callable[[tuple[str, ...]], None]) -> None:
+        self._ring = ring
+
+    def watch(self, unit: Unit) -> None:
+        """Its group is there; it may be one that was made anew."""
+        path = self._groups.file_of(unit, "memory", "memory.events", "memory.oom_control")
+        if not path or not os.path.exists(path):
+            return
+        name = unit.name
+        if self._groups.kind == "v2":
+            if self._changes.watch(path, lambda: self._ring((name,))):
+                self._watched[name] = path
+        elif self._register(path):
+            self._watched[name] = path
+
+    def leave(self, name: str) -> None:
+        """v1 forgets of itself when the group is removed."""
+        self._changes.leave(self._watched.pop(name, ""))
+
+    def _register(self, path: str) -> bool:
+        if self._fd < 0:
+            self._fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+            self._loop.add_reader(self._fd, self._signalled)
+        try:
+            file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                control = os.open(f"{os.path.dirname(path)}/cgroup.event_control", os.O_WRONLY | os.O_CLOEXEC)
+                try:
+                    os.write(control, f"{self._fd} {file}".encode())
+                finally:
+                    os.close(control)
+            finally:
+                os.close(file)
+        except OSError as error:
+            _log.warning("%s: no word of it when memory runs out: %s", path, error.strerror)
+            return False
+        return True
+
+    def _signalled(self) -> None:
+        """In some group memory ran out, or one was removed."""
+        with contextlib.suppress(BlockingIOError):
+            os.eventfd_read(self._fd)
+        if self._watched:
+            self._ring(tuple(self._watched))
+
+    def close(self) -> None:
+        if self._fd >= 0:
+            self._loop.remove_reader(self._fd)
+            os.close(self._fd)
+            self._fd = -1
+
+
+def _nothing() -> None: ...
