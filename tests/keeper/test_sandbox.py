@@ -78,7 +78,7 @@ def test_it_is_untied_from_the_keeper_once_it_runs(rig: Rig) -> None:
 def test_no_descriptor_is_left_open_in_it(rig: Rig, tmp_path: Path) -> None:
     mounts = (
         ("own", f"{tmp_path}/common/a/tmp", "/tmp", 6, 0),
-        ("dev", "/dev"),
+        ("dev", "/dev", 0),
         ("hide", "/etc/passwd", 0),
         ("tree", "/usr", "/usr", 1, 0),
     )
@@ -108,6 +108,30 @@ def test_what_is_read_only_on_the_host_stays_so(rig: Rig, tmp_path: Path) -> Non
     sandbox = {"namespaces": {"unshare": NEWNS}, "mounts": mounts}
     code = f"touch {below}/x 2>/dev/null || echo refused"
     assert inside(begin(rig), code, sandbox) == ["refused"]
+
+
+@pytest.mark.parametrize(
+    ("mounts", "writable"),
+    [
+        ((("dev", "/dev", 0),), ["/dev/shm", "/dev/pts"]),
+        ((("dev", "/dev", 1),), []),
+        ((("dev", "/dev", 1), ("tree", "/dev/shm", "/dev/shm", 0, 2)), ["/dev/shm"]),
+    ],
+)
+def test_read_only_devices_are_so_with_what_is_mounted_among_them(
+    rig: Rig, mounts: tuple[Any, ...], writable: list[str]
+) -> None:
+    """But for what is named below them."""
+    code = "for one in /dev /dev/shm /dev/pts; do test -w $one && echo $one; done; echo x >/dev/null && echo fine"
+    sandbox = {"namespaces": {"unshare": NEWNS}, "mounts": mounts}
+    assert inside(begin(rig), code, sandbox) == [*writable, "fine"]
+
+
+def test_a_view_of_its_own_without_mounts_is_untied_from_the_host(rig: Rig, tmp_path: Path) -> None:
+    sandbox = {"namespaces": {"unshare": NEWNS}, "propagation": "slave"}
+    looks = "; ".join(f"grep -c {tmp_path} /proc/{pid}/mountinfo" for pid in ("self", os.getpid()))
+    code = f"mount -t tmpfs none {tmp_path} && {{ {looks}; umount {tmp_path}; }}"
+    assert inside(begin(rig), code, sandbox) == ["1", "0"]
 
 
 def test_a_mount_that_fails_is_named(rig: Rig) -> None:
