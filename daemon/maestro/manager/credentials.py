@@ -40,6 +40,8 @@ def load(agent: AgentSection, house: House) -> dict[str, bytes]:
         except FileNotFoundError:
             if name in found and not is_redacted(agent.set_credential[name]):
                 continue  # what is set is for this
+            if not path.startswith("/") and name not in found:
+                continue  # as in systemd; who cannot do without it will say so
             raise CannotPrepare(f"cannot load credential {name}: no such file: {path}") from None
         except OSError as error:
             why = error.strerror or str(error)
@@ -125,12 +127,17 @@ class Vault:
         if agent is None or not agent.has_credentials:
             then({})
             return
-        tasks.spawn(self._open(agent, then), f"credentials of {unit.name}")
+        tasks.spawn(self._open(unit, agent, then), f"credentials of {unit.name}")
 
-    async def _open(self, agent: AgentSection, then: Callable[[Secrets | CannotPrepare], None]) -> None:
+    async def _open(
+        self, unit: Unit, agent: AgentSection, then: Callable[[Secrets | CannotPrepare], None]
+    ) -> None:
         secrets: Secrets | CannotPrepare
         try:
             secrets = await read(agent, self._house)
+            for name in agent.load_credential.keys() - secrets.keys():
+                path = os.path.join(self._house.credstore, agent.load_credential[name])
+                self._note(unit.name, f"it gets no credential {name}: no such file: {path}")
         except CannotPrepare as why:
             secrets = why
         then(secrets)

@@ -29,14 +29,14 @@ def user_name(unit: Unit) -> str:
 
 
 def has_dynamic_user(unit: Unit) -> bool:
-    """As in systemd, an account that exists under the name is taken instead."""
+    """As in systemd, an account that exists under the name or number is taken instead."""
     agent = unit.agent
     return agent is not None and agent.dynamic_user and not _is_account(agent.user)
 
 
 def allot(unit: Unit, house: House) -> None:
     """Choose its number, if it is to have one, so that it is kept before anything runs as it."""
-    if has_dynamic_user(unit) and house.uid == 0:
+    if has_dynamic_user(unit) and house.uid == 0 and not user_name(unit).isdigit():
         try:
             house.users.find(user_name(unit))
         except NoneLeft:
@@ -56,6 +56,11 @@ def dynamic_identity(unit: Unit, house: House) -> Identity | None:
     if house.uid != 0:
         raise CannotPrepare(
             f"cannot give it a dynamic user: this daemon runs as uid {house.uid}, and only root may change users"
+        )
+    if user_name(unit).isdigit():
+        raise CannotPrepare(
+            f"cannot run as user {user_name(unit)}: no account has this number, and a dynamic user is given one by "
+            "Maestro; write a name, or leave agent.user out"
         )
     try:
         uid = house.users.find(user_name(unit))
@@ -151,7 +156,7 @@ def _is_account(user: str | None) -> bool:
     if user is None:
         return False
     try:
-        pwd.getpwnam(user)
+        pwd.getpwuid(int(user)) if user.isdigit() else pwd.getpwnam(user)
     except KeyError:
         return False
     return True
