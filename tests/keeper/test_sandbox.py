@@ -28,6 +28,13 @@ pytestmark = [
 ]
 
 
+@pytest.fixture
+def rig(rig: Rig) -> Rig:
+    """A keeper that has a view of the host of its own: what a child does outside of its sandbox must do no harm."""
+    rig.prefix = ("unshare", "--mount", "--uts", "--propagation", "private")
+    return rig
+
+
 def inside(manager: Manager, code: str, sandbox: dict[str, Any], **recipe: Any) -> list[str]:
     """What a shell says there."""
     words = ("/bin/sh", "-c", f"{code}; echo end")
@@ -129,9 +136,10 @@ def test_read_only_devices_are_so_with_what_is_mounted_among_them(
 
 def test_a_view_of_its_own_without_mounts_is_untied_from_the_host(rig: Rig, tmp_path: Path) -> None:
     sandbox = {"namespaces": {"unshare": NEWNS}, "propagation": "slave"}
-    looks = "; ".join(f"grep -c {tmp_path} /proc/{pid}/mountinfo" for pid in ("self", os.getpid()))
+    manager = begin(rig)
+    looks = "; ".join(f"grep -c {tmp_path} /proc/{pid}/mountinfo" for pid in ("self", rig.pid))
     code = f"mount -t tmpfs none {tmp_path} && {{ {looks}; umount {tmp_path}; }}"
-    assert inside(begin(rig), code, sandbox) == ["1", "0"]
+    assert inside(manager, code, sandbox) == ["1", "0"]
 
 
 def test_a_mount_that_fails_is_named(rig: Rig) -> None:
@@ -156,14 +164,16 @@ def test_namespaces_that_cannot_be_made_are_named(rig: Rig) -> None:
 
 
 def test_the_host_sees_nothing_of_it(rig: Rig, tmp_path: Path) -> None:
-    before = Path("/proc/self/mountinfo").read_text()
+    manager = begin(rig)
+    seen = Path(f"/proc/{rig.pid}/mountinfo")
+    before = seen.read_text()
     sandbox = {
         "namespaces": {"unshare": NEWNS | NEWUTS | NEWIPC},
         "mounts": (("tmpfs", str(tmp_path), "", 0, 0),),
     }
-    inside(begin(rig), f"touch {tmp_path}/x", sandbox)
-    assert list(tmp_path.iterdir()) == [] or not (tmp_path / "x").exists()
-    assert Path("/proc/self/mountinfo").read_text() == before
+    inside(manager, f"touch {tmp_path}/x", sandbox)
+    assert not (tmp_path / "x").exists()
+    assert seen.read_text() == before
     assert Path("/dev/null").stat().st_mode & 0o777 == 0o666
 
 
