@@ -41,7 +41,7 @@ def make(house: House = ROOT, **options: Any) -> Recipe:
 
 def test_directories_are_in_the_recipe_and_in_the_environment() -> None:
     made = make(
-        state_directory=named("a", "b/c", "a:link", "a:other"),
+        state_directory=named("b/c", "a", "a:link", "a:other"),
         state_directory_mode="0700",
         runtime_directory=named("a"),
         configuration_directory=named("a"),

@@ -244,7 +244,6 @@ def outcomes(paths: Iterable[Path]) -> dict[str, Outcome]:
 
 OPEN = {  # those that fail once they can be run at all, and why they may
     "exec-specifier": "credentials are below a directory of Maestro's own, so %d is not %t/credentials/%n",
-    "exec-dynamicuser-statedir": "private directories inside each other, and links into them, cannot be made yet",
 }
 PASSING = 145  # how many pass, or would where the host had what they ask for: this grows only
 NOT_YET = 2  # how many wait for an option: this shrinks only

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from maestro.manager.cannot import CannotPrepare
 from maestro.manager.dynamic_users import NoneLeft
-from maestro.model.directories import KINDS
+from maestro.model.directories import KINDS, DirectoryName
 from maestro.model.unit import AgentSection, Unit
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def prepare(unit: Unit, house: House, uid: int | None, gid: int | None) -> tuple
     found: list[Made] = []
     for kind in KINDS:
         links: dict[str, tuple[str, ...]] = {}
-        for one in agent.directories(kind):
+        for one in _in_order(agent, kind):
             links[one.path] = (*links.get(one.path, ()), *filter(None, (one.link,)))
         base, mode, private = base_of(kind, house), agent.directory_mode(kind), _is_private(unit, kind, house)
         owner = (None, None) if kind == "configuration" else (uid, gid)
@@ -123,7 +123,12 @@ def paths(unit: Unit, kind: str, house: House) -> list[str]:
     """The directories of a kind, by the names that lead to them whether they are private or not; as in systemd."""
     assert unit.agent is not None
     base = base_of(kind, house)
-    return [os.path.join(base, one.path) for one in unit.agent.directories(kind)]
+    return [os.path.join(base, one.path) for one in _in_order(unit.agent, kind)]
+
+
+def _in_order(agent: AgentSection, kind: str) -> list[DirectoryName]:
+    """Each after those that it lies in; and as systemd tells them."""
+    return sorted(agent.directories(kind), key=lambda one: one.path)
 
 
 def base_of(kind: str, house: House) -> str:
