@@ -62,7 +62,7 @@ def _directories(what: str, base: str, variable: str) -> tuple[DirectoryName, ..
     return option(
         (),
         f"Directories for {what}, below {base}, made before it starts and owned by its user; {variable} names "
-        "them, separated by colons. `NAME:LINK` makes a symbolic link to it besides.",
+        "them in alphabetical order, separated by colons. `NAME:LINK` makes a symbolic link to it besides.",
     )
 
 
