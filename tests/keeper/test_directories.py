@@ -168,6 +168,8 @@ def test_credentials_are_replaced_one_by_one_whatever_stands_there(tmp_path: Pat
         credentials.write(str(here), {"a": data, "b": b""}, None, None)
         assert {path.name: path.read_bytes() for path in here.iterdir()} == {"a": data, "b": b""}
         assert {look(path)[1] for path in here.iterdir()} == {"400"}
+    credentials.write(str(here), {"b": None, "c": None}, None, None)
+    assert {path.name: path.read_bytes() for path in here.iterdir()} == {"b": b""}, "None: as it was"
     assert outside.read_text() == "kept"
     (tmp_path / "link").symlink_to(here)
     with pytest.raises(NotADirectoryError):

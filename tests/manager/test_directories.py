@@ -218,7 +218,7 @@ def test_one_that_is_not_in_the_store_is_left_out_and_that_is_told(tmp_path: Pat
     really(go())
     assert opened == [{}]
     assert told == [("web", f"it gets no credential k: no such file: {tmp_path}/none")]
-    assert credentials.furnish(make(house), one, house, opened[0]).credentials["files"] == {}
+    assert credentials.furnish(make(house), one, house, opened[0]).credentials["files"] == {"k": None}
 
 
 def test_what_stands_for_a_secret_is_none() -> None:

@@ -94,11 +94,16 @@ def hand_over(birth: Birth) -> None:
         _seal(path)
 
 
-def write(path: str, files: Mapping[str, bytes], uid: int | None, gid: int | None) -> None:
-    """Have exactly these files, each of them old or new at any moment. What the owner of the directory has put there is in no way of it."""
+def write(path: str, files: Mapping[str, bytes | None], uid: int | None, gid: int | None) -> None:
+    """Have exactly these files, each of them old or new at any moment; None: what there is of it stays.
+
+    What the owner of the directory has put there is in no way of it.
+    """
     directory = os.open(path, _ENTER)
     try:
         for name, data in files.items():
+            if data is None:
+                continue
             fresh = ":new"  # which no credential can be called
             _remove(fresh, directory)
             fd = os.open(fresh, _WRITE, 0o400, dir_fd=directory)
@@ -119,7 +124,7 @@ def write(path: str, files: Mapping[str, bytes], uid: int | None, gid: int | Non
         os.close(directory)
 
 
-def renew(path: str, files: Mapping[str, bytes], uid: int, gid: int) -> None:
+def renew(path: str, files: Mapping[str, bytes | None], uid: int, gid: int) -> None:
     """The same where they are mounted, from within the view that they are mounted in."""
     target = os.fsencode(path)
     kernel.call("mount", None, target, None, _REMOUNT | _BIND | _FENCED, None)

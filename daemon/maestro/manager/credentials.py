@@ -103,7 +103,10 @@ def _credentials(unit: Unit, house: House, secrets: Secrets) -> dict[str, Any]:
         "uid": uid,
         "gid": gid,
         "mount": house.may_mount,
-        "files": dict(secrets),
+        "files": {
+            **dict.fromkeys(unit.agent.load_credential),
+            **secrets,
+        },  # None: it has what it had, if anything
     }
 
 
@@ -135,9 +138,7 @@ class Vault:
         secrets: Secrets | CannotPrepare
         try:
             secrets = await read(agent, self._house)
-            for name in agent.load_credential.keys() - secrets.keys():
-                path = os.path.join(self._house.credstore, agent.load_credential[name])
-                self._note(unit.name, f"it gets no credential {name}: no such file: {path}")
+            self._tell_missing(unit, agent, secrets, "it gets no credential {}")
         except CannotPrepare as why:
             secrets = why
         then(secrets)
@@ -154,9 +155,19 @@ class Vault:
         def work() -> None:
             secrets = load(agent, self._house)
             self.renew(pid, _credentials(unit, self._house, secrets))
+            given.append(secrets)
 
+        given: list[Secrets] = []
         await self._tried(unit, tasks.aside(work, "credentials"))
+        for secrets in given:
+            self._tell_missing(unit, agent, secrets, "its credential {} is as it was")
         then()
+
+    def _tell_missing(self, unit: Unit, agent: AgentSection, secrets: Secrets, words: str) -> None:
+        for name, path in agent.load_credential.items():
+            if name not in secrets:
+                where = os.path.join(self._house.credstore, path)
+                self._note(unit.name, f"{words.format(name)}: no such file: {where}")
 
     async def _tried(self, unit: Unit, work: Awaitable[None]) -> None:
         try:
