@@ -11,7 +11,7 @@ from maestro.model.credentials import CredentialTexts
 from maestro.model.directories import DirectoryName
 from maestro.model.unit import RestartSection
 from maestro.testing.theatre import FOREVER, Play, Theatre, unit
-from tests.engine.around import NEVER
+from tests.engine.around import NEVER, commands
 
 ONE: dict[str, Any] = {"runtime_directory": (DirectoryName("app"),)}
 SECRET = {"set_credential": CredentialTexts({"a": "b"})}
@@ -69,3 +69,13 @@ def test_not_where_nothing_was_started() -> None:
     stopped.ask("stop", "web")
     stopped.run(until=10)
     assert given_up(stopped) == []
+
+
+def test_not_where_a_condition_has_left_it_out_but_where_a_command_has() -> None:
+    """That command had a directory made."""
+    assert given_up(played(Play(skipped="no"), **ONE)) == []
+    one = unit(exec_condition=commands("/bin/one"), runtime_directory_preserve="restart", **ONE)
+    theatre = Watched([one], commands=lambda *_: Play(ends=1, code=1))
+    theatre.ask("start", "web")
+    theatre.run(until=10)
+    assert given_up(theatre) == [(1.0, True)]

@@ -60,6 +60,7 @@ UNITS: tuple[Unit, ...] = (
         stop=STOP,
         start_timeout=Seconds(10),
         before=("web",),
+        exec_condition=(Command("/bin/may"),),
         exec_start_pre=(Command("/bin/pre"), Command("-/bin/pre")),
         exec_start_post=(Command("/bin/post"),),
         exec_stop=(Command("/bin/stop"), Command("/bin/stop")),

@@ -147,6 +147,7 @@ class Rig:
         self.source = DAEMON
         self.heartbeat = reexec.HEARTBEAT
         self.environ: dict[str, str] = {}
+        self.prefix: tuple[str, ...] = ()  # a command that executes the keeper
         self.token = uuid.uuid4().hex  # in the environment of all that is started: nothing is left behind
         self.nameless: list[int] = []  # what is started without it
         self.errors = directory / "stderr"
@@ -170,7 +171,7 @@ class Rig:
 
         with self.errors.open("ab") as errors:
             self.keeper = subprocess.Popen(
-                reexec.command(self.setting()),
+                [*self.prefix, *reexec.command(self.setting())],
                 env={**os.environ, **self.environ, "MAESTRO_TEST": self.token},
                 stderr=errors,
                 preexec_fn=limit if files else None,

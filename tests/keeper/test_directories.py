@@ -117,6 +117,46 @@ def test_a_private_directory_and_the_way_back(tmp_path: Path) -> None:
     assert not os.path.lexists(tmp_path / "private/a/b")
 
 
+@as_root
+def test_private_directories_in_each_other_and_links_into_them(tmp_path: Path) -> None:
+    """Those inside, and the links, are reached by the one link to the outermost."""
+    owner = (61200, 61200)
+    rows = [
+        row(tmp_path, "a", 0o755, owner, private=True),
+        row(tmp_path, "a/b/c", 0o755, owner, private=True, links=("x/1", "y")),
+        row(tmp_path, "x", 0o755, owner, private=True, links=("a/2",)),
+    ]
+    for _ in range(2):
+        made(*rows)
+        assert sorted(os.listdir(tmp_path)) == ["a", "private", "x", "y"]
+        assert os.readlink(tmp_path / "a") == "private/a"
+        assert look(tmp_path / "private/a/b/c") == (61200, "755")
+        for place in (tmp_path, tmp_path / "private"):
+            assert (place / "x/1").samefile(tmp_path / "private/a/b/c")
+            assert (place / "a/2").samefile(tmp_path / "private/x")
+        assert (tmp_path / "y").samefile(tmp_path / "private/a/b/c")
+    made(*(row(tmp_path, name, 0o755, (NOBODY, NOBODY)) for name in ("a", "a/b/c", "x")))
+    assert look(tmp_path / "a/b/c") == (NOBODY, "755")
+    assert (tmp_path / "a/2").samefile(tmp_path / "x")
+    assert os.listdir(tmp_path / "private") == []
+
+
+@as_root
+def test_what_the_user_has_put_in_a_private_directory_leads_nowhere(tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    owner = (61200, 61200)
+    made(row(tmp_path, "a", 0o755, owner, private=True))
+    (tmp_path / "private/a/b").symlink_to(outside)
+    for name, links in (("a/b", ()), ("a/b/c", ()), ("x", ("a/b/l",))):
+        with pytest.raises(NotADirectoryError):
+            made(
+                row(tmp_path, "a", 0o755, owner, private=True),
+                row(tmp_path, name, 0o755, owner, private=True, links=links),
+            )
+    assert list(outside.iterdir()) == []
+
+
 def test_credentials_are_replaced_one_by_one_whatever_stands_there(tmp_path: Path) -> None:
     outside = tmp_path / "outside"
     outside.write_text("kept")
@@ -128,6 +168,8 @@ def test_credentials_are_replaced_one_by_one_whatever_stands_there(tmp_path: Pat
         credentials.write(str(here), {"a": data, "b": b""}, None, None)
         assert {path.name: path.read_bytes() for path in here.iterdir()} == {"a": data, "b": b""}
         assert {look(path)[1] for path in here.iterdir()} == {"400"}
+    credentials.write(str(here), {"b": None, "c": None}, None, None)
+    assert {path.name: path.read_bytes() for path in here.iterdir()} == {"b": b""}, "None: as it was"
     assert outside.read_text() == "kept"
     (tmp_path / "link").symlink_to(here)
     with pytest.raises(NotADirectoryError):

@@ -28,6 +28,13 @@ pytestmark = [
 ]
 
 
+@pytest.fixture
+def rig(rig: Rig) -> Rig:
+    """A keeper that has a view of the host of its own: what a child does outside of its sandbox must do no harm."""
+    rig.prefix = ("unshare", "--mount", "--uts", "--propagation", "private")
+    return rig
+
+
 def inside(manager: Manager, code: str, sandbox: dict[str, Any], **recipe: Any) -> list[str]:
     """What a shell says there."""
     words = ("/bin/sh", "-c", f"{code}; echo end")
@@ -78,7 +85,7 @@ def test_it_is_untied_from_the_keeper_once_it_runs(rig: Rig) -> None:
 def test_no_descriptor_is_left_open_in_it(rig: Rig, tmp_path: Path) -> None:
     mounts = (
         ("own", f"{tmp_path}/common/a/tmp", "/tmp", 6, 0),
-        ("dev", "/dev"),
+        ("dev", "/dev", 0),
         ("hide", "/etc/passwd", 0),
         ("tree", "/usr", "/usr", 1, 0),
     )
@@ -110,6 +117,31 @@ def test_what_is_read_only_on_the_host_stays_so(rig: Rig, tmp_path: Path) -> Non
     assert inside(begin(rig), code, sandbox) == ["refused"]
 
 
+@pytest.mark.parametrize(
+    ("mounts", "writable"),
+    [
+        ((("dev", "/dev", 0),), ["/dev/shm", "/dev/pts"]),
+        ((("dev", "/dev", 1),), []),
+        ((("dev", "/dev", 1), ("tree", "/dev/shm", "/dev/shm", 0, 2)), ["/dev/shm"]),
+    ],
+)
+def test_read_only_devices_are_so_with_what_is_mounted_among_them(
+    rig: Rig, mounts: tuple[Any, ...], writable: list[str]
+) -> None:
+    """But for what is named below them."""
+    code = "for one in /dev /dev/shm /dev/pts; do test -w $one && echo $one; done; echo x >/dev/null && echo fine"
+    sandbox = {"namespaces": {"unshare": NEWNS}, "mounts": mounts}
+    assert inside(begin(rig), code, sandbox) == [*writable, "fine"]
+
+
+def test_a_view_of_its_own_without_mounts_is_untied_from_the_host(rig: Rig, tmp_path: Path) -> None:
+    sandbox = {"namespaces": {"unshare": NEWNS}, "propagation": "slave"}
+    manager = begin(rig)
+    looks = "; ".join(f"grep -c {tmp_path} /proc/{pid}/mountinfo" for pid in ("self", rig.pid))
+    code = f"mount -t tmpfs none {tmp_path} && {{ {looks}; umount {tmp_path}; }}"
+    assert inside(manager, code, sandbox) == ["1", "0"]
+
+
 def test_a_mount_that_fails_is_named(rig: Rig) -> None:
     manager = begin(rig)
     for place, (mount, words, number) in enumerate(
@@ -132,14 +164,16 @@ def test_namespaces_that_cannot_be_made_are_named(rig: Rig) -> None:
 
 
 def test_the_host_sees_nothing_of_it(rig: Rig, tmp_path: Path) -> None:
-    before = Path("/proc/self/mountinfo").read_text()
+    manager = begin(rig)
+    seen = Path(f"/proc/{rig.pid}/mountinfo")
+    before = seen.read_text()
     sandbox = {
         "namespaces": {"unshare": NEWNS | NEWUTS | NEWIPC},
         "mounts": (("tmpfs", str(tmp_path), "", 0, 0),),
     }
-    inside(begin(rig), f"touch {tmp_path}/x", sandbox)
-    assert list(tmp_path.iterdir()) == [] or not (tmp_path / "x").exists()
-    assert Path("/proc/self/mountinfo").read_text() == before
+    inside(manager, f"touch {tmp_path}/x", sandbox)
+    assert not (tmp_path / "x").exists()
+    assert seen.read_text() == before
     assert Path("/dev/null").stat().st_mode & 0o777 == 0o666
 
 

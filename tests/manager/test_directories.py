@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,7 @@ def make(house: House = ROOT, **options: Any) -> Recipe:
 
 def test_directories_are_in_the_recipe_and_in_the_environment() -> None:
     made = make(
-        state_directory=named("a", "b/c", "a:link", "a:other"),
+        state_directory=named("b/c", "a", "a:link", "a:other"),
         state_directory_mode="0700",
         runtime_directory=named("a"),
         configuration_directory=named("a"),
@@ -115,6 +116,17 @@ def test_an_account_of_that_name_is_taken_instead() -> None:
     assert not made.directories[0][6]
 
 
+def test_an_account_of_that_number_is_taken_instead_and_there_has_to_be_one() -> None:
+    nobody = pwd.getpwnam("nobody")
+    made = make(dynamic_user=True, user=UserName(str(nobody.pw_uid)), state_directory=named("a"))
+    assert (made.uid, made.gid, made.directories[0][6]) == (nobody.pw_uid, nobody.pw_gid, False)
+    free = next(uid for uid in reversed(RANGE) if not directories._is_account(str(uid)))
+    house = replace(ROOT, users=DynamicUsers(keep=lambda fact: pytest.fail("it has no number to keep")))
+    directories.allot(unit("web", dynamic_user=True, user=UserName(str(free))), house)
+    with pytest.raises(CannotPrepare, match=f"cannot run as user {free}: no account has this number"):
+        make(house, dynamic_user=True, user=UserName(str(free)))
+
+
 def test_who_has_no_right_to_give_users_away_says_so() -> None:
     with pytest.raises(CannotPrepare, match="cannot give it a dynamic user: this daemon runs as uid 1000"):
         make(ORDINARY, dynamic_user=True)
@@ -176,7 +188,7 @@ def test_files_are_read_and_texts_are_for_those_that_are_not_there(tmp_path: Pat
 @pytest.mark.parametrize(
     ("name", "why"),
     [
-        ("none", "cannot load credential k: no such file: none"),
+        ("/no/such", "cannot load credential k: no such file: /no/such"),
         ("fifo", "cannot load credential k from fifo: it is not a regular file"),
         ("folder", "cannot load credential k from folder: it is not a regular file"),
         ("large", "more than 128 KiB in all"),
@@ -188,6 +200,25 @@ def test_what_cannot_be_loaded_is_said(tmp_path: Path, name: str, why: str) -> N
     (tmp_path / "large").write_bytes(bytes(200_000))
     with pytest.raises(CannotPrepare, match=why):
         furnished(replace(ROOT, credstore=str(tmp_path)), load_credential=CredentialPaths({"k": name}))
+
+
+def test_one_that_is_not_in_the_store_is_left_out_and_that_is_told(tmp_path: Path) -> None:
+    one, house = (
+        unit("web", load_credential=CredentialPaths({"k": "none"})),
+        replace(ROOT, credstore=str(tmp_path)),
+    )
+    told: list[tuple[str, str]] = []
+    opened: list[Any] = []
+
+    async def go() -> None:
+        vault = credentials.Vault(house, lambda name, words: told.append((name, words)))
+        vault.open(one, opened.append)
+        await until(lambda: bool(opened))
+
+    really(go())
+    assert opened == [{}]
+    assert told == [("web", f"it gets no credential k: no such file: {tmp_path}/none")]
+    assert credentials.furnish(make(house), one, house, opened[0]).credentials["files"] == {"k": None}
 
 
 def test_what_stands_for_a_secret_is_none() -> None:

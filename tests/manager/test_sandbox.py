@@ -191,7 +191,7 @@ def test_paths_below_another_root() -> None:
     )
     assert found[0] == ("tree", "/roots/a", "/roots/a", RDONLY, OPTIONAL)
     assert ("tree", "/roots/a/srv", "/roots/a/srv", 0, 0) in found
-    assert ("dev", "/roots/a/dev") in found
+    assert ("dev", "/roots/a/dev", 0) in found
 
 
 def test_bind_mounts() -> None:
@@ -207,3 +207,24 @@ def test_temporary_file_systems() -> None:
         ("tmpfs", "/a", "mode=0755,size=1M", RDONLY | NOSUID | NODEV, MAKE),
         ("tmpfs", "/b", "mode=0755", NOSUID, MAKE),
     ]
+
+
+def test_when_a_temporary_file_system_notes_accesses() -> None:
+    usual, noatime, strictatime = NOSUID | NODEV, 1 << 10, 1 << 24
+    options = ("noatime", "noatime,atime", "strictatime", "strictatime,nostrictatime")
+    found = [laid(f"temporary_file_system: ['/a:{one}']")[0][3] for one in options]
+    assert found == [usual | noatime, usual, usual | strictatime, usual]
+
+
+def test_read_only_devices() -> None:
+    found = laid("private_devices: true, read_only_paths: [/dev], read_write_paths: [/dev/shm]")
+    assert found[0] == ("dev", "/dev", RDONLY)
+    assert found[1] == ("tree", "/dev/shm", "/dev/shm", 0, FRESH)
+
+
+@pytest.mark.parametrize("option", ["read_write_paths", "exec_paths"])
+def test_what_shows_nothing_still_gives_a_view_of_its_own(option: str) -> None:
+    data = confined(f"{option}: [-/no/such]").data
+    assert data["namespaces"] == {"unshare": NEWNS}
+    assert data["propagation"] == "slave"
+    assert "mounts" not in confined(f"{option}: [-/no/such]", NOTHING).data

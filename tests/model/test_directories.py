@@ -53,7 +53,6 @@ def test_what_is_none(given: str, why: str) -> None:
 @pytest.mark.parametrize(
     ("options", "why"),
     [
-        ("  user: 1000\n  dynamic_user: true\n", "a dynamic user has no number of the unit's choice"),
         ("  root_directory: /srv\n  state_directory: app\n", "could not be seen below root_directory /srv"),
         ("  state_directory_mode: 0999\n", "does not have the form"),
         ("  runtime_directory_preserve: maybe\n", "is not one of no, yes, restart"),

@@ -84,6 +84,7 @@ def test_bind_paths() -> None:
 def test_temporary_file_systems() -> None:
     one = TemporaryFileSystem("/scratch:size=64M,ro,mode=0700")
     assert (one.path, one.options) == ("/scratch", ("size=64M", "ro", "mode=0700"))
+    assert TemporaryFileSystem("/var:nostrictatime,noatime,nosymfollow").options[0] == "nostrictatime"
     with pytest.raises(Mistake, match="no option of a tmpfs"):
         TemporaryFileSystem("/scratch:size=1M,data=/etc")
 

@@ -183,13 +183,15 @@ def test_no_namespace() -> None:
     assert caught.value.faults[0].hint == "did you mean mnt?"
 
 
-@pytest.mark.parametrize(("text", "number"), [("EPERM", 1), ("1", 1), ("ENOSYS", 38), ("kill", KILL)])
+@pytest.mark.parametrize(
+    ("text", "number"), [("EPERM", 1), ("1", 1), ("ENOSYS", 38), ("255", 255), ("4095", 4095), ("kill", KILL)]
+)
 def test_error_numbers(text: str, number: int) -> None:
     assert ErrorNumber(text).number == number
     assert ErrorNumber(str(ErrorNumber(text).show())) == ErrorNumber(text)
 
 
-@pytest.mark.parametrize("text", ["", "0", "-1", "99999", "KILL", "EWHAT"])
+@pytest.mark.parametrize("text", ["", "0", "-1", "4096", "99999", "²", "KILL", "EWHAT"])
 def test_no_error_numbers(text: str) -> None:
     with pytest.raises(Mistake, match="there is no error"):
         ErrorNumber(text)

@@ -276,6 +276,8 @@ def translated(path: Path, instance: str = "") -> Translated:
         option, convert = KEYS[key]
         if given or key in _RESETS_TO_NOTHING:
             _put(sections, option, convert(given))
+    if "sandbox" in sections:
+        sections["sandbox"].setdefault("mount_flags", "shared")  # systemd's default; ours is slave
     return Translated(name, yaml.safe_dump(sections, sort_keys=False), files)
 
 

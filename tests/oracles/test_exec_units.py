@@ -51,7 +51,7 @@ def test_a_unit(tmp_path: Path) -> None:
         "IgnoreSIGPIPE=no\nStandardInput=data\nStandardInputText=a\\tb\nStandardInputData=YQ==\nPassEnvironment=\n",
     )
     assert made["unit"] == {"description": "D"}
-    assert made["sandbox"] == {"network": "none"}
+    assert made["sandbox"] == {"network": "none", "mount_flags": "shared"}
     agent = made["agent"]
     assert (agent["exec"], agent["exec_more"]) == ("/bin/true", ["+a exec-x", "b"])
     assert agent["environment"] == {"A": "1 2", "B": "3"}

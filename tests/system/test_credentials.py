@@ -189,6 +189,10 @@ def test_a_reload_with_what_cannot_be_read_leaves_them_as_they_were(daemon: Daem
     key.unlink()
     daemon.call("reload", units=["one"])
     until(lambda: b"reloaded" in daemon.log("one"))
+    assert b"its credential api-key is as it was: no such file: " in daemon.log("one")
+    key.mkdir()
+    daemon.call("reload", units=["one"])
+    until(lambda: daemon.log("one").count(b"reloaded") == 2)
     assert b"its credentials are as they were: cannot load credential api-key" in daemon.log("one")
     job = daemon.call("reload", units=["two"])["jobs"][0]
     assert job["state"] == "failed", "its command could not be given them"

@@ -263,10 +263,15 @@ def _over(scene: Scene, life: Life, kind: str, text: str) -> Outcome:
 def _forsaken(scene: Scene, life: Life) -> tuple[Deed, ...]:
     """What is given up at every end; not where there was none, for then it may be somebody else's."""
     agent = scene.unit.agent
-    if agent is None or life.skipped or scene.life.state not in ALIVE:
+    if agent is None or _ran_nothing(scene, life) or scene.life.state not in ALIVE:
         return ()
     goes = agent.has_credentials or (agent.runtime_directory and agent.runtime_directory_preserve == "no")
     return (Forsake(scene.name),) if goes else ()
+
+
+def _ran_nothing(scene: Scene, life: Life) -> bool:
+    """It was left out before a command of its own could say so."""
+    return life.skipped and not scene.life.skipped
 
 
 def _for_good(scene: Scene, outcome: Outcome) -> Outcome:
@@ -276,7 +281,7 @@ def _for_good(scene: Scene, outcome: Outcome) -> Outcome:
     if not life.agent or scene.unit.agent is None:
         return outcome
     if scene.agent.runtime_directory and scene.agent.runtime_directory_preserve == "restart":
-        gone = () if life.skipped else (Forsake(scene.name, for_good=True),)
+        gone = () if _ran_nothing(scene, life) else (Forsake(scene.name, for_good=True),)
         outcome = replace(outcome, deeds=(*outcome.deeds, *gone))
     if scene.agent.stop.kill_mode == "process":
         return outcome
@@ -357,6 +362,7 @@ def complete(scene: Scene) -> Outcome:
 
 
 def skip(scene: Scene) -> Outcome:
-    """A condition did not hold: the start is done without a process, and who requires the unit goes on."""
-    life = replace(scene.life, goal=Goal.DOWN, completed=True, skipped=True)
-    return _for_good(scene, _over(scene, life, "skipped", f"skipped: {scene.words}"))
+    """A condition did not hold, or a command said so: the start is done without a process, and who requires the unit goes on."""
+    why = scene.life.fault if scene.life.skipped else scene.words
+    life = replace(scene.life, goal=Goal.DOWN, completed=True, skipped=True, fault="")
+    return _for_good(scene, _over(scene, life, "skipped", f"skipped: {why}"))

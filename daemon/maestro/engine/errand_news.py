@@ -45,6 +45,8 @@ def _ended(world: World, name: str, errand: Errand, event: Ended) -> None:
 
 
 def _judge(world: World, name: str, errand: Errand, ended: Ended) -> None:
+    if errands.leaves_out(errand, ended) and world.life(name).state is State.START_PRE:
+        world.change(name, skipped=True, fault=errands.fault(errand, ended))
     result = Result.EXIT_CODE if ended.code is not None else Result.SIGNAL if ended.signal else Result.LOST
     _conclude(world, name, errand, errands.fault(errand, ended), result)
 
@@ -53,8 +55,8 @@ def _conclude(world: World, name: str, errand: Errand, fault: str, result: Resul
     life = world.life(name)
     world.do(Acknowledge(errand.agent))
     world.change(name, errand=None)
-    if fault and life.state not in _HARMLESS:
+    if fault and life.state not in _HARMLESS and not (life.skipped and life.state is State.START_PRE):
         world.note(name, "command-failed", fault)
-        if life.result is Result.SUCCESS:
+        if life.result is Result.SUCCESS and not life.skipped:
             world.change(name, result=result, fault=fault)
     world.apply(name, Input.COMMAND_FAILED if fault else Input.COMMAND_DONE, fault)

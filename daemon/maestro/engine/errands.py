@@ -69,12 +69,12 @@ def _come_down(scene: Scene, life: Life, why: str) -> Outcome:
 
 
 def _run(scene: Scene, life: Life, state: State, place: int = 0) -> Outcome:
-    phase, line = PHASES[state], commands(scene.agent, state)[place]
+    phase, (option, at, line) = PHASES[state], commands(scene.agent, state)[place]
     number = life.errands + 1
     errand = Errand(
         agent=f"{life.agent}/{phase.label}{number}",
-        option=phase.option,
-        place=place,
+        option=option,
+        place=at,
         line=tuple(line),
         variables=_variables(life, phase.comes_down),
     )
@@ -104,7 +104,8 @@ def time_limit(scene: Scene, state: State) -> float:
 
 def _variables(life: Life, comes_down: bool) -> dict[str, str]:
     """What a command is told: the main process or how it ended, and on the way down how all went; as in systemd.exec(5)."""
-    told = {"SERVICE_RESULT": life.result.value} if comes_down else {}
+    result = "exec-condition" if life.skipped else life.result.value
+    told = {"SERVICE_RESULT": result} if comes_down else {}
     if life.ended is None:
         return told if life.bare or not life.pid else told | {"MAINPID": str(life.pid)}
     if life.ended.signal is not None:
@@ -163,8 +164,17 @@ def fault(errand: Errand, ended: Ended) -> str:
     return f"{name(errand)} {words.how_ended(ended)}"
 
 
+def leaves_out(errand: Errand, ended: Ended) -> bool:
+    """Whether this is a command's word that the start is to be left out, which is no failure; 255 is one."""
+    says_so = errand.option == "exec_condition" and 0 < (ended.code or 0) < 255
+    return says_so and not is_forgiven(errand)
+
+
 def begins(deed: Spawn, unit: Unit, line: int) -> bool:
     """Whether this is the first thing that runs of an activation: what was begun is not left out half-way."""
+    if unit.agent is None:
+        return True
+    first = next(iter(commands(unit.agent, State.START_PRE)), None)
     if deed.errand is not None:
-        return deed.errand.option == "exec_start_pre" and deed.errand.place == 0
-    return unit.agent is None or (line == 0 and not unit.agent.exec_start_pre)
+        return first is not None and (deed.errand.option, deed.errand.place) == first[:2]
+    return line == 0 and first is None

@@ -55,7 +55,7 @@ def _oom_policy(scene: Scene) -> str:
 
 
 def has_pre(scene: Scene) -> bool:
-    return bool(scene.agent.exec_start_pre)
+    return bool(scene.agent.exec_condition or scene.agent.exec_start_pre)
 
 
 def has_post(scene: Scene) -> bool:
@@ -160,6 +160,11 @@ def has_more_steps(scene: Scene) -> bool:
 def is_asked_up_again(scene: Scene) -> bool:
     """It came down while, or because, a restart or a start after the stop was asked for."""
     return (scene.life.halted or scene.life.bounce) and scene.life.goal is Goal.UP
+
+
+def is_left_out(scene: Scene) -> bool:
+    """A command of its own said that it is not to be started."""
+    return scene.life.skipped
 
 
 def is_asked_down(scene: Scene) -> bool:

@@ -86,6 +86,7 @@ VERDICTS: tuple[tuple[Guard, State, Act], ...] = (
     (guards.has_stop_post, S.STOP_POST, errands.run_stop_post),
     (guards.is_asked_up_again, S.WAITING, acts.turn_round),
     (guards.is_asked_down, S.DEAD, acts.rest),
+    (guards.is_left_out, S.DEAD, acts.skip),
     (guards.may_restart, S.BACKOFF, acts.restart_later),
     (guards.cools_down, S.COOLDOWN, acts.cool_down),
     (guards.gives_up, S.FAILED, acts.give_up),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 
 from maestro.keeper import kernel
-from maestro.keeper.directories import PRIVATE
+from maestro.keeper.directories import PRIVATE, is_in_private
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -50,9 +50,12 @@ def be_apart(birth: Birth) -> None:
     """From here on what is mounted is seen by this process and its children only; and what the host mounts is seen by them, too."""
     kernel.call("unshare", NEWNS)
     kernel.call("mount", None, b"/", None, _REC | _SLAVE, None)
-    bases = {one[1]: None for one in birth.recipe.get("directories", ()) if one[6]}
+    given = birth.recipe.get("directories", ())
+    bases = {one[1]: None for one in given if one[6]}
     for base in bases:
-        names = [one[2] for one in birth.recipe["directories"] if one[6] and one[1] == base]
+        # What is below one of them comes with it; and on the way there its user may have laid a trap.
+        own = [one for one in given if one[6] and one[1] == base]
+        names = [one[2] for one in own if not is_in_private(one, one[2], given)]
         _open_private(f"{base}/{PRIVATE}", names)
 
 
@@ -91,11 +94,16 @@ def hand_over(birth: Birth) -> None:
         _seal(path)
 
 
-def write(path: str, files: Mapping[str, bytes], uid: int | None, gid: int | None) -> None:
-    """Have exactly these files, each of them old or new at any moment. What the owner of the directory has put there is in no way of it."""
+def write(path: str, files: Mapping[str, bytes | None], uid: int | None, gid: int | None) -> None:
+    """Have exactly these files, each of them old or new at any moment; None: what there is of it stays.
+
+    What the owner of the directory has put there is in no way of it.
+    """
     directory = os.open(path, _ENTER)
     try:
         for name, data in files.items():
+            if data is None:
+                continue
             fresh = ":new"  # which no credential can be called
             _remove(fresh, directory)
             fd = os.open(fresh, _WRITE, 0o400, dir_fd=directory)
@@ -116,7 +124,7 @@ def write(path: str, files: Mapping[str, bytes], uid: int | None, gid: int | Non
         os.close(directory)
 
 
-def renew(path: str, files: Mapping[str, bytes], uid: int, gid: int) -> None:
+def renew(path: str, files: Mapping[str, bytes | None], uid: int, gid: int) -> None:
     """The same where they are mounted, from within the view that they are mounted in."""
     target = os.fsencode(path)
     kernel.call("mount", None, target, None, _REMOUNT | _BIND | _FENCED, None)

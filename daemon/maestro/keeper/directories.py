@@ -24,30 +24,49 @@ _KEPT = "configuration directory"  # the administrator's: one that is there is l
 
 
 def make(birth: Birth) -> None:
-    """Every directory of the recipe, and the place for its credentials."""
-    for one in birth.recipe.get("directories", ()):
-        what, base, name, mode, uid, gid, private, links = one
-        birth.doing = f"its {what} {base}/{name}"
-        parent = _open_base(base)
-        try:
-            _make(parent, name, mode, (uid, gid), private, what == _KEPT)
-            for link in links:
-                birth.doing = f"the link {base}/{link} to its {what}"
-                _link(parent, link, _to(link, name))
-        except NotADirectoryError as error:
-            birth.doing += (
-                " (a symbolic link on the way to it is not followed)" if _has_link(parent, name) else ""
-            )
-            raise error
-        finally:
-            os.close(parent)
+    """Every directory of the recipe, and then the links: what they lead to, or lie in, may be another's."""
+    given = birth.recipe.get("directories", ())
+    for one in given:
+        birth.doing = f"its {one[0]} {one[1]}/{one[2]}"
+        _from(birth, one, _make, is_in_private(one, one[2], given))
+    for one in given:
+        for link in one[7]:
+            birth.doing = f"the link {one[1]}/{link} to its {one[0]}"
+            _from(birth, one, _make_link, link, is_in_private(one, link, given))
 
 
-def _make(base: int, name: str, mode: int, owner: tuple[Any, Any], private: bool, kept: bool) -> None:
+def is_in_private(one: tuple[Any, ...], name: str, given: tuple[tuple[Any, ...], ...]) -> bool:
+    """Whether it is below another private directory that the recipe has, and gets there with that one's link."""
+    return any(
+        other[6] and other[1] == one[1] and name.startswith(f"{other[2]}/") for other in given if one[6]
+    )
+
+
+def _from(birth: Birth, one: tuple[Any, ...], step: Any, *words: Any) -> None:
+    parent = _open_base(one[1])
+    try:
+        step(parent, one, *words)
+    except NotADirectoryError as error:
+        birth.doing += (
+            " (a symbolic link on the way to it is not followed)" if _has_link(parent, one[2]) else ""
+        )
+        raise error
+    finally:
+        os.close(parent)
+
+
+def _make_link(base: int, one: tuple[Any, ...], link: str, inside: bool) -> None:
+    _link(base, f"{PRIVATE}/{link}" if inside else link, _to(link, one[2]))
+
+
+def _make(base: int, one: tuple[Any, ...], inside: bool) -> None:
+    what, _, name, mode, uid, gid, private, _ = one
+    owner, kept = (uid, gid), what == _KEPT
     above = [PRIVATE] if private else []
     if private:
         _lock(base)
-        _move(base, name, f"{PRIVATE}/{name}")
+        if not inside:
+            _move(base, name, f"{PRIVATE}/{name}")
     else:
         _move_back(base, name)
     parent = _walk(base, [*above, *name.split("/")[:-1]])
@@ -61,7 +80,7 @@ def _make(base: int, name: str, mode: int, owner: tuple[Any, Any], private: bool
             os.fchmod(fd, mode)  # the owner may have changed it; and a change of owner may take bits away
     finally:
         os.close(fd)
-    if private:
+    if private and not inside:
         _link(base, name, _to(name, f"{PRIVATE}/{name}"))
 
 

@@ -7,7 +7,7 @@ Each is a tuple of a word and its arguments, shorter paths first:
     own SOURCE TARGET ATTRS FLAGS    the same, and the directory SOURCE is made where it is missing, for all to write to
     tmpfs TARGET DATA ATTRS FLAGS    an empty file system
     proc TARGET DATA ATTRS FLAGS     the processes of our pid namespace
-    dev TARGET                       pseudo-devices
+    dev TARGET ATTRS                 pseudo-devices; the attributes count for what is mounted among them, too
     hide TARGET FLAGS                it cannot be entered or opened
 
 What shows somewhere else, or again below what hides it, is taken hold of before anything is laid: with the
@@ -58,7 +58,7 @@ class Layer:
         self.doing = "have mounts of its own"
         self._held: dict[int, int] = {}  # place of a mount in the list -> what is taken hold of
         self._devices: dict[str, int] = {}
-        self._closing: list[tuple[str, int]] = []  # attributes that are set once all is laid
+        self._closing: list[tuple[str, int, int]] = []  # mounts, and attributes that are set once all is laid
 
     def lay(self, mounts: tuple[tuple[Any, ...], ...], propagation: str) -> None:
         mask = os.umask(0)
@@ -68,9 +68,10 @@ class Layer:
         for place, (word, *given) in enumerate(mounts):
             self.doing = _words(word, given)
             getattr(self, f"_{word}")(place, *given)
-        for path, attributes in self._closing:
+        for path, fd, attributes in self._closing:
             self.doing = f"close {path}"
-            _set_attributes(_HERE, path, attributes, 0)
+            _set_attributes(fd, "", attributes, _EMPTY_PATH)
+            os.close(fd)
         if propagation == "shared":
             kernel.mount("", "/", "", _REC | PROPAGATION["shared"])
         for fd in (*self._held.values(), *self._devices.values()):
@@ -118,7 +119,11 @@ class Layer:
             return
         kernel.mount("tmpfs", target, "tmpfs", attributes & ~RDONLY, data)
         if attributes & RDONLY:
-            self._closing.append((target, RDONLY))
+            self._close_later(target, RDONLY)
+
+    def _close_later(self, path: str, attributes: int) -> None:
+        """What is mounted there at this moment, whatever is laid over it until then."""
+        self._closing.append((path, os.open(path, os.O_PATH | os.O_CLOEXEC), attributes))
 
     def _proc(self, _: int, target: str, data: str, attributes: int, flags: int) -> None:
         if flags & OPTIONAL and not os.path.isdir(target):
@@ -139,7 +144,7 @@ class Layer:
         _set_attributes(nothing, "", RDONLY | NODEV | NOEXEC | NOSUID, _EMPTY_PATH)
         _put(nothing, target)
 
-    def _dev(self, _: int, target: str) -> None:
+    def _dev(self, _: int, target: str, attributes: int) -> None:
         if not os.path.isdir(target):
             return
         kernel.mount("tmpfs", target, "tmpfs", NOSUID, "mode=0755,size=4m,nr_inodes=64k")
@@ -160,7 +165,10 @@ class Layer:
             except PermissionError:
                 if kind != "mqueue":  # belongs to the queues, which it may share with us
                     raise
-        self._closing.append((target, RDONLY | NOEXEC))
+                continue
+            if attributes:
+                self._close_later(f"{target}/{name}", attributes)
+        self._close_later(target, RDONLY | NOEXEC | attributes)
 
 
 def _words(word: str, given: list[Any]) -> str:

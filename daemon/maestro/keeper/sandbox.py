@@ -30,11 +30,11 @@ def listeners(birth: Birth) -> None:
 
 def mounts(birth: Birth) -> None:
     sandbox = birth.recipe["sandbox"]
-    if "mounts" not in sandbox:
+    if "mounts" not in sandbox and "propagation" not in sandbox:
         return
     layer = Layer()
     try:
-        layer.lay(sandbox["mounts"], sandbox.get("propagation", "slave"))
+        layer.lay(sandbox.get("mounts", ()), sandbox.get("propagation", "slave"))
     except BaseException:
         birth.doing = layer.doing
         raise

@@ -40,6 +40,8 @@ def load(agent: AgentSection, house: House) -> dict[str, bytes]:
         except FileNotFoundError:
             if name in found and not is_redacted(agent.set_credential[name]):
                 continue  # what is set is for this
+            if not path.startswith("/") and name not in found:
+                continue  # as in systemd; who cannot do without it will say so
             raise CannotPrepare(f"cannot load credential {name}: no such file: {path}") from None
         except OSError as error:
             why = error.strerror or str(error)
@@ -101,7 +103,10 @@ def _credentials(unit: Unit, house: House, secrets: Secrets) -> dict[str, Any]:
         "uid": uid,
         "gid": gid,
         "mount": house.may_mount,
-        "files": dict(secrets),
+        "files": {
+            **dict.fromkeys(unit.agent.load_credential),
+            **secrets,
+        },  # None: it has what it had, if anything
     }
 
 
@@ -125,12 +130,15 @@ class Vault:
         if agent is None or not agent.has_credentials:
             then({})
             return
-        tasks.spawn(self._open(agent, then), f"credentials of {unit.name}")
+        tasks.spawn(self._open(unit, agent, then), f"credentials of {unit.name}")
 
-    async def _open(self, agent: AgentSection, then: Callable[[Secrets | CannotPrepare], None]) -> None:
+    async def _open(
+        self, unit: Unit, agent: AgentSection, then: Callable[[Secrets | CannotPrepare], None]
+    ) -> None:
         secrets: Secrets | CannotPrepare
         try:
             secrets = await read(agent, self._house)
+            self._tell_missing(unit, agent, secrets, "it gets no credential {}")
         except CannotPrepare as why:
             secrets = why
         then(secrets)
@@ -147,9 +155,19 @@ class Vault:
         def work() -> None:
             secrets = load(agent, self._house)
             self.renew(pid, _credentials(unit, self._house, secrets))
+            given.append(secrets)
 
+        given: list[Secrets] = []
         await self._tried(unit, tasks.aside(work, "credentials"))
+        for secrets in given:
+            self._tell_missing(unit, agent, secrets, "its credential {} is as it was")
         then()
+
+    def _tell_missing(self, unit: Unit, agent: AgentSection, secrets: Secrets, words: str) -> None:
+        for name, path in agent.load_credential.items():
+            if name not in secrets:
+                where = os.path.join(self._house.credstore, path)
+                self._note(unit.name, f"{words.format(name)}: no such file: {where}")
 
     async def _tried(self, unit: Unit, work: Awaitable[None]) -> None:
         try:

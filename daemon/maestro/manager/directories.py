@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from maestro.manager.cannot import CannotPrepare
 from maestro.manager.dynamic_users import NoneLeft
-from maestro.model.directories import KINDS
+from maestro.model.directories import KINDS, DirectoryName
 from maestro.model.unit import AgentSection, Unit
 
 if TYPE_CHECKING:
@@ -29,14 +29,14 @@ def user_name(unit: Unit) -> str:
 
 
 def has_dynamic_user(unit: Unit) -> bool:
-    """As in systemd, an account that exists under the name is taken instead."""
+    """As in systemd, an account that exists under the name or number is taken instead."""
     agent = unit.agent
     return agent is not None and agent.dynamic_user and not _is_account(agent.user)
 
 
 def allot(unit: Unit, house: House) -> None:
     """Choose its number, if it is to have one, so that it is kept before anything runs as it."""
-    if has_dynamic_user(unit) and house.uid == 0:
+    if has_dynamic_user(unit) and house.uid == 0 and not user_name(unit).isdigit():
         try:
             house.users.find(user_name(unit), house.users.range_of(unit))
         except NoneLeft:
@@ -56,6 +56,11 @@ def dynamic_identity(unit: Unit, house: House) -> Identity | None:
     if house.uid != 0:
         raise CannotPrepare(
             f"cannot give it a dynamic user: this daemon runs as uid {house.uid}, and only root may change users"
+        )
+    if user_name(unit).isdigit():
+        raise CannotPrepare(
+            f"cannot run as user {user_name(unit)}: no account has this number, and a dynamic user is given one by "
+            "Maestro; write a name, or leave agent.user out"
         )
     try:
         uid = house.users.find(user_name(unit), house.users.range_of(unit))
@@ -90,7 +95,7 @@ def prepare(unit: Unit, house: House, uid: int | None, gid: int | None) -> tuple
     found: list[Made] = []
     for kind in KINDS:
         links: dict[str, tuple[str, ...]] = {}
-        for one in agent.directories(kind):
+        for one in _in_order(agent, kind):
             links[one.path] = (*links.get(one.path, ()), *filter(None, (one.link,)))
         base, mode, private = base_of(kind, house), agent.directory_mode(kind), _is_private(unit, kind, house)
         owner = (None, None) if kind == "configuration" else (uid, gid)
@@ -118,7 +123,12 @@ def paths(unit: Unit, kind: str, house: House) -> list[str]:
     """The directories of a kind, by the names that lead to them whether they are private or not; as in systemd."""
     assert unit.agent is not None
     base = base_of(kind, house)
-    return [os.path.join(base, one.path) for one in unit.agent.directories(kind)]
+    return [os.path.join(base, one.path) for one in _in_order(unit.agent, kind)]
+
+
+def _in_order(agent: AgentSection, kind: str) -> list[DirectoryName]:
+    """Each after those that it lies in; and as systemd tells them."""
+    return sorted(agent.directories(kind), key=lambda one: one.path)
 
 
 def base_of(kind: str, house: House) -> str:
@@ -151,7 +161,7 @@ def _is_account(user: str | None) -> bool:
     if user is None:
         return False
     try:
-        pwd.getpwnam(user)
+        pwd.getpwuid(int(user)) if user.isdigit() else pwd.getpwnam(user)
     except KeyError:
         return False
     return True

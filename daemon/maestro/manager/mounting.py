@@ -36,8 +36,21 @@ _GROUPS = "/sys/fs/cgroup"
 _SECRETS = ("/etc/shadow", "/etc/shadow-", "/etc/gshadow", "/etc/gshadow-")
 _TMP = ("/tmp", "/var/tmp")
 _USUAL_TMPFS = NOSUID | NODEV
-_FLAGS = {"ro": RDONLY, "noexec": NOEXEC, "nosuid": NOSUID, "nodev": NODEV}
-_LIFTS = {"rw": RDONLY, "exec": NOEXEC, "suid": NOSUID, "dev": NODEV}
+_FLAGS = {  # as mount(2) has them
+    "ro": RDONLY,
+    "noexec": NOEXEC,
+    "nosuid": NOSUID,
+    "nodev": NODEV,
+    "nosymfollow": 1 << 8,
+    "noatime": 1 << 10,
+    "nodiratime": 1 << 11,
+    "relatime": 1 << 21,
+    "strictatime": 1 << 24,
+}
+_LIFTS = {
+    name.removeprefix("no") if name.startswith("no") else f"no{name}": flag for name, flag in _FLAGS.items()
+}
+_LIFTS["rw"] = _LIFTS.pop("noro")
 
 
 class Scene(Struct, frozen=True, kw_only=True):
@@ -281,7 +294,7 @@ def _one(spot: Spot, attributes: int) -> Iterator[Mount]:
     elif spot.what == "proc":
         yield ("proc", spot.path, spot.data, attributes | NOSUID | NODEV | NOEXEC, missing)
     elif spot.what == "dev":
-        yield ("dev", spot.path)
+        yield ("dev", spot.path, attributes)
     else:
         yield ("hide", spot.path, missing)
 

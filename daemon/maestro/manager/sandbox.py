@@ -163,12 +163,14 @@ def _data(
     premises: Premises,
 ) -> dict[str, Any]:
     found = mounts(section, _scene(unit, section, abilities, premises)) if abilities.mounts else ()
-    spaces = _spaces(section, bool(found), abilities.root, premises)
+    # A path that is missing shows nothing, and still it is asked for a view of its own.
+    apart = abilities.mounts and any(_asks(section, option) for option in _BY_MOUNTS)
+    spaces = _spaces(section, bool(found) or apart, abilities.root, premises)
     data: dict[str, Any] = {
         "namespaces": spaces,
         "capabilities": _capabilities(section, abilities, bool(spaces)),
     }
-    if found:
+    if found or apart:
         data |= {"mounts": found, "propagation": section.mount_flags}
     if calls.replaces_mounts(abilities):
         data["landlock"] = calls.rules(section, abilities, _scene(unit, section, abilities, premises).kept)

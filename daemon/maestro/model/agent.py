@@ -120,6 +120,13 @@ class AgentSection(SchedulingOptions, frozen=True, kw_only=True):
     )
     restart: RestartSection = RestartSection()
     stop: StopSection = StopSection()
+    exec_condition: tuple[Command, ...] = option(
+        (),
+        "Commands run one after the other before those of `exec_start_pre`, each within `start_timeout`. One that "
+        "ends with a status from 1 to 254 has the start left out, which is no failure: nothing is restarted, and who "
+        "requires the unit goes on. With 255 or by a signal it fails the start. Either way `exec_stop_post` runs.",
+        change=Change.LIVE,
+    )
     exec_start_pre: tuple[Command, ...] = option(
         (),
         "Commands run one after the other before the process is started, each within `start_timeout`. One that "

@@ -15,7 +15,10 @@ from maestro.model.scheduling import REALTIME, WITH_NODES
 from maestro.model.streams import STORED, openings
 from maestro.model.unit import Unit
 
-COMMANDS = ("exec_more", "exec_start_pre", "exec_start_post", "exec_reload", "exec_stop", "exec_stop_post")
+COMMANDS = (
+    *("exec_more", "exec_condition", "exec_start_pre", "exec_start_post"),
+    *("exec_reload", "exec_stop", "exec_stop_post"),
+)
 NOTIFIES = ("notify", "notify-reload")
 _PROBES = ("exec", "http", "tcp", "unix", "log")
 _TIMES = (

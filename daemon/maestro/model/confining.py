@@ -20,7 +20,10 @@ _NAMES = """
 CAPABILITIES = {f"CAP_{name}": number for number, name in enumerate(_NAMES.split())}
 
 _TMPFS = re.compile("(size|nr_blocks|nr_inodes|mode|uid|gid|huge)=[A-Za-z0-9%_-]+")
-_SWITCHES = ("ro", "rw", "noexec", "exec", "nosuid", "suid", "nodev", "dev")
+_SWITCHES = (
+    *("ro", "rw", "noexec", "exec", "nosuid", "suid", "nodev", "dev", "nosymfollow", "symfollow"),
+    *("noatime", "atime", "nodiratime", "diratime", "relatime", "norelatime", "strictatime", "nostrictatime"),
+)
 
 
 class SandboxPath(Word):
@@ -66,7 +69,7 @@ class BindPath(Word):
 
 
 class TemporaryFileSystem(Word):
-    """An empty file system in memory: `PATH`, or `PATH:OPTIONS` as tmpfs(5) has them, and ro, noexec, nosuid, nodev."""
+    """An empty file system in memory: `PATH`, or `PATH:OPTIONS` as tmpfs(5) has them, and ro, noexec, nodev, noatime and such."""
 
     __slots__ = ("options", "path")
     path: str

@@ -62,7 +62,7 @@ def _directories(what: str, base: str, variable: str) -> tuple[DirectoryName, ..
     return option(
         (),
         f"Directories for {what}, below {base}, made before it starts and owned by its user; {variable} names "
-        "them, separated by colons. `NAME:LINK` makes a symbolic link to it besides.",
+        "them in alphabetical order, separated by colons. `NAME:LINK` makes a symbolic link to it besides.",
     )
 
 
@@ -99,13 +99,15 @@ class DirectoryOptions(Struct, frozen=True, kw_only=True):
     dynamic_user: bool = option(
         False,
         "Whether it runs as a user that exists for it alone: a number from 61184 to 65519 that no account has, the "
-        "same at every start. `user` may name it; by default it is called as the unit is. Its state, cache, logs and "
+        "same at every start. `user` may name it; by default it is called as the unit is. An account that there is "
+        "under this name or number is taken instead. A dynamic user's state, cache, logs and "
         "runtime directories lie below `private`, where no other user gets to. Only where the daemon is root.",
     )
     load_credential: CredentialPaths = option(
         CredentialPaths({}),
         "Files whose contents it is handed as credentials, as NAME: PATH; a PATH that does not begin with / is in "
-        "etc/maestro/credentials. They are read at each start, and at a reload. It finds them by name in "
+        "etc/maestro/credentials, and is left out where it is missing, which the log tells. They are read at each "
+        "start, and at a reload. It finds them by name in "
         "$CREDENTIALS_DIRECTORY, where nobody else can read them, and nothing is on a disk.",
         change=Change.RELOAD,
     )

@@ -20,14 +20,6 @@ def variables_name_credentials(unit: Unit) -> Iterator[Finding]:
             yield Finding(option, f"there is no credential {name}", "write load_credential", others)
 
 
-def dynamic_users_are_nobody(unit: Unit) -> Iterator[Finding]:
-    agent = unit.agent
-    if agent is None or not agent.dynamic_user or agent.user is None or not agent.user.isdigit():
-        return
-    message = "a dynamic user has no number of the unit's choice"
-    yield Finding("agent.user", message, "write a name, or leave it out", ("agent.dynamic_user",))
-
-
 def directories_are_in_sight(unit: Unit) -> Iterator[Finding]:
     """Behind another root they would be somewhere else than where their variables say."""
     agent = unit.agent
@@ -38,4 +30,4 @@ def directories_are_in_sight(unit: Unit) -> Iterator[Finding]:
         yield Finding(f"agent.{option}", message, "leave one of the two out", ("agent.root_directory",))
 
 
-CHECKS = (variables_name_credentials, dynamic_users_are_nobody, directories_are_in_sight)
+CHECKS = (variables_name_credentials, directories_are_in_sight)

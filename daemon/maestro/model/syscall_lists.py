@@ -43,6 +43,7 @@ NAMESPACES: Mapping[str, int] = {
     "uts": 0x04000000,
     "time": 0x00000080,
 }
+_MOST = 4095  # to the kernel a greater number is no error
 _NUMBERS: Mapping[str, int] = {name: number for number, name in errno.errorcode.items()}
 
 
@@ -51,12 +52,12 @@ class ErrorNumber(Word):
 
     __slots__ = ("number",)
     number: int
-    expected: ClassVar[str] = "an error such as EPERM, or kill"
+    expected: ClassVar[str] = "an error such as EPERM, its number, or kill"
     examples: ClassVar[tuple[str, ...]] = ("EPERM", "kill")
 
     def __new__(cls, text: str) -> ErrorNumber:
         number = KILL if text == "kill" else _NUMBERS.get(text, 0)
-        if text.isdecimal() and len(text) <= 4 and int(text) in errno.errorcode:
+        if text.isascii() and text.isdecimal() and len(text) <= 4 and int(text) <= _MOST:
             number = int(text)
         if not number:
             near = guess.nearest_exactly(text.upper(), _NUMBERS)
@@ -64,7 +65,7 @@ class ErrorNumber(Word):
                 f"there is no error {shorten(text)}",
                 f"did you mean {near}?" if near else "write a name such as EPERM, or kill",
             )
-        self = super().__new__(cls, "kill" if number == KILL else errno.errorcode[number])
+        self = super().__new__(cls, "kill" if number == KILL else errno.errorcode.get(number, str(number)))
         self.number = number
         return self
 

@@ -212,7 +212,11 @@ class Theatre:
         """Two main processes never, two commands never, and what runs before the start and after the end never beside the process."""
         if other in self._doomed and "/" in other:
             return True
-        alone = deed.errand is None or deed.errand.option in ("exec_start_pre", "exec_stop_post")
+        alone = deed.errand is None or deed.errand.option in (
+            "exec_condition",
+            "exec_start_pre",
+            "exec_stop_post",
+        )
         return not alone and "/" not in other
 
     def _enter(self, agent: str, play: Play) -> None:
