@@ -15,7 +15,15 @@ if TYPE_CHECKING:
 
     from maestro.cli.context import Context
 
-_ALIKE = ("agent.user", "agent.group", "agent.root_directory", "agent.working_directory")
+_ALIKE = (  # not its directories: those are the unit's
+    "agent.user",
+    "agent.group",
+    "agent.supplementary_groups",
+    "agent.dynamic_user",
+    "agent.root_directory",
+    "agent.working_directory",
+    "resources.slice",
+)
 _HOMES = ("/home/", "/root/", "/run/user/", "/tmp/", "/var/tmp/")
 _LONGEST = "30s"  # that the probe may take
 
@@ -80,7 +88,13 @@ def _properties(unit: dict[str, Any]) -> list[str]:
     ]
     own = ("agent.type=oneshot", f"agent.start_timeout={_LONGEST}", "unit.collect_mode=inactive-or-failed")
     described = f"unit.description={json.dumps('What is reachable in the sandbox of ' + unit['name'])}"
-    return [f"agent.exec={command(words)}", *own, described, *found]
+    return [f"agent.exec={command(words)}", *own, described, *found, *_dynamic_user(unit)]
+
+
+def _dynamic_user(unit: dict[str, Any]) -> list[str]:
+    """The unit's number goes by its name: under another the probe would be another user."""
+    is_unnamed = unit["options"].get("agent.dynamic_user") and not unit["options"].get("agent.user")
+    return [f"agent.user={unit['name']}"] if is_unnamed else []
 
 
 def _interpreter(ours: str) -> str:
