@@ -82,6 +82,11 @@ def test_a_tenant_acts_within_its_slice(two: Daemon) -> None:
     assert two.call("audit")["items"][-1]["uid"] == ACME
 
 
+def test_a_tenant_sees_what_its_own_uses(two: Daemon) -> None:
+    assert {one["name"] for one in ask_as(ACME, two, "usage")["units"]} == {"web"}
+    assert ask_as(ACME, two, "usage", units=["free"])["errors"]["free"]["code"] == "no-such-unit"
+
+
 @pytest.mark.parametrize(
     "do", ["start", "stop", "restart", "reload", "freeze", "thaw", "kill", "reset-failed"]
 )
@@ -105,6 +110,7 @@ REFUSED: dict[str, dict[str, Any]] = {
     "run": {"unit": "mine", "properties": ["agent.exec=[/bin/true]", f"resources.slice={OWN}"]},
     "audit": {},
     "links": {},
+    "emergency-stop": {},
 }
 
 
