@@ -146,13 +146,18 @@ def test_all_are_held_and_let_go() -> None:
 def test_who_stands_still_for_another_reason_meanwhile_is_not_let_go() -> None:
     """For its budget, or with its slice: also one that was held and let go before."""
     daily = BudgetSection(cpu_seconds=Durations({"day": Seconds("1h")}))
-    theatre = Theatre([unit("web", budget=daily), unit("db", slice="a.slice"), unit("a.slice")])
+    theatre = Theatre(
+        [unit("web", budget=daily), unit("db", slice="a.slice"), unit("a.slice")], lambda *_: FOREVER
+    )
+    theatre.epoch = 1_795_219_200.0  # 2026-11-21 00:00 UTC
     for name in ("web", "db"):
         theatre.ask("start", name)
     theatre.run(until=1)
     theatre.ask("hold", "web", "db")
     theatre.ask("release", "web", "db")
+    theatre.run(until=7200)
     theatre.feed(Used(counters={"web#1": {"cpu_seconds": 3600}}))
+    assert theatre.still == {"web#1"}
     theatre.ask("freeze", "a.slice")
     theatre.ask("hold", "web", "db")
     theatre.ask("release", "web", "db")

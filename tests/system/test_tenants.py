@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.system.harness import Daemon, is_alive
+from tests.system.harness import Daemon, is_alive, until
 from tests.system.people import ask_as, watch_as
 
 pytestmark = [pytest.mark.system, pytest.mark.skipif(os.geteuid() != 0, reason="becomes other users")]
@@ -51,6 +51,7 @@ def test_a_tenant_sees_only_its_own(two: Daemon) -> None:
 
 
 def test_a_tenant_reads_logs_and_events_of_its_own(two: Daemon) -> None:
+    until(lambda: b"hello" in two.log("web"), what="what web says is in its log")
     lines = watch_as(ACME, two, "logs", units=["web"])
     assert "hello" in [line["text"] for line in lines]
     assert watch_as(ACME, two, "logs", units=["theirs"])[0]["code"] == "no-such-unit"
