@@ -263,9 +263,7 @@ async def _begin(parts: Parts, where: Paths) -> Session:
     for name in [name for name in table.held if name.startswith("gateway:")]:
         link.on_held(name, table.held[name])
     observer = Observer(manager, parts.logs, parts.plugins)
-    session = Session(manager, carrier, link, Closing(parts.logs, parts.plugins, parts.store), EXIT_RESTART)
-    session.on_reload = lambda: _log.info("units read again: %s", carrier.reread())
-    session.open_trouble = parts.trouble
+    session = _session(parts)
     loop = asyncio.get_running_loop()
     loop.call_later(_LIVED_LONG_ENOUGH, parts.crashes.forgive)
     doors = Doors(table.held, link.hold)
@@ -291,7 +289,6 @@ async def _begin(parts: Parts, where: Paths) -> Session:
     seen = resume.take_up(carrier, parts.logs, table)
     session.begin_with = resume.begin(manager, seen, table, saved, boot)
     parts.emergency.resume()
-    session.held_notice, session.on_stop_all = parts.emergency.notice, parts.emergency.end
     carrier.clear_remains()
     parts.transients.forget(over)
     private.sweep(lambda name: manager.world.life(name).state not in (State.DEAD, State.FAILED))
@@ -302,6 +299,15 @@ async def _begin(parts: Parts, where: Paths) -> Session:
     doors.watch("notify", where.notify, socket.SOCK_DGRAM, notify.move)
     doors.watch("control", where.control, socket.SOCK_STREAM, server.move)
     link.on_ping = lambda: doors.see_to() if session.notify else None  # not when we listen no more
+    return session
+
+
+def _session(parts: Parts) -> Session:
+    closing = Closing(parts.logs, parts.plugins, parts.store)
+    session = Session(parts.manager, parts.carrier, parts.link, closing, EXIT_RESTART)
+    session.on_reload = lambda: _log.info("units read again: %s", parts.carrier.reread())
+    session.open_trouble = parts.trouble
+    session.held_notice, session.on_stop_all = parts.emergency.notice, parts.emergency.end
     return session
 
 

@@ -13,7 +13,7 @@ def one(name: str, **facts: object) -> dict[str, Any]:
         ("cpu", "cpu_share", "memory", "tasks", "read_rate", "write_rate", "read", "written", "memory_peak",
          "memory_max", "tasks_max")
     )  # fmt: skip
-    return {"name": name, "state": "active", "fine": "running", "pid": 7, **base, **facts}
+    return {"name": name, "state": "active", "fine": "running", "pid": 7, "oom_kills": 0, **base, **facts}
 
 
 UNITS = [

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from maestro.engine.events import Used
 from maestro.engine.state import Coarse, State
+from maestro.model.budget import BudgetSection, Durations
 from maestro.model.unit import RestartSection, StopSection
 from maestro.model.values import Seconds, StopStep
 from maestro.testing.theatre import FOREVER, Play, Theatre, unit
@@ -139,3 +141,38 @@ def test_all_are_held_and_let_go() -> None:
     theatre.ask("release", *names)
     assert [theatre.life(name).state for name in names] == [State.RUNNING, State.FROZEN, State.RUNNING]
     assert theatre.still == {"db#1"}
+
+
+def test_who_stands_still_for_another_reason_meanwhile_is_not_let_go() -> None:
+    """For its budget, or with its slice: also one that was held and let go before."""
+    daily = BudgetSection(cpu_seconds=Durations({"day": Seconds("1h")}))
+    theatre = Theatre(
+        [unit("web", budget=daily), unit("db", slice="a.slice"), unit("a.slice")], lambda *_: FOREVER
+    )
+    theatre.epoch = 1_795_219_200.0  # 2026-11-21 00:00 UTC
+    for name in ("web", "db"):
+        theatre.ask("start", name)
+    theatre.run(until=1)
+    theatre.ask("hold", "web", "db")
+    theatre.ask("release", "web", "db")
+    theatre.run(until=7200)
+    theatre.feed(Used(counters={"web#1": {"cpu_seconds": 3600}}))
+    assert theatre.still == {"web#1"}
+    theatre.ask("freeze", "a.slice")
+    theatre.ask("hold", "web", "db")
+    theatre.ask("release", "web", "db")
+    assert theatre.still == {"web#1", "db#1"}
+    assert [theatre.life(name).state for name in ("web", "db")] == [State.FROZEN] * 2
+
+
+def test_what_froze_the_slice_while_all_were_held_holds_afterwards() -> None:
+    theatre = Theatre([unit("db", slice="a.slice"), unit("a.slice")])
+    theatre.ask("start", "db")
+    theatre.run(until=1)
+    theatre.ask("hold", "db")
+    theatre.ask("freeze", "a.slice")
+    theatre.ask("release", "db")
+    assert (theatre.life("db").state, theatre.life("db").frozen_with) == (State.FROZEN, "a.slice")
+    theatre.ask("thaw", "a.slice")
+    assert theatre.life("db").state is State.RUNNING
+    assert not theatre.still

@@ -99,7 +99,7 @@ def test_a_limit_holds_for_the_sum_of_two_agents(daemon: Daemon) -> None:
     assert made(daemon, "two") == 6, "20 less the 13 of the other, and itself"
     shown = daemon.status(ABOVE)
     assert shown["usage"]["tasks"] == 20
-    assert shown["usage"]["tasks_max"] == "20"
+    assert shown["usage"]["tasks_max"] == 20
 
 
 HOG = """
@@ -206,7 +206,7 @@ def test_status_and_list_show_a_slice(daemon: Daemon) -> None:
     said = daemon.ctl("status", BELOW, check=True).stdout
     assert f"● {BELOW} - What acme runs" in said
     assert "Members: web\n" in said
-    assert "(max 1G)" in said
+    assert "max 1G)" in said
     assert "Tasks: 1\n" in said
     listed = daemon.ctl("list", check=True).stdout
     assert ABOVE in listed

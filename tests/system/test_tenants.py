@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.system.harness import Daemon, is_alive
+from tests.system.harness import Daemon, is_alive, until
 from tests.system.people import ask_as, watch_as
 
 pytestmark = [pytest.mark.system, pytest.mark.skipif(os.geteuid() != 0, reason="becomes other users")]
@@ -51,6 +51,7 @@ def test_a_tenant_sees_only_its_own(two: Daemon) -> None:
 
 
 def test_a_tenant_reads_logs_and_events_of_its_own(two: Daemon) -> None:
+    until(lambda: b"hello" in two.log("web"), what="what web says is in its log")
     lines = watch_as(ACME, two, "logs", units=["web"])
     assert "hello" in [line["text"] for line in lines]
     assert watch_as(ACME, two, "logs", units=["theirs"])[0]["code"] == "no-such-unit"
@@ -82,6 +83,11 @@ def test_a_tenant_acts_within_its_slice(two: Daemon) -> None:
     assert two.call("audit")["items"][-1]["uid"] == ACME
 
 
+def test_a_tenant_sees_what_its_own_uses(two: Daemon) -> None:
+    assert {one["name"] for one in ask_as(ACME, two, "usage")["units"]} == {"web"}
+    assert ask_as(ACME, two, "usage", units=["free"])["errors"]["free"]["code"] == "no-such-unit"
+
+
 @pytest.mark.parametrize(
     "do", ["start", "stop", "restart", "reload", "freeze", "thaw", "kill", "reset-failed"]
 )
@@ -105,6 +111,7 @@ REFUSED: dict[str, dict[str, Any]] = {
     "run": {"unit": "mine", "properties": ["agent.exec=[/bin/true]", f"resources.slice={OWN}"]},
     "audit": {},
     "links": {},
+    "emergency-stop": {},
 }
 
 

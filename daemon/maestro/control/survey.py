@@ -80,13 +80,17 @@ class Survey:
         find = self._find.of(caller)
         names, errors = self._meant(request.units, find)
         if not request.units:
-            names = [name for name in find.everything() if self._world.life(name).alive]
+            names = [name for name in find.everything() if self._runs(name)]
         return p.UsagesView(
             units=tuple(self._usage(name) for name in names),
             errors=errors,
             now=self._o.manager.clock.wall(),
             processors=os.cpu_count() or 1,
         )
+
+    def _runs(self, name: str) -> bool:
+        unit = self._world.units.get(name)
+        return unit is not None and unit.agent is not None and self._world.life(name).alive
 
     def _usage(self, name: str) -> p.UsageView:
         return views.usage_view(name, self._world.life(name), self._o.sampler.read(name))
