@@ -285,7 +285,7 @@ attempts = {
     "read the units": lambda: os.listdir(f"{root}/etc/maestro/units"),
     "read shadow": lambda: open("/etc/shadow").read(),
     "signal others": lambda: os.kill(outer, 0),
-    "trace others": lambda: kernel(libc.ptrace(16, outer, 0, 0)),
+    "trace others": lambda: kernel(libc.ptrace(0x4206, outer, 0, 0)),  # PTRACE_SEIZE: stops nobody
     "mount": lambda: mount(b"tmpfs"),
     "remount": lambda: kernel(libc.mount(None, b"/", None, REMOUNT_RW | BIND, None)),
     "unmount": lambda: kernel(libc.umount2(b"/proc/kcore", 2)),
