@@ -14,20 +14,16 @@ GUESTS = (BARE, USER, SYSTEMD)
 
 SELECTION: dict[str, tuple[str, ...]] = {
     "tests/keeper/test_quick.py": (BARE, USER),
-    "tests/keeper/test_ready.py": (BARE,),
-    "tests/system/test_environment.py": (BARE, USER),
-    "tests/system/test_found_again.py": (BARE, USER),
+    "tests/system/test_emergency.py": (BARE,),
     "tests/system/test_freezing.py": (BARE, USER),
-    "tests/system/test_keeper.py": (BARE,),
+    "tests/system/test_guest.py": (BARE, USER, SYSTEMD),
     "tests/system/test_identity.py": (BARE,),
     "tests/system/test_layout.py": (BARE,),
+    "tests/system/test_oom.py": (BARE,),
     "tests/system/test_resources.py": (BARE, SYSTEMD),
     "tests/system/test_slices.py": (BARE, SYSTEMD),
     "tests/system/test_smoke.py": (BARE, USER, SYSTEMD),
-    "tests/system/test_streams.py": (BARE,),
     "tests/system/test_tenants.py": (BARE,),
-    "tests/system/test_trees.py": (BARE, USER),
-    "tests/system/test_guest.py": (BARE, USER, SYSTEMD),
     "tests/vm/test_on_systemd.py": (SYSTEMD,),
 }
 
