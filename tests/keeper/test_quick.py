@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
+import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from maestro.keeper import quick
+from maestro.keeper import quick, vfork
 from maestro.keeper.child import Nest
 from maestro.keeper.quick import Quick
 from maestro.keeper.spare import Spare
@@ -34,10 +37,36 @@ def run(recipe: dict[str, Any], way: Quick) -> tuple[int, list[str]]:
             os.close(fd)
 
 
-@pytest.fixture
-def way(monkeypatch: pytest.MonkeyPatch) -> Quick:
+@pytest.fixture(scope="module")
+def library(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """spawn.c, built as bin/.bootstrap builds it, with every warning an error."""
+    compiler = shutil.which("cc")
+    if compiler is None:
+        pytest.skip("there is no compiler")
+    path = tmp_path_factory.mktemp("spawn") / "_spawn.so"
+    source = Path(vfork.__file__).with_name("spawn.c")
+    strict = ("-O2", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", "-fvisibility=hidden")
+    subprocess.run([compiler, *strict, "-o", str(path), str(source)], check=True)
+    return str(path)
+
+
+@pytest.fixture(params=["posix_spawn", "spawn.c"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Quick:
     monkeypatch.setattr(quick, "_may_hang", lambda: False)
-    return Quick(Nest(Spare(), {signal.SIGPIPE}))
+    monkeypatch.setattr(quick, "_spawner", lambda nest: None)
+    made = Quick(Nest(Spare(), {signal.SIGPIPE}))
+    if request.param == "spawn.c":
+        made._spawner = vfork.Spawner(made._nest, request.getfixturevalue("library"))
+    return made
+
+
+@pytest.fixture
+def own(library: str, monkeypatch: pytest.MonkeyPatch) -> Quick:
+    """By spawn.c."""
+    monkeypatch.setattr(quick, "_may_hang", lambda: False)
+    made = Quick(Nest(Spare(), {signal.SIGPIPE}))
+    made._spawner = vfork.Spawner(made._nest, library)
+    return made
 
 
 @pytest.mark.system
@@ -54,9 +83,6 @@ def test_the_process_is_as_a_fork_makes_it(way: Quick) -> None:
 @pytest.mark.parametrize(
     "more",
     [
-        {"uid": 65534},
-        {"gid": 65534},
-        {"groups": (1,)},
         {"cwd": "/tmp"},
         {"rlimits": ((7, 1, 1),)},
         {"argv": ("sh",)},
@@ -65,7 +91,6 @@ def test_the_process_is_as_a_fork_makes_it(way: Quick) -> None:
         {"cpu_scheduling": (0, 0)},
         {"cpu_affinity": (0,)},
         {"numa": (0, ())},
-        {"oom_score_adjust": 0},
         {"timer_slack": 0},
         {"personality": 0},
         {"coredump_filter": 1},
@@ -90,3 +115,53 @@ def test_a_program_that_cannot_be_executed_is_left_to_the_fork_which_says_why(wa
 def test_where_an_exec_could_hang_it_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(quick, "_may_hang", lambda: True)
     assert run(PLAIN, Quick(Nest(Spare(), set()))) == (0, [])
+
+
+# ------------------------------------------------------------------------------------------------ only by spawn.c
+
+
+@pytest.mark.system
+def test_nothing_of_the_keepers_signals_is_left(own: Quick) -> None:
+    held = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    _, said = run({**PLAIN, "argv": ("/bin/cat", "/proc/self/status")}, own)
+    masks = {name: int(said[said.index(name) + 1], 16) for name in ("SigBlk:", "SigIgn:", "SigCgt:")}
+    assert masks["SigBlk:"] == masks["SigCgt:"] == 0
+    assert not masks["SigIgn:"] >> (signal.SIGPIPE - 1) & 1
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == held
+
+
+@pytest.mark.system
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root changes users")
+def test_it_changes_the_user(own: Quick) -> None:
+    _, said = run({**PLAIN, "argv": ("/usr/bin/id",), "uid": 65534, "gid": 65534, "groups": (4, 5)}, own)
+    assert [word.partition("(")[0] for word in said[:2]] == ["uid=65534", "gid=65534"]
+    assert said[2].count(",") == 2
+
+
+@pytest.mark.system
+def test_it_tells_the_score_of_memory(own: Quick) -> None:
+    recipe = {**PLAIN, "argv": ("/bin/cat", "/proc/self/oom_score_adj"), "oom_score_adjust": 321}
+    assert run(recipe, own)[1] == ["321"]
+
+
+@pytest.mark.system
+@pytest.mark.parametrize("wrong", [{"argv": ("/no/such/program",)}, {"tasks": ("/no/such/group/tasks",)}])
+def test_what_fails_is_left_to_the_fork_and_leaves_nothing(own: Quick, wrong: dict[str, Any]) -> None:
+    before = os.listdir("/proc/self/fd")
+    assert run({**PLAIN, **wrong}, own) == (0, [])
+    with pytest.raises(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)
+    assert os.listdir("/proc/self/fd") == before
+
+
+def test_what_only_root_can_do_is_left_to_the_fork(own: Quick, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    assert run({**PLAIN, "uid": 1000}, own) == (0, [])
+
+
+def test_a_library_of_another_version_is_not_used(
+    own: Quick, monkeypatch: pytest.MonkeyPatch, library: str
+) -> None:
+    monkeypatch.setattr("ctypes.sizeof", lambda _: 1)
+    with pytest.raises(OSError, match="another version"):
+        vfork.Spawner(own._nest, library)

@@ -8,6 +8,10 @@ from __future__ import annotations
 
 import os
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 _KILL = "cgroup.kill"  # cgroup v2, Linux 5.14
 _FREEZE = "cgroup.freeze"  # cgroup v2, Linux 5.2
 _V1_FREEZE = "freezer.state"
@@ -47,6 +51,11 @@ def freeze(directory: str, still: bool) -> bool:
 def thaw_v1(directory: str) -> None:
     if os.path.exists(f"{directory}/{_V1_FREEZE}"):
         freeze(directory, False)
+
+
+def is_v1(recipe: dict[str, Any]) -> bool:
+    """Whether its group is in a hierarchy of cgroup v1, which is entered as those of the limits are."""
+    return f"{recipe.get('cgroup')}/tasks" in recipe.get("tasks", ())
 
 
 def enter(files: tuple[str, ...]) -> None:

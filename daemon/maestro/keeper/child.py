@@ -10,7 +10,7 @@ from __future__ import annotations
 import errno
 import os
 
-from maestro.keeper import kernel, signals, stages
+from maestro.keeper import cgroup, kernel, signals, stages
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -69,8 +69,7 @@ class Birth:
 
     @property
     def is_in_v1(self) -> bool:
-        """Whether its control group is in a hierarchy of cgroup v1, which is entered as those of the limits are."""
-        return f"{self.recipe.get('cgroup')}/tasks" in self.recipe.get("tasks", ())
+        return cgroup.is_v1(self.recipe)
 
     @property
     def oom_score(self) -> int | None:

@@ -1,7 +1,8 @@
-"""The quick way to start a process: posix_spawn, a quarter of the cost of a fork, for recipes that ask for nothing it cannot do.
+"""The quick way to start a process: a quarter of the cost of a fork, for recipes that ask for nothing it cannot do.
 
-It shares our memory until the exec, and we wait for that: so it is taken only where an exec cannot hang, that is, where no file system
-of the network is mounted. What it refuses, or fails at, is left to the fork, whose child says which step failed.
+By spawn.c where that was built, which knows control groups and users; else by posix_spawn. Either shares our memory until
+the exec, and we wait for that: so it is taken only where an exec cannot hang, that is, where no file system of the network
+is mounted. What it refuses, or fails at, is left to the fork, whose child says which step failed.
 """
 
 from __future__ import annotations
@@ -17,9 +18,12 @@ if TYPE_CHECKING:
     from typing import Any
 
     from maestro.keeper.child import Nest
+    from maestro.keeper.vfork import Spawner
 
 _OPEN_FILES = 1024  # soft limit, as the fork's children get it
 _CAN = frozenset({"argv", "env", "cwd", "cwd_may_fail", "umask", "stream", "store", "title", "notify_fd"})
+_CAN_IN_GROUPS = _CAN | {"cgroup", "tasks", "oom_score_adjust"}  # with spawn.c
+_CAN_MORE = _CAN_IN_GROUPS | {"uid", "gid", "groups"}
 _MAY_HANG = (
     "nfs",
     "cifs",
@@ -45,55 +49,76 @@ class Quick:
         self._nest = nest
         self._looked = -_LOOK_EVERY
         self._safe = False
+        self._spawner = _spawner(nest)
 
     def spawn(self, recipe: dict[str, Any], output: int) -> int:
         """The pid of the new process, which has been executed; 0 where it has to be forked."""
         if not self._fits(recipe, output) or not self._is_safe():
             return 0
         null = fresh = -1
-        mask = os.umask(recipe.get("umask", 0o022))
-        limits = resource.getrlimit(resource.RLIMIT_NOFILE)
         try:
             null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
             fresh = os.open(f"/proc/self/fd/{output}", os.O_RDWR | os.O_CLOEXEC)
             os.fchown(fresh, os.geteuid(), -1)
-            os.chdir("/")
-            resource.setrlimit(resource.RLIMIT_NOFILE, (min(_OPEN_FILES, limits[1]), limits[1]))
-            with signals.Held():
-                return self._execute(recipe, null, fresh)
+            hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+            files = (min(_OPEN_FILES, hard), hard)
+            if self._spawner is not None:
+                return self._spawner.spawn(recipe, (null, fresh, fresh), files)
+            return self._by_library(recipe, (null, fresh, fresh), files)
         except (OSError, ValueError):
             return 0
         finally:
-            resource.setrlimit(resource.RLIMIT_NOFILE, limits)
-            os.umask(mask)
             for fd in (null, fresh):
                 if fd >= 0:
                     os.close(fd)
 
-    def _execute(self, recipe: dict[str, Any], null: int, output: int) -> int:
-        argv = recipe["argv"]
-        return os.posix_spawn(
-            argv[0],
-            argv,
-            recipe["env"],
-            file_actions=[
-                (os.POSIX_SPAWN_DUP2, fd, number) for number, fd in enumerate((null, output, output))
-            ],
-            setsid=True,
-            setsigmask=(),
-            setsigdef=self._nest.not_default,
-        )
+    def _by_library(
+        self, recipe: dict[str, Any], streams: tuple[int, int, int], files: tuple[int, int]
+    ) -> int:
+        """By the C library's posix_spawn, which takes from us what it cannot be told."""
+        limits, mask = resource.getrlimit(resource.RLIMIT_NOFILE), os.umask(recipe.get("umask", 0o022))
+        try:
+            os.chdir("/")
+            resource.setrlimit(resource.RLIMIT_NOFILE, files)
+            with signals.Held():
+                return os.posix_spawn(
+                    recipe["argv"][0],
+                    recipe["argv"],
+                    recipe["env"],
+                    file_actions=[(os.POSIX_SPAWN_DUP2, fd, number) for number, fd in enumerate(streams)],
+                    setsid=True,
+                    setsigmask=(),
+                    setsigdef=self._nest.not_default,
+                )
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+            os.umask(mask)
 
     def _fits(self, recipe: dict[str, Any], output: int) -> bool:
         plain = recipe.get("cwd", "/") == "/" and not recipe.get("notify_fd")
-        more = any(_is_set(value) for name, value in recipe.items() if name not in _CAN)
-        return plain and not more and output >= 0 and "/" in recipe["argv"][0] and self._nest.oom is None
+        if not plain or output < 0 or "/" not in recipe["argv"][0]:
+            return False
+        can = _CAN
+        if self._spawner is not None:
+            can = _CAN_MORE if os.geteuid() == 0 else _CAN_IN_GROUPS
+        elif self._nest.oom is not None:
+            return False
+        return not any(_is_set(value) for name, value in recipe.items() if name not in can)
 
     def _is_safe(self) -> bool:
         now = time.monotonic()
         if now - self._looked >= _LOOK_EVERY:
             self._looked, self._safe = now, not _may_hang()
         return self._safe
+
+
+def _spawner(nest: Nest) -> Spawner | None:
+    try:
+        from maestro.keeper.vfork import Spawner
+
+        return Spawner(nest)
+    except (OSError, ValueError):
+        return None
 
 
 def _is_set(value: object) -> bool:
