@@ -29,7 +29,8 @@ def herd(daemon: Daemon, count: int = COUNT) -> list[int]:
     """So many agents that run, each with a child; their main processes."""
     for number in range(count):
         script = "trap '' TERM; /bin/sleep 1000 & wait"
-        daemon.unit(f"x{number}", agent={"exec": ["/bin/sh", "-c", script]})
+        agent = {"exec": ["/bin/sh", "-c", script], "stop": {"sequence": ["KILL"]}}
+        daemon.unit(f"x{number}", agent=agent)
     daemon.start()
     answer = daemon.call("start", units=["x*"])
     assert not answer["errors"]

@@ -29,6 +29,7 @@ else:
     import _signal as signal
 
 _MOST_NAMED = 64  # of the processes that are left, in a message
+_LATER = 0.01  # seconds
 _ROUNDS = 16  # of looking for new processes at one kill; what escapes is killed when its parent is reaped
 
 
@@ -68,6 +69,8 @@ class Agents:
         self._births = Births(table, around, self._forget)
         self._followers = Followers(table, around, self._lost)
         self._fresh = False  # the tree has been refreshed for this batch of orders
+        self._empty: list[str] = []  # groups that are to be removed
+        self.sweep_at: float | None = None  # monotonic
 
     def resume(self) -> None:
         """After a re-exec: wait again for what the predecessor waited for."""
@@ -284,10 +287,20 @@ class Agents:
         self._killed.pop(entry.agent, None)
         self._around.tree.forget(entry.agent)
         if entry.cgroup:
-            cgroup.remove(entry.cgroup)
+            self._empty.append(entry.cgroup)
+            self.sweep_at = time.monotonic() + _LATER
         unit = entry.agent.partition("#")[0]
-        if self._table.held and not any(one.partition("#")[0] == unit for one in self._table.entries):
+        if self._table.has_gateways(unit) and not any(
+            one.partition("#")[0] == unit for one in self._table.entries
+        ):
             self._table.release_gateways(unit)
+
+    def sweep(self) -> None:
+        """Remove the groups of agents that were forgotten: not before the next of the unit was born, for that is waited for."""
+        if self.sweep_at is not None and time.monotonic() >= self.sweep_at:
+            self.sweep_at = None
+            while self._empty:
+                cgroup.remove(self._empty.pop())
 
     # -------------------------------------------------------------------------------------------- adoption
 

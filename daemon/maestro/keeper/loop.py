@@ -113,7 +113,7 @@ class Keeper:
 
     def _flush(self) -> float | None:
         """Send what is to be said; returns how long there is time to wait."""
-        dues = (self.manager.due, self.manager.kill_at, self.pulse.due, self._reap_at)
+        dues = (self.manager.due, self.manager.kill_at, self.pulse.due, self._reap_at, self.agents.sweep_at)
         until = [at for at in dues if at is not None]
         if self.link is not None:
             self.watch.want_room(self.link.fd, self.link.flush())
@@ -125,6 +125,7 @@ class Keeper:
 
     def _see_to_deadlines(self) -> None:
         self._short_of_descriptors = self.agents.look_again()
+        self.agents.sweep()
         now = time.monotonic()
         if self.pulse.is_due(now):
             self._beat(now)
