@@ -139,6 +139,13 @@ def test_it_changes_the_user(own: Quick) -> None:
 
 
 @pytest.mark.system
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root changes users")
+def test_another_user_may_open_its_output_again(own: Quick) -> None:
+    recipe = {**PLAIN, "argv": ("/bin/sh", "-c", "echo x >/dev/stdout"), "uid": 65534, "gid": 65534}
+    assert run(recipe, own)[1] == ["x"]
+
+
+@pytest.mark.system
 def test_it_tells_the_score_of_memory(own: Quick) -> None:
     recipe = {**PLAIN, "argv": ("/bin/cat", "/proc/self/oom_score_adj"), "oom_score_adjust": 321}
     assert run(recipe, own)[1] == ["321"]

@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import socket
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from maestro.drivers.abilities import probe
 from tests.system.harness import Daemon, children, is_alive, until
 from tests.system.ordinary import NOBODY, become_ordinary
 
+PYTHON = "/usr/bin/python3"  # ours may lie in a home, or in /tmp, which a sandbox hides
 pytestmark = [
     pytest.mark.system,
     pytest.mark.skipif(not probe().mounts, reason="this host lets us make no mounts"),
@@ -92,7 +92,7 @@ def test_baseline_is_what_it_says(anyones: Daemon) -> None:
 
 
 def test_an_agent_in_strict_tells_that_it_is_ready(anyones: Daemon) -> None:
-    agent = {"exec": [sys.executable, "-I", "-S", "-c", READY], "type": "notify"}
+    agent = {"exec": [PYTHON, "-I", "-S", "-c", READY], "type": "notify"}
     anyones.unit("a", agent=agent, sandbox={"level": "strict", "protect_home": "no"})
     anyones.start()
     assert anyones.call("start", units=["a"])["jobs"][0]["state"] == "done"
@@ -321,7 +321,7 @@ def test_nobody_escapes_from_strict(anyones: Daemon) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         places = [str(os.getpid()), str(anyones.root), str(server.getsockname()[1])]
         code = ESCAPES.replace("$", "$$").replace("%", "%%")
-        agent = {"exec": [sys.executable, "-I", "-S", "-c", code, *places], "type": "oneshot"}
+        agent = {"exec": [PYTHON, "-I", "-S", "-c", code, *places], "type": "oneshot"}
         anyones.unit("a", agent=agent, sandbox={"level": "strict", "protect_home": "no"})
         anyones.start()
         anyones.call("start", units=["a"])

@@ -59,7 +59,10 @@ class Quick:
         try:
             null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
             fresh = os.open(f"/proc/self/fd/{output}", os.O_RDWR | os.O_CLOEXEC)
-            os.fchown(fresh, os.geteuid(), -1)
+            owner = recipe.get("uid")
+            os.fchown(
+                fresh, os.geteuid() if owner is None else owner, -1
+            )  # so that it may open /dev/stdout again
             hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
             files = (min(_OPEN_FILES, hard), hard)
             if self._spawner is not None:
