@@ -21,6 +21,7 @@ from maestro.control.protocol import Request
 from maestro.control.roles import Accounts, Caller, HostAccounts, Peer, Role, role_of
 from maestro.control.routes import Route, permit
 from maestro.control.service import Service
+from maestro.keeper.spare import Spare
 from maestro.manager.tasks import spawn
 
 _log = logging.getLogger("maestro")
@@ -45,6 +46,7 @@ class ControlServer:
         owned: Owned = lambda peer, accounts: (),
     ) -> None:
         self.counters = Counters()
+        self._spare = Spare(2)
         self._whose = whose
         self._owned = owned
         self._sock = sock
@@ -130,7 +132,8 @@ class ControlServer:
         spawn(self._connect(connection, sock), name=f"control: connect uid {caller.uid}")
 
     def _who(self, sock: socket.socket) -> Caller:
-        peer, agent = identify(sock, self._whose)
+        # To hold the peer takes a descriptor; without one it would be sent away as one that has gone.
+        peer, agent = self._spare.see_to(lambda: identify(sock, self._whose))
         owns = self._owned(peer, self._accounts) if agent is None else ()
         role = role_of(peer, agent, self._own_uid, self._accounts, owns)
         return Caller(uid=peer.uid, gid=peer.gid, pid=peer.pid, role=role, agent=agent or "", owns=owns)

@@ -16,13 +16,15 @@ _MOST = 256  # bytes of a file: what is wanted stands in the first line
 _MOST_IO = 1 << 16
 _PATIENCE = 64  # readings until a file that was not there is looked for again
 
+_ROOM_FOR_ALL_ELSE = 256
+
 
 class Gauges:
     """Implements `ports.Gauges`."""
 
     def __init__(self, groups: ControlGroups, most: int | None = None) -> None:
         self._groups = groups
-        self.spare = resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2 if most is None else most
+        self.spare = _share(resource.getrlimit(resource.RLIMIT_NOFILE)[0]) if most is None else most
 
     def gauge(self, unit: Unit) -> Gauge | None:
         files = self._groups.gauged(unit)
@@ -109,3 +111,8 @@ def _number(data: bytes) -> int:
         return int(data)
     except ValueError:
         return -1
+
+
+def _share(limit: int) -> int:
+    """How many descriptors may stay open: streams and clients come first, and where there are few, all are theirs."""
+    return max(0, limit // 4 - _ROOM_FOR_ALL_ELSE)
