@@ -12,6 +12,7 @@ import os
 import socket
 from collections import Counter
 from collections.abc import Callable
+from functools import cache
 
 from maestro.control.connection import Connection, Counters, House, Limits
 from maestro.control.frames import encode
@@ -46,7 +47,6 @@ class ControlServer:
         owned: Owned = lambda peer, accounts: (),
     ) -> None:
         self.counters = Counters()
-        self._spare = Spare(2)
         self._whose = whose
         self._owned = owned
         self._sock = sock
@@ -133,7 +133,7 @@ class ControlServer:
 
     def _who(self, sock: socket.socket) -> Caller:
         # To hold the peer takes a descriptor; without one it would be sent away as one that has gone.
-        peer, agent = self._spare.see_to(lambda: identify(sock, self._whose))
+        peer, agent = _spare().see_to(lambda: identify(sock, self._whose))
         owns = self._owned(peer, self._accounts) if agent is None else ()
         role = role_of(peer, agent, self._own_uid, self._accounts, owns)
         return Caller(uid=peer.uid, gid=peer.gid, pid=peer.pid, role=role, agent=agent or "", owns=owns)
@@ -180,3 +180,9 @@ class ControlServer:
 def _owner(caller: Caller) -> str:
     """Whose connections are counted together."""
     return f"agent {caller.agent}" if caller.agent else f"uid {caller.uid}"
+
+
+@cache
+def _spare() -> Spare:
+    """One for the process, however many servers there are."""
+    return Spare(2)
