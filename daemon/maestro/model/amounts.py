@@ -144,19 +144,20 @@ class Processors(Word):
                     f"{shorten(word)} is not a number or a range", "write numbers and ranges: 0-3 8"
                 )
             found.update(range(first, last + 1))
-        self = super().__new__(cls, _ranges(sorted(found)))
+        self = super().__new__(cls, in_ranges(sorted(found), " "))
         self.numbers = tuple(sorted(found))
         return self
 
 
-def _ranges(numbers: list[int]) -> str:
+def in_ranges(numbers: list[int], between: str) -> str:
+    """Sorted numbers as people write them: 0-3 8."""
     parts: list[list[int]] = []
     for number in numbers:
         if parts and parts[-1][1] == number - 1:
             parts[-1][1] = number
         else:
             parts.append([number, number])
-    return " ".join(str(first) if first == last else f"{first}-{last}" for first, last in parts)
+    return between.join(str(first) if first == last else f"{first}-{last}" for first, last in parts)
 
 
 class DeviceMap(Mapping[str, int]):

@@ -6,6 +6,7 @@ import re
 from typing import ClassVar, Literal
 
 from maestro.model import timespan
+from maestro.model.amounts import in_ranges
 from maestro.model.directories import DirectoryOptions
 from maestro.model.limits import LimitsSection
 from maestro.model.option import option
@@ -56,19 +57,9 @@ class NumberSet(Word):
             if last >= _MOST_CPUS:
                 raise Mistake(f"{last} is too large: they are counted from 0 to {_MOST_CPUS - 1}")
             found.update(range(first, last + 1))
-        self = super().__new__(cls, _ranges(sorted(found)))
+        self = super().__new__(cls, in_ranges(sorted(found), ","))
         self.numbers = tuple(sorted(found))
         return self
-
-
-def _ranges(numbers: list[int]) -> str:
-    parts: list[list[int]] = []
-    for number in numbers:
-        if parts and parts[-1][1] == number - 1:
-            parts[-1][1] = number
-        else:
-            parts.append([number, number])
-    return ",".join(str(first) if first == last else f"{first}-{last}" for first, last in parts)
 
 
 class Nanoseconds(int):

@@ -9,6 +9,7 @@ import signal
 from collections.abc import Callable
 
 from maestro.drivers.cgroups.events import Changes
+from maestro.drivers.cgroups.files import read, wrote
 from maestro.drivers.cgroups.layout import Layout
 
 _log = logging.getLogger(__name__)
@@ -45,48 +46,28 @@ class Brake:
         if not self.group:
             return False
         if self._is_v1:
-            return _write(f"{self.group}/freezer.state", "FROZEN" if still else "THAWED")
-        return _write(f"{self.group}/cgroup.freeze", "1" if still else "0")
+            return wrote(f"{self.group}/freezer.state", "FROZEN" if still else "THAWED")
+        return wrote(f"{self.group}/cgroup.freeze", "1" if still else "0")
 
     def is_held(self) -> bool:
         """Whether they are to stand still."""
         name = "freezer.self_freezing" if self._is_v1 else "cgroup.freeze"
-        return bool(self.group) and _read(f"{self.group}/{name}").strip() == "1"
+        return bool(self.group) and read(f"{self.group}/{name}").strip() == "1"
 
     def is_still(self) -> bool:
         """Whether all of them do by now."""
         if self._is_v1:
-            return _read(f"{self.group}/freezer.state").strip() == "FROZEN"
-        return "frozen 1" in _read(f"{self.group}/cgroup.events")
+            return read(f"{self.group}/freezer.state").strip() == "FROZEN"
+        return "frozen 1" in read(f"{self.group}/cgroup.events")
 
     def kill(self) -> bool:
         """SIGKILL to all. What is held by v1 ends when it is let go, before it does anything else."""
         if not self.group:
             return False
-        if not self._is_v1 and _write(f"{self.group}/cgroup.kill", "1"):
+        if not self._is_v1 and wrote(f"{self.group}/cgroup.kill", "1"):
             return True
         for inner, _, _ in os.walk(self.group):
-            for pid in _read(f"{inner}/cgroup.procs").split():
+            for pid in read(f"{inner}/cgroup.procs").split():
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(int(pid), signal.SIGKILL)
         return True
-
-
-def _read(path: str) -> str:
-    try:
-        with open(path, encoding="ascii", errors="replace") as file:
-            return file.read()
-    except OSError:
-        return ""
-
-
-def _write(path: str, text: str) -> bool:
-    try:
-        fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
-        try:
-            os.write(fd, text.encode())
-        finally:
-            os.close(fd)
-    except OSError:
-        return False
-    return True

@@ -52,6 +52,15 @@ def write(path: str, text: str) -> None:
         os.close(fd)
 
 
+def wrote(path: str, text: str) -> bool:
+    """Whether it could be written."""
+    try:
+        write(path, text)
+    except OSError:
+        return False
+    return True
+
+
 def write_softly(path: str, text: str) -> None:
     try:
         write(path, text)
