@@ -260,8 +260,6 @@ async def _begin(parts: Parts, where: Paths) -> Session:
     carrier.take_up_users(saved.facts.get(dynamic_users.FACT, ""))
     over = parts.transients.take_up(saved.facts.get("gone", ""))
     table = await link.hello(carrier)
-    for name in [name for name in table.held if name.startswith("gateway:")]:
-        link.on_held(name, table.held[name])
     observer = Observer(manager, parts.logs, parts.plugins)
     session = _session(parts)
     loop = asyncio.get_running_loop()

@@ -169,14 +169,6 @@ class Table:
             os.close(self.held[name])
         self.held[name] = fd
 
-    def has_gateways(self, unit: str) -> bool:
-        return any(name.startswith(f"gateway:{unit}:") for name in self.held)
-
-    def release_gateways(self, unit: str) -> None:
-        """Its network goes with the last descriptor of it."""
-        for name in [name for name in self.held if name.startswith(f"gateway:{unit}:")]:
-            os.close(self.held.pop(name))
-
     def release_stream(self, name: str) -> None:
         if name in self.streams:
             os.close(self.streams.pop(name))

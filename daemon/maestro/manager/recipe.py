@@ -99,6 +99,7 @@ def make(
         cgroup=place.cgroup,
         tasks=place.tasks,
         store=unit.name if agent.file_descriptor_store_max else "",
+        gateways=agent.gateway_ports,
         stream=unit.name if _LOG in streams else None,
         title=unit.name,
         directories=directories.prepare(unit, house, uid, gid),
@@ -165,6 +166,7 @@ def make_errand(unit: Unit, errand: Errand, house: House) -> Recipe:
         stream=unit.name if not stdio or _LOG in stdio else None,
         notify_fd=0,
         store="",
+        gateways=(),
         title=f"{errand.option} of {unit.name}",
         sandbox=_sandbox(unit, house, main=False),
     )
@@ -190,6 +192,7 @@ def make_probe(unit: Unit, agent_id: str, command: tuple[str, ...], house: House
         stdio=(),
         notify_fd=0,
         store="",
+        gateways=(),
         stream=None,
         title=f"probe of {unit.name}",
         sandbox=_sandbox(unit, house, main=False),
