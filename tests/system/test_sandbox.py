@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 from pathlib import Path
@@ -327,3 +328,28 @@ def test_nobody_escapes_from_strict(anyones: Daemon) -> None:
         anyones.call("start", units=["a"])
         until(lambda: b"end" in anyones.log("a"))
     assert anyones.log("a").decode().splitlines() == ["end"]
+
+
+@as_root
+def test_an_interpreter_that_is_hidden_is_said_to_be(daemon: Daemon) -> None:
+    home = daemon.root / "home"
+    (home / "bin").mkdir(parents=True)
+    shutil.copy(str(shutil.which("true")), home / "bin/program")
+    (daemon.root / "started").symlink_to(home / "bin/program")
+    agent = {"exec": [str(daemon.root / "started")], "type": "oneshot", "restart": {"policy": "no"}}
+    sandbox = {"level": "strict", "inaccessible_paths": [str(home)]}
+    daemon.unit("a", agent=agent, sandbox=sandbox)
+    daemon.start()
+    (job,) = daemon.call("start", units=["a"])["jobs"]
+    assert job["words"] == (
+        f"cannot execute {daemon.root}/started: no such file or directory (it needs {home}/bin/program, "
+        f"hidden by sandbox.inaccessible_paths: write sandbox.read_only_paths: [{home}])"
+    )
+    daemon.unit(
+        "a",
+        agent=agent,
+        sandbox={**sandbox, "inaccessible_paths": [str(home)], "read_only_paths": [f"{home}/bin"]},
+    )
+    daemon.call("daemon-reload")
+    (job,) = daemon.call("start", units=["a"])["jobs"]
+    assert job["state"] == "done", job
