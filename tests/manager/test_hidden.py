@@ -61,9 +61,9 @@ def test_a_program_that_is_looked_for(home: Path) -> None:
     folder = home / "env/bin"
     found = unit(f"inaccessible_paths: [{home}]", f", exec_search_path: [{folder}]")
     assert said(found, "python").endswith(f"(it needs {folder}/python, {BY}: [{home}/env])")
-    assert failure(
-        unit(f"inaccessible_paths: [{home}]"), "execute python", 2, house(str(folder))
-    ).endswith(")")
+    assert failure(unit(f"inaccessible_paths: [{home}]"), "execute python", 2, house(str(folder))).endswith(
+        ")"
+    )
 
 
 @pytest.mark.parametrize(
