@@ -64,7 +64,7 @@ class Births:
         ends.close(ours=False)
         entry = self._born(agent, pid, recipe)
         entry.gate = ends.gate[0] if ends.gate else -1
-        entry.unconfirmed = ends.report[0]
+        entry.unconfirmed, entry.slate = ends.report[0], ends.slate
         self._await_exec(entry)
         if ends.door:
             self._around.gateways.serve(agent, recipe["gateways"], ends.door[0], [])
@@ -103,6 +103,7 @@ class Births:
         self._around.watch.off(entry.unconfirmed)
         os.close(entry.unconfirmed)
         entry.unconfirmed = -1
+        report = self._on_slate(entry) or report
         if not report:
             if entry.gate >= 0:
                 gate, entry.gate = entry.gate, -1
@@ -112,6 +113,16 @@ class Births:
         self._forget(entry)
         number, _, stage = report.decode(errors="replace").partition(" ")
         self._tell("cannot_spawn", entry.agent, stage, int(number))
+
+    def _on_slate(self, entry: Entry) -> bytes:
+        """What a child has written that may not write to pipes any more."""
+        if entry.slate < 0:
+            return b""
+        slate, entry.slate = entry.slate, -1
+        try:
+            return os.pread(slate, child.SLATE, 0).rstrip(b"\0")
+        finally:
+            os.close(slate)
 
     # -------------------------------------------------------------------------------------------- readiness
 
@@ -133,6 +144,7 @@ class Births:
 
     def forget(self, entry: Entry) -> None:
         """Hear no more whether it is ready."""
+        self._on_slate(entry)
         if entry.gate >= 0:
             os.close(entry.gate)
             entry.gate = -1
@@ -157,13 +169,14 @@ def _pipe() -> tuple[int, int]:
 class _Ends:
     """Pipes and sockets between us and one child: of each, our end and its own; empty where there is none."""
 
-    __slots__ = ("door", "gate", "ready", "report")
+    __slots__ = ("door", "gate", "ready", "report", "slate")
 
     def __init__(self) -> None:
         self.report: tuple[int, ...] = ()  # that a step failed
         self.ready: tuple[int, ...] = ()
         self.gate: tuple[int, ...] = ()  # what listens in its network
         self.door: tuple[int, ...] = ()  # what listens in the networks of others
+        self.slate = -1  # memory that we share
 
     def make(self, recipe: dict[str, Any]) -> None:
         self.report = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
@@ -174,11 +187,16 @@ class _Ends:
             self.gate = ours.detach(), theirs.detach()
         if recipe.get("gateways"):
             self.door = gateways.door()
+        if recipe.get("sandbox", {}).get("seccomp"):
+            self.slate = os.memfd_create("report")
+            os.ftruncate(self.slate, child.SLATE)
 
     def close(self, *, ours: bool = True) -> None:
         for pair in (self.report, self.ready, self.gate, self.door):
             for fd in pair if ours else pair[1:]:
                 os.close(fd)
+        if ours and self.slate >= 0:
+            os.close(self.slate)
 
 
 def _pass(birth: child.Birth, kept: list[Kept], ends: _Ends) -> None:
@@ -191,3 +209,4 @@ def _pass(birth: child.Birth, kept: list[Kept], ends: _Ends) -> None:
     if ends.ready:
         birth.passed[birth.recipe["notify_fd"]] = ends.ready[1]
     birth.gate = ends.gate[1] if ends.gate else -1
+    birth.slate = ends.slate

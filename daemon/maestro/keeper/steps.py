@@ -35,7 +35,10 @@ def _modules(birth: Birth) -> None:
     if recipe.get("sandbox", {}).get("landlock"):
         import maestro.keeper.landlock
     if recipe.get("sandbox", {}).get("seccomp"):
-        import maestro.keeper.seccomp  # noqa: F401
+        import maestro.keeper.seccomp
+
+        if birth.slate >= 0:
+            birth.writing = maestro.keeper.seccomp.seen(birth.slate)
 
 
 def _session(_: Birth) -> None:
