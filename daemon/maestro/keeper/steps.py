@@ -32,6 +32,8 @@ def _modules(birth: Birth) -> None:
         import maestro.keeper.scheduling
     if recipe.get("sandbox"):
         import maestro.keeper.sandbox
+    if recipe.get("credentials") or recipe.get("directories"):
+        import maestro.keeper.credentials
     if recipe.get("sandbox", {}).get("landlock"):
         import maestro.keeper.landlock
     if recipe.get("sandbox", {}).get("seccomp"):
@@ -103,6 +105,8 @@ def _directories(birth: Birth) -> None:
         from maestro.keeper import credentials
 
         credentials.make_place(birth)
+        if not birth.recipe["credentials"]["mount"]:  # they are files like others, which it may only read later
+            credentials.hand_over(birth)
 
 
 def _apart(birth: Birth) -> None:
@@ -115,7 +119,7 @@ def _apart(birth: Birth) -> None:
 
 
 def _credentials(birth: Birth) -> None:
-    if birth.recipe.get("credentials"):
+    if birth.recipe.get("credentials", {}).get("mount"):
         from maestro.keeper import credentials
 
         credentials.hand_over(birth)

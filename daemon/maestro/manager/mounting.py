@@ -61,6 +61,7 @@ class Scene(Struct, frozen=True, kw_only=True):
     cwd: str = "/"
     kept: tuple[str, ...] = ()  # paths that it has to reach whatever is hidden: our sockets
     hidden: tuple[str, ...] = ()  # ours, and nobody else's business
+    own: tuple[str, ...] = ()  # directories of its own, which it can write, as in systemd
     common: str = ""  # directory for what is private to units; empty: none, and private files are in memory
     pids: bool = False  # it is in a pid namespace of its own
     proc: bool = True  # a /proc can be mounted
@@ -94,7 +95,8 @@ def mounts(section: SandboxSection, scene: Scene) -> tuple[Mount, ...]:
     hidden = [
         Spot(path=path, what="hide") for path in (*_SECRETS, *scene.hidden) if section.level == "strict"
     ]
-    spots = _merged([*implied, *hidden, *_named(section, scene)])
+    own = [Spot(path=path, ro=False) for path in scene.own]
+    spots = _merged([*implied, *hidden, *own, *_named(section, scene)])
     spots = _merged([*spots, *_reached(spots, scene)])
     if not spots:
         return ()

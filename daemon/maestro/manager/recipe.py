@@ -132,7 +132,8 @@ def _own_words(unit: Unit, agent: AgentSection, agent_id: str, house: House) -> 
 
 
 def _sandbox(unit: Unit, house: House, *, main: bool = True) -> dict[str, Any]:
-    confined = sandbox.confine(unit, house.abilities, house.premises, house.filters, main=main)
+    premises = replace(house.premises, own=directories.writable(unit, house))
+    confined = sandbox.confine(unit, house.abilities, premises, house.filters, main=main)
     if why_not := confined.refusal():
         raise CannotPrepare(why_not)
     return confined.data
