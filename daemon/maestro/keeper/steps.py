@@ -105,7 +105,7 @@ def _directories(birth: Birth) -> None:
         from maestro.keeper import credentials
 
         credentials.make_place(birth)
-        if not birth.recipe["credentials"]["mount"]:  # they are files like others, which it may only read later
+        if not birth.recipe["credentials"]["mount"]:  # files like others, where nothing can be written later
             credentials.hand_over(birth)
 
 

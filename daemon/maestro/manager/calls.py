@@ -69,7 +69,11 @@ def rules(section: SandboxSection, abilities: Abilities, scene: Scene) -> tuple[
     if is_strict:  # ours: what it has to reach, and what is not its business
         closed += [f"-{path}" for path in scene.hidden if path not in named]
     kept = [f"-{path}" for path in scene.kept if path not in named]
-    read_only = [*(kept if is_strict else ()), *_SYSTEM[section.protect_system or "no"], *_paths(section.read_only_paths)]
+    read_only = [
+        *(kept if is_strict else ()),
+        *_SYSTEM[section.protect_system or "no"],
+        *_paths(section.read_only_paths),
+    ]
     if section.protect_home == "read-only":
         read_only += _HOMES
     elif section.protect_home != "no":
