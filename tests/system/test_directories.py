@@ -216,6 +216,8 @@ def test_a_manager_that_died_leaves_it_to_the_next(daemon: Daemon) -> None:
     (daemon.root / "run/maestro/gone/1-1/inside").mkdir(parents=True)
     daemon.new_manager(daemon.kill_manager())
     until(lambda: not left(daemon))
+    assert not (daemon.root / "run/app").exists()
+    assert list((daemon.root / "run/maestro").rglob("inside")) == []
 
 
 # ------------------------------------------------------------------------------------------- dynamic users
