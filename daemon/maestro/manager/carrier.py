@@ -53,8 +53,7 @@ class Carrier:
         self._unclaimed: dict[int, list[dict[str, str]]] = {}  # notifications by the pid of their sender
         self._following: set[str] = set()  # agents that named another main process, until the keeper answers
         self._early: dict[str, Ended] = {}  # ends that came before that answer
-        # takes what waits at the notify socket; whether there may be more
-        self.listen: Callable[[], bool] = lambda: False
+        self.listen: Callable[[], bool] = lambda: False  # to the notify socket; whether there may be more
         manager.hear, manager.foresee = self._hear, self._foresee
         self._hands = self._table_of_hands()
         self.on_told: Callable[[str], None] = lambda what: None
