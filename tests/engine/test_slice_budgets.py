@@ -200,6 +200,17 @@ def test_it_survives_the_manager(keeper: bool) -> None:
     assert made.still == {"web#1", "db#1"}
 
 
+@pytest.mark.parametrize("name", ["web", "db"])
+def test_sums_and_readings_are_committed_together(name: str) -> None:
+    made = play((INNER, budget(cpu_seconds={"day": "1h"})))
+    made.run(until=5)
+    made.feed(Used(counters={"web#1": {"cpu_seconds": 100.0}}, keep=False))
+    made.ask("freeze", name)
+    made.kill_manager()
+    spend(made, web=100)
+    assert used(made, INNER) == 100, "not twice, and not nothing"
+
+
 def test_a_budget_that_comes_or_goes_with_a_file_holds_from_then_on() -> None:
     made = play()
     spend(made, web=7200)

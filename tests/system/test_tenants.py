@@ -108,7 +108,7 @@ REFUSED: dict[str, dict[str, Any]] = {
     "disable": {"units": ["web"]},
     "mask": {"units": ["web"]},
     "isolate": {"units": ["web"]},
-    "run": {"unit": "mine", "properties": ["agent.exec=[/bin/true]", f"resources.slice={OWN}"]},
+    "run": {"unit": "mine", "properties": ["agent.exec=[/bin/true]", f"resources.slice={OTHERS}"]},
     "audit": {},
     "links": {},
     "emergency-stop": {},

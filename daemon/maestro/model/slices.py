@@ -83,12 +83,13 @@ class SliceSection(Struct, frozen=True, kw_only=True):
 def chain(unit: Unit) -> tuple[str, ...]:
     """The slices that a unit is in, the outermost first."""
     if unit.kind == "slice":
-        return _parents(unit.name)
+        return outer(unit.name)
     named = getattr(unit.resources, "slice", None)
-    return (*_parents(named), str(named)) if named is not None else ()
+    return (*outer(named), str(named)) if named is not None else ()
 
 
-def _parents(name: str) -> tuple[str, ...]:
+def outer(name: str) -> tuple[str, ...]:
+    """The slices that a slice lies in, the outermost first."""
     if "-" not in name:
         return ()
     return tuple(parent.full for parent in names.split(name).parents)
@@ -96,4 +97,4 @@ def _parents(name: str) -> tuple[str, ...]:
 
 def is_within(slice_: str, other: str) -> bool:
     """Whether a slice is another one, or lies in it."""
-    return slice_ == other or other in _parents(slice_)
+    return slice_ == other or other in outer(slice_)
