@@ -254,6 +254,7 @@ class LogLimits(Struct, frozen=True, kw_only=True):
     max_files: int = 4
     rate_interval: float = 1.0  # seconds
     rate_burst: int = 32 << 20  # bytes each interval; more is dropped and counted
+    readers: tuple[tuple[str, int], ...] = ()  # who may read the files: ("user", 1001), ("group", 2000)
 
 
 class LogLine(Struct, frozen=True, kw_only=True):
@@ -277,6 +278,7 @@ class Logs(Protocol):
     ) -> Callable[[], None]: ...  # from now on, or from a wall clock time on
     def tail(self, name: str, lines: int) -> list[LogLine]: ...
     def discard(self, name: str) -> None: ...  # its files, too; of a unit that is gone
+    async def trim(self, names: Iterable[str], most: int) -> Mapping[str, int]: ...  # stream -> bytes removed
     def follow(self, name: str, query: LogQuery) -> AsyncIterator[LogLine]: ...
     def close(self) -> None: ...
 

@@ -41,6 +41,7 @@ from maestro.manager.carrier import Carrier
 from maestro.manager.catalogue import Catalogue
 from maestro.manager.emergency import Emergency
 from maestro.manager.happened import Hub
+from maestro.manager.log_keeping import LogQuotas
 from maestro.manager.loop import Manager
 from maestro.manager.observer import Observer
 from maestro.manager.plugins import Plugins
@@ -322,6 +323,7 @@ def _watch(parts: Parts) -> None:
     starving = Starving(parts.manager.world, parts.groups, alarm, parts.manager.feed)
     parts.carrier.watchers.append(starving)
     starving.resume()
+    LogQuotas(parts.manager, parts.logs, parts.transients).wind()
     parts.carrier.watchers.append(parts.sampler)
     parts.sampler.resume()
 

@@ -16,8 +16,9 @@ from maestro.engine.words import signal_name
 from maestro.manager import conditions, credentials, directories, dynamic_users, fdstore, pid_file, recipe
 from maestro.manager.catalogue import Catalogue, Changes
 from maestro.manager.credentials import Secrets, Vault
-from maestro.manager.given import checked, log_limits
+from maestro.manager.given import checked
 from maestro.manager.held import Held
+from maestro.manager.log_keeping import log_limits, relimit
 from maestro.manager.loop import Manager
 from maestro.manager.prober import Prober
 from maestro.manager.recipe import CannotPrepare, House
@@ -360,14 +361,13 @@ class Carrier:
         return ended.agent in self._following
 
     def limits(self, name: str) -> LogLimits:
-        unit = self._world.units.get(name)
-        return log_limits(unit.logs) if unit is not None else LogLimits()
+        return log_limits(name, self._world.units)
 
     def reread(self) -> Changes:
         """Read the unit files again, and let what changed take effect where it can at once."""
         changes = self._catalogue.reload(self._world)
+        relimit(self._logs, changes, self._world.units)
         for name in (*changes.added, *changes.changed):
-            self._logs.relimit(name, self.limits(name))
             unit = self._world.units[name]
             if self._world.life(name).alive or unit.kind == "slice":
                 for words in self._house.groups.limit(unit):

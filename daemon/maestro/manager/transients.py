@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from maestro.engine.events import Reread
 from maestro.engine.state import Life, State
@@ -55,6 +55,10 @@ class Transients:
 
     def names(self) -> frozenset[str]:
         return frozenset(self._names)
+
+    def gone(self) -> Mapping[str, str]:
+        """Those that are gone and have left a log, and the slices they were in."""
+        return self._gone
 
     def slice_of_gone(self, name: str) -> str:
         """The slice that a unit was in which is gone; empty where it was in none, or is not remembered."""

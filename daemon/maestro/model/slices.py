@@ -11,7 +11,7 @@ from msgspec import Struct
 from maestro.model import names
 from maestro.model.option import Change, option
 from maestro.model.plain import Mistake, shorten
-from maestro.model.values import UnitRef, UserName, Word
+from maestro.model.values import Size, UnitRef, UserName, Word
 
 if TYPE_CHECKING:
     from maestro.model.unit import Unit
@@ -76,6 +76,13 @@ class SliceSection(Struct, frozen=True, kw_only=True):
         None,
         "Numbers from which dynamic users of the agents in it are taken; no two slices may share any, unless one "
         "is within the other.",
+        change=Change.LIVE,
+    )
+    log_quota: Size | None = option(
+        None,
+        "What the log files of all agents in it may take together. When they take more, the oldest are removed, of whichever agent "
+        "they are, and an event says so.",
+        at_least=65536,
         change=Change.LIVE,
     )
 
