@@ -203,9 +203,9 @@ def nearest_to_its_end(world: World, name: str, now: float, wall: float) -> str:
     shares = []
     for holder in world.ledger.payers(name) or filter(world.ledger.terms.get, (name,)):
         account = as_of_now(world, holder, now, wall)
-        of = f" (of slice {holder})" if holder != name else ""
+        of = f"slice {holder}: " if holder != name else ""
         shares += [
-            (budgets.percent(limit, entry), budgets.share(limit, entry) + of)
+            (budgets.percent(limit, entry), of + budgets.share(limit, entry))
             for limit in world.ledger.terms[holder].limits
             if (entry := account.entries.get(limit.key)) is not None
         ]
