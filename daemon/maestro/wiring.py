@@ -287,7 +287,7 @@ async def _begin(parts: Parts, where: Paths) -> Session:
     private = PrivateFiles(_premises(where).common)
     carrier.on_rest = private.discard
     _watch(parts)
-    seen = resume.take_up(carrier, parts.logs, table)
+    seen = resume.take_up(carrier, table)
     session.begin_with = resume.begin(manager, seen, table, saved, boot)
     parts.emergency.resume()
     carrier.clear_remains()

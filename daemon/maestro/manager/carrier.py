@@ -26,7 +26,7 @@ from maestro.manager.remains import Remains
 from maestro.manager.watchers import Watchers
 from maestro.model.status import signal_number
 from maestro.model.unit import Unit
-from maestro.ports import SOMEBODYS, Keeper, LogLimits, Logs
+from maestro.ports import SOMEBODYS, Keeper, Logs
 
 _log = logging.getLogger("maestro")
 _MOST_UNCLAIMED = 64  # senders whose notifications are kept until it is known whose they are
@@ -298,7 +298,7 @@ class Carrier:
         self._manager.feed(events.Notified(agent, {"READY": "1"}))
 
     def stream(self, name: str, fd: int) -> None:
-        self._logs.take(name, fd, self.limits(name))
+        self._logs.take(name, fd, log_limits(name, self._world.units))
 
     def told(self, signal: str) -> None:
         self.on_told(signal)
@@ -360,9 +360,6 @@ class Carrier:
         if ended.agent in self._following:
             self._early[ended.agent] = ended
         return ended.agent in self._following
-
-    def limits(self, name: str) -> LogLimits:
-        return log_limits(name, self._world.units)
 
     def reread(self) -> Changes:
         """Read the unit files again, and let what changed take effect where it can at once."""
