@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from maestro.engine import budgets, treasury
+from maestro.engine import treasury
 from maestro.engine.state import Life, State
 from maestro.engine.table import Input
 
@@ -26,7 +26,6 @@ def follow(world: World, name: str, life: Life) -> None:
     elif life.state is not State.FROZEN or not life.frozen_with or frozen_above(world, name):
         return
     elif held := treasury.freezes(world, name):  # by now it has used up its budget
-        said, holders = budgets.tell(name, held, world.wall), tuple(one.holder for one in held)
-        world.change(name, frozen_with="", stilled=True, stilled_by=holders, cause=f"frozen: {said}")
+        treasury.keep_still(world, name, held, frozen_with="")
     else:
         world.apply(name, Input.THAW_ASKED, f"thawed with {life.frozen_with}")

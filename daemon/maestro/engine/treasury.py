@@ -296,17 +296,25 @@ def _freezing(found: tuple[Lack, ...]) -> tuple[Lack, ...]:
 
 def _still(world: World, name: str, life: Life, found: tuple[Lack, ...]) -> bool:
     """Have it stand still; where it does, know for whose sake."""
-    holders = tuple(one.holder for one in found)
-    said = budgets.tell(name, found, world.wall)
     if life.stilled:
-        if life.stilled_by != holders:
-            world.change(name, stilled_by=holders, cause=f"frozen: {said}")
+        if life.stilled_by != _holders(found):
+            keep_still(world, name, found)
         return False
     if life.state not in _CAN_STAND_STILL or life.stands_still:
         return False
-    world.apply(name, Input.EXHAUSTED, said)
-    world.change(name, stilled_by=holders)
+    world.apply(name, Input.EXHAUSTED, budgets.tell(name, found, world.wall))
+    world.change(name, stilled_by=_holders(found))
     return True
+
+
+def keep_still(world: World, name: str, found: tuple[Lack, ...], **facts: object) -> None:
+    """What stands still already does so for the sake of these budgets from now on. `facts` are what it stood still for before."""
+    cause = f"frozen: {budgets.tell(name, found, world.wall)}"
+    world.change(name, stilled=True, stilled_by=_holders(found), cause=cause, **facts)
+
+
+def _holders(found: tuple[Lack, ...]) -> tuple[str, ...]:
+    return tuple(one.holder for one in found)
 
 
 def _throttle(world: World, name: str, life: Life, *, wanted: bool) -> None:
