@@ -47,6 +47,7 @@ class Births:
             if not kept and (quick := self._quick.spawn(recipe, output)):
                 self.tell_begun(self._born(agent, quick, recipe))
                 return
+            steps.learn(recipe)
             report = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
             ready = _pipe() if recipe.get("notify_fd") else ()
             stage = "fork into its control group" if recipe.get("cgroup") else "fork"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 
 from maestro.keeper import kernel
@@ -25,12 +26,19 @@ def bound(kept: Iterable[int]) -> None:
         if number in kept:
             continue
         try:
-            if kernel.prctl(_PR_CAPBSET_READ, number):
-                kernel.prctl(_PR_CAPBSET_DROP, number)
-        except OSError:
-            if number > 40:  # the kernel knows no more
+            kernel.prctl(_PR_CAPBSET_DROP, number)
+        except OSError as error:
+            if error.errno == errno.EINVAL:  # the kernel knows no more
                 return
-            raise
+            if _has(number):
+                raise
+
+
+def _has(number: int) -> bool:
+    try:
+        return bool(kernel.prctl(_PR_CAPBSET_READ, number))
+    except OSError:
+        return False
 
 
 def keep_over_change_of_user() -> None:
