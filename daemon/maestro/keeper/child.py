@@ -41,6 +41,7 @@ class Birth:
     """One child: what it is to become, and how it tells that it cannot."""
 
     __slots__ = (
+        "accounts",
         "doing",
         "gate",
         "given",
@@ -52,6 +53,7 @@ class Birth:
         "passed",
         "recipe",
         "report",
+        "root",
     )
 
     def __init__(self, recipe: dict[str, Any], nest: Nest, output: int = -1, report: int = -1) -> None:
@@ -63,6 +65,8 @@ class Birth:
         self.passed: dict[int, int] = {}  # number that the child is to have it at -> our descriptor
         self.listening: tuple[str, ...] = ()  # the names of those from 3 on, of earlier processes of the unit
         self.inside = False  # it was born in its control group
+        self.accounts = -1  # directory of what the kernel counts for each user
+        self.root = -1  # the root that it changes to as its user
         self.gate = -1  # where it hands out sockets that listen in its network
         self.doing = ""  # what a step of several parts is about, in words
         self.limit = (0, 0, 0)  # the one that is being set: (RLIMIT_x, soft, hard)

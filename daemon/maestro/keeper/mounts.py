@@ -8,7 +8,7 @@ Each is a tuple of a word and its arguments, shorter paths first:
     tmpfs TARGET DATA ATTRS FLAGS    an empty file system
     proc TARGET DATA ATTRS FLAGS     the processes of our pid namespace
     dev TARGET ATTRS                 pseudo-devices; the attributes count for what is mounted among them, too
-    hide TARGET FLAGS                it cannot be entered or opened
+    hide TARGET FLAGS                it cannot be entered or opened; MAKE: nor what is there later
 
 What shows somewhere else, or again below what hides it, is taken hold of before anything is laid: with the
 attributes that it has on the host, which a remount that lets write would lose.
@@ -90,8 +90,11 @@ class Layer:
             self._held[place] = _grasp(given[0], given[3])
         elif word == "dev":
             self._devices = {name: _grasp(f"/dev/{name}", OPTIONAL | FLAT) for name in (*_DEVICES, "log")}
-        elif word == "hide" and self._null < 0:
-            self._null = _grasp("/dev/null", FLAT)
+        elif word == "hide":
+            if self._null < 0:
+                self._null = _grasp("/dev/null", FLAT)
+            if given[1] & MAKE:
+                _make_private(given[0])
 
     def _set(self, _: int, path: str, attributes: int) -> None:
         _set_attributes(_HERE, path, attributes, _RECURSIVE)
@@ -216,6 +219,16 @@ def _make_place(path: str, is_directory: bool) -> None:
         except OSError as error:
             if error.errno != errno.EROFS or not os.path.exists(one):
                 raise
+
+
+def _make_private(path: str) -> None:
+    """A directory that only we can enter, for others of us to use later."""
+    if not os.path.isdir(path):
+        _make_place(os.path.dirname(path), True)
+        try:  # noqa: SIM105 (contextlib costs the keeper memory)
+            os.mkdir(path, 0o700)
+        except FileExistsError:
+            pass
 
 
 def _make_common(path: str) -> None:

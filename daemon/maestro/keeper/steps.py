@@ -173,7 +173,9 @@ def _limits(birth: Birth) -> None:
 
 def _root(birth: Birth) -> None:
     root = birth.recipe.get("root")
-    if root:
+    if root and birth.recipe.get("sandbox", {}).get("namespaces", {}).get("alone"):
+        birth.root = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    elif root:
         os.chroot(root)
         os.chdir("/")
 

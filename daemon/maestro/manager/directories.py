@@ -126,6 +126,22 @@ def paths(unit: Unit, kind: str, house: House) -> list[str]:
     return [os.path.join(base, one.path) for one in _in_order(unit.agent, kind)]
 
 
+def written(unit: Unit, house: House) -> tuple[str, ...]:
+    """Where those are that it writes to whatever else is read-only: all but the administrator's."""
+    return tuple(
+        os.path.join(base, _PRIVATE, path) if private else os.path.join(base, path)
+        for what, base, path, _, _, _, private, _ in prepare(unit, house, None, None)
+        if not what.startswith("configuration")
+    )
+
+
+def private_places(house: House) -> tuple[str, ...]:
+    """What holds the directories of agents that nobody else is to get to."""
+    if house.uid != 0 or not house.may_mount:
+        return ()
+    return tuple(os.path.join(base_of(kind, house), _PRIVATE) for kind in KINDS if kind != "configuration")
+
+
 def _in_order(agent: AgentSection, kind: str) -> list[DirectoryName]:
     """Each after those that it lies in; and as systemd tells them."""
     return sorted(agent.directories(kind), key=lambda one: one.path)
@@ -141,8 +157,9 @@ def credentials_of(name: str, house: House) -> str:
 
 
 def _is_private(unit: Unit, kind: str, house: House) -> bool:
-    """Nobody but its dynamic user gets to it; that one does because its own view of the place is another."""
-    return kind != "configuration" and house.may_mount and has_dynamic_user(unit)
+    """Nobody else gets to it, not even of its own user; it does because its own view of the place is another."""
+    alone = has_dynamic_user(unit) or (unit.sandbox.level == "strict" and house.uid == 0)
+    return kind != "configuration" and house.may_mount and alone
 
 
 def removed(unit: Unit, house: House) -> list[tuple[str, str]]:

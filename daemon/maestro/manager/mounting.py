@@ -60,7 +60,9 @@ class Scene(Struct, frozen=True, kw_only=True):
     root: str = ""  # agent.root_directory
     cwd: str = "/"
     kept: tuple[str, ...] = ()  # paths that it has to reach whatever is hidden: our sockets
-    hidden: tuple[str, ...] = ()  # ours, and nobody else's business
+    hidden: tuple[str, ...] = ()  # ours or other agents', and none of its business
+    private: tuple[str, ...] = ()  # what holds directories of other agents, by now or later
+    own: tuple[str, ...] = ()  # its directories, which it may write to
     common: str = ""  # directory for what is private to units; empty: none, and private files are in memory
     pids: bool = False  # it is in a pid namespace of its own
     proc: bool = True  # a /proc can be mounted
@@ -77,6 +79,7 @@ class Spot(Struct, frozen=True, kw_only=True):
     attributes: int = 0
     data: str = ""
     may_miss: bool = True
+    make: bool = False  # where it is missing, for it may come later
     flat: bool = False
 
 
@@ -94,7 +97,9 @@ def mounts(section: SandboxSection, scene: Scene) -> tuple[Mount, ...]:
     hidden = [
         Spot(path=path, what="hide") for path in (*_SECRETS, *scene.hidden) if section.level == "strict"
     ]
-    spots = _merged([*implied, *hidden, *_named(section, scene)])
+    hidden += [Spot(path=path, what="hide", make=True) for path in scene.private if section.level == "strict"]
+    own = [Spot(path=path, ro=False) for path in scene.own if implied]
+    spots = _merged([*implied, *hidden, *own, *_named(section, scene)])
     spots = _merged([*spots, *_reached(spots, scene)])
     if not spots:
         return ()
@@ -296,7 +301,7 @@ def _one(spot: Spot, attributes: int) -> Iterator[Mount]:
     elif spot.what == "dev":
         yield ("dev", spot.path, attributes)
     else:
-        yield ("hide", spot.path, missing)
+        yield ("hide", spot.path, missing | (MAKE if spot.make else 0))
 
 
 def _tree(spot: Spot, attributes: int, content: str) -> Mount:

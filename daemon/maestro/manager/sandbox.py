@@ -62,6 +62,8 @@ class Premises(Struct, frozen=True, kw_only=True):
     root: str = ""  # of --root; empty or / for the host's own
     run: str = ""  # with our sockets
     hidden: tuple[str, ...] = ()  # state and logs
+    private: tuple[str, ...] = ()  # what holds the directories of agents that have them to themselves
+    own: tuple[str, ...] = ()  # the unit's directories
     common: str = ""  # what is private to units
 
 
@@ -189,6 +191,8 @@ def _scene(unit: Unit, section: SandboxSection, abilities: Abilities, premises: 
         cwd=os.path.normpath(agent.working_directory.removeprefix("-")),
         kept=tuple(path for path in (root, premises.run) if path),
         hidden=tuple(path for path in premises.hidden if path),
+        private=premises.private,
+        own=premises.own,
         common=premises.common,
         pids=bool(section.private_pids),
         proc=abilities.proc,
