@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from typing import Any, Literal
 
 from msgspec import Struct
@@ -91,8 +92,9 @@ class _Above(Struct, frozen=True):
     content: str = "keep"  # `what` of the nearest spot that is not "keep"
 
 
+@lru_cache(maxsize=128)
 def mounts(section: SandboxSection, scene: Scene) -> tuple[Mount, ...]:
-    """The list for the keeper; `section` has no option left open. Empty where the host's view will do."""
+    """The list for the keeper; `section` has no option left open. Empty where the host's view will do. Kept for the next start."""
     implied = [replace(spot, path=_below(scene.root, spot.path)) for spot in _implied(section, scene)]
     hidden = [
         Spot(path=path, what="hide") for path in (*_SECRETS, *scene.hidden) if section.level == "strict"
