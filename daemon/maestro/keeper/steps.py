@@ -53,7 +53,11 @@ def _modules(birth: Birth) -> None:
     if recipe.get("sandbox", {}).get("landlock"):
         import maestro.keeper.landlock
     if recipe.get("keyring"):
-        import maestro.keeper.scheduling  # noqa: F401
+        import maestro.keeper.scheduling
+    if birth.slate >= 0 and recipe.get("sandbox", {}).get("seccomp"):
+        import maestro.keeper.seccomp
+
+        birth.writing = maestro.keeper.seccomp.seen(birth.slate)
 
 
 def _session(_: Birth) -> None:
@@ -118,6 +122,8 @@ def _directories(birth: Birth) -> None:
         from maestro.keeper import credentials
 
         credentials.make_place(birth)
+        if not birth.recipe["credentials"]["mount"]:  # files like others, where nothing can be written later
+            credentials.hand_over(birth)
 
 
 def _apart(birth: Birth) -> None:
@@ -130,7 +136,7 @@ def _apart(birth: Birth) -> None:
 
 
 def _credentials(birth: Birth) -> None:
-    if birth.recipe.get("credentials"):
+    if birth.recipe.get("credentials", {}).get("mount"):
         from maestro.keeper import credentials
 
         credentials.hand_over(birth)

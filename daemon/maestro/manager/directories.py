@@ -126,13 +126,15 @@ def paths(unit: Unit, kind: str, house: House) -> list[str]:
     return [os.path.join(base, one.path) for one in _in_order(unit.agent, kind)]
 
 
-def written(unit: Unit, house: House) -> tuple[str, ...]:
-    """Where those are that it writes to whatever else is read-only: all but the administrator's."""
-    return tuple(
-        os.path.join(base, _PRIVATE, path) if private else os.path.join(base, path)
-        for what, base, path, _, _, _, private, _ in prepare(unit, house, None, None)
-        if not what.startswith("configuration")
-    )
+def writable(unit: Unit, house: House) -> tuple[str, ...]:
+    """Those that its sandbox leaves open, where they are: the configuration is for it to read."""
+    found = []
+    for kind in KINDS:
+        private = f"{_PRIVATE}/" if _is_private(unit, kind, house) else ""
+        base = f"{base_of(kind, house)}/{private}"
+        if unit.agent is not None and kind != "configuration":
+            found += [base + one.path for one in _in_order(unit.agent, kind)]
+    return tuple(dict.fromkeys(found))
 
 
 def private_places(house: House) -> tuple[str, ...]:

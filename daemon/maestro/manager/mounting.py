@@ -24,7 +24,7 @@ _SYSTEM = {
     "strict": ("/",),
 }
 _APIS = ("/dev", "/proc", "/sys")  # which strict leaves as they are
-_HOMES = ("/home", "/root", "/run/user")
+HOMES = ("/home", "/root", "/run/user")
 _TUNABLES = (
     *(f"/proc/{name}" for name in ("acpi", "asound", "bus", "fs", "irq", "mtrr", "scsi", "sys")),
     *(f"/proc/{name}" for name in ("sysrq-trigger", "latency_stats", "timer_stats")),
@@ -35,7 +35,7 @@ _MODULES = ("/usr/lib/modules", "/lib/modules")
 _LOGS = ("/dev/kmsg", "/proc/kmsg")
 _GROUPS = "/sys/fs/cgroup"
 _SECRETS = ("/etc/shadow", "/etc/shadow-", "/etc/gshadow", "/etc/gshadow-")
-_TMP = ("/tmp", "/var/tmp")
+TMP = ("/tmp", "/var/tmp")
 _USUAL_TMPFS = NOSUID | NODEV
 _FLAGS = {  # as mount(2) has them
     "ro": RDONLY,
@@ -61,9 +61,9 @@ class Scene(Struct, frozen=True, kw_only=True):
     root: str = ""  # agent.root_directory
     cwd: str = "/"
     kept: tuple[str, ...] = ()  # paths that it has to reach whatever is hidden: our sockets
-    hidden: tuple[str, ...] = ()  # ours or other agents', and none of its business
+    hidden: tuple[str, ...] = ()  # ours, and nobody else's business
     private: tuple[str, ...] = ()  # what holds directories of other agents, by now or later
-    own: tuple[str, ...] = ()  # its directories, which it may write to
+    own: tuple[str, ...] = ()  # directories of its own, which it can write, as in systemd
     common: str = ""  # directory for what is private to units; empty: none, and private files are in memory
     pids: bool = False  # it is in a pid namespace of its own
     proc: bool = True  # a /proc can be mounted
@@ -100,7 +100,7 @@ def mounts(section: SandboxSection, scene: Scene) -> tuple[Mount, ...]:
         Spot(path=path, what="hide") for path in (*_SECRETS, *scene.hidden) if section.level == "strict"
     ]
     hidden += [Spot(path=path, what="hide", make=True) for path in scene.private if section.level == "strict"]
-    own = [Spot(path=path, ro=False) for path in scene.own if implied]
+    own = [Spot(path=path, ro=False) for path in scene.own]
     spots = _merged([*implied, *hidden, *own, *_named(section, scene)])
     spots = _merged([*spots, *_reached(spots, scene)])
     if not spots:
@@ -121,7 +121,7 @@ def _implied(section: SandboxSection, scene: Scene) -> Iterator[Spot]:
         yield Spot(path=path, ro=True)
     if section.protect_system == "strict":
         yield from (Spot(path=path, ro=False) for path in _APIS)
-    for path in _HOMES if section.protect_home != "no" else ():
+    for path in HOMES if section.protect_home != "no" else ():
         if section.protect_home == "read-only":
             yield Spot(path=path, ro=True)
         elif section.protect_home == "tmpfs":
@@ -129,7 +129,7 @@ def _implied(section: SandboxSection, scene: Scene) -> Iterator[Spot]:
         else:
             yield Spot(path=path, what="hide")
     if section.private_tmp:
-        yield from (_tmp(path, scene) for path in _TMP)
+        yield from (_tmp(path, scene) for path in TMP)
     if section.private_devices:
         yield Spot(path="/dev", what="dev", may_miss=False)
     if scene.proc and (scene.pids or section.protect_proc != "default" or section.proc_subset != "all"):
@@ -167,7 +167,7 @@ def _named(section: SandboxSection, scene: Scene) -> Iterator[Spot]:
     """By options that name paths: later ones count where two name the same."""
 
     def place(path: SandboxPath) -> str:
-        return _below(scene.root, path.path) if path.rooted else path.path
+        return _below(scene.root, path.path) if path.rooted else _real(path.path, scene)
 
     for path in section.no_exec_paths:
         yield Spot(path=place(path), noexec=True, may_miss=path.may_miss)
@@ -192,6 +192,16 @@ def _named(section: SandboxSection, scene: Scene) -> Iterator[Spot]:
             )
     for path in section.inaccessible_paths:
         yield Spot(path=place(path), what="hide", may_miss=path.may_miss)
+
+
+def _real(path: str, scene: Scene) -> str:
+    """Where a directory of its own is that is named by the link to it."""
+    for place in scene.private:
+        above, _, last = place.rpartition("/")
+        real = f"{above}/{last}/{path.removeprefix(f'{above}/')}"
+        if path.startswith(f"{above}/") and any(real == one or _is_below(real, one) for one in scene.own):
+            return real
+    return path
 
 
 def _empty(one: TemporaryFileSystem, scene: Scene) -> Spot:
@@ -247,7 +257,7 @@ def _reached(spots: list[Spot], scene: Scene) -> Iterator[Spot]:
 
 
 def _in_tmp(path: str) -> bool:
-    return any(path.startswith(f"{tmp}/") for tmp in _TMP)
+    return any(path.startswith(f"{tmp}/") for tmp in TMP)
 
 
 def _upwards(path: str) -> Iterator[str]:

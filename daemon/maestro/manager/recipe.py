@@ -116,6 +116,7 @@ def _draft(unit: Unit, agent: AgentSection, house: House, note: Callable[[str], 
         groups=groups,
         umask=int(agent.umask, 8),
         store=unit.name if agent.file_descriptor_store_max else "",
+        gateways=agent.gateway_ports,
         stream=unit.name if _LOG in streams else None,
         title=unit.name,
         directories=directories.prepare(unit, house, uid, gid),
@@ -147,7 +148,7 @@ def _sandbox(unit: Unit, house: House, *, main: bool = True) -> dict[str, Any]:
         return {}
     premises = replace(
         house.premises,
-        own=directories.written(unit, house),
+        own=directories.writable(unit, house),
         private=directories.private_places(house),
     )
     confined = sandbox.confine(unit, house.abilities, premises, house.filters, main=main)
@@ -184,6 +185,7 @@ def make_errand(unit: Unit, errand: Errand, house: House) -> Recipe:
         stream=unit.name if not stdio or _LOG in stdio else None,
         notify_fd=0,
         store="",
+        gateways=(),
         title=f"{errand.option} of {unit.name}",
         sandbox=_sandbox(unit, house, main=False),
     )
@@ -209,6 +211,7 @@ def make_probe(unit: Unit, agent_id: str, command: tuple[str, ...], house: House
         stdio=(),
         notify_fd=0,
         store="",
+        gateways=(),
         stream=None,
         title=f"probe of {unit.name}",
         sandbox=_sandbox(unit, house, main=False),

@@ -63,8 +63,8 @@ class Premises(Struct, frozen=True, kw_only=True):
     run: str = ""  # with our sockets
     hidden: tuple[str, ...] = ()  # state and logs
     private: tuple[str, ...] = ()  # what holds the directories of agents that have them to themselves
-    own: tuple[str, ...] = ()  # the unit's directories
     common: str = ""  # what is private to units
+    own: tuple[str, ...] = ()  # directories that are made for the unit, to be written by it
 
 
 class Confinement(Struct, frozen=True, kw_only=True):
@@ -175,7 +175,7 @@ def _data(
     if found or apart:
         data |= {"mounts": found, "propagation": section.mount_flags}
     if calls.replaces_mounts(abilities):
-        data["landlock"] = calls.rules(section, abilities, _scene(unit, section, abilities, premises).kept)
+        data["landlock"] = calls.rules(section, abilities, _scene(unit, section, abilities, premises))
     if section.no_new_privileges or data.get("landlock"):
         data["no_new_privileges"] = True
     return {name: value for name, value in data.items() if value}
