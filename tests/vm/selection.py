@@ -15,8 +15,10 @@ GUESTS = (BARE, USER, SYSTEMD)
 SELECTION: dict[str, tuple[str, ...]] = {
     "tests/keeper/test_quick.py": (BARE, USER),
     "tests/system/test_emergency.py": (BARE,),
+    "tests/system/test_escapes.py": (BARE,),
     "tests/system/test_freezing.py": (BARE, USER),
     "tests/system/test_guest.py": (BARE, USER, SYSTEMD),
+    "tests/system/test_hogs.py": (BARE,),
     "tests/system/test_identity.py": (BARE,),
     "tests/system/test_layout.py": (BARE,),
     "tests/system/test_oom.py": (BARE,),

@@ -21,6 +21,7 @@ from maestro.manager.dynamic_users import DynamicUsers
 from maestro.manager.no_groups import NoGroups
 from maestro.model.checks import NOTIFIES
 from maestro.model.command import Command, expand
+from maestro.model.sandbox import confines
 from maestro.model.specifiers import Specifiers
 from maestro.model.status import signal_name
 from maestro.model.streams import openings, without_stored
@@ -143,7 +144,13 @@ def _own_words(unit: Unit, agent: AgentSection, house: House) -> dict[str, str]:
 
 
 def _sandbox(unit: Unit, house: House, *, main: bool = True) -> dict[str, Any]:
-    premises = replace(house.premises, own=directories.writable(unit, house))
+    if not confines(unit.sandbox):
+        return {}
+    premises = replace(
+        house.premises,
+        own=directories.writable(unit, house),
+        private=directories.private_places(house),
+    )
     confined = sandbox.confine(unit, house.abilities, premises, house.filters, main=main)
     if why_not := confined.refusal():
         raise CannotPrepare(why_not)

@@ -40,6 +40,9 @@ class Usage(Struct, frozen=True, kw_only=True):
     oom_kills: int = 0
     memory_max: int | None = None  # the limits in force; None: none
     tasks_max: int | None = None
+    forks_refused: int = 0  # by tasks_max
+    held_back: float = 0.0  # seconds that its processes wanted a processor, by cpu_max
+    crowded: str = ""  # a process that can open next to nothing more, in words
 
 
 class Process(Struct, frozen=True):
@@ -66,9 +69,7 @@ class Groups(Protocol):
 
     def place(self, unit: Unit, agent: str) -> Place: ...  # the group is there then; raises CannotConfine
     def where(self, unit: Unit, agent: str) -> str: ...  # the directory that `place` gave it
-    def limit(
-        self, unit: Unit
-    ) -> tuple[str, ...]: ...  # to what it says now; what could not be set, in words
+    def limit(self, unit: Unit) -> tuple[str, ...]: ...  # to what it says; what cannot be set, in words
     def throttle(self, unit: Unit, on: bool) -> None: ...  # next to no processor time, or what its words say
     def unmet(self, unit: Unit) -> tuple[str, ...]: ...  # options that this host has no means for
     def usage(self, unit: Unit) -> Usage | None: ...
