@@ -27,10 +27,10 @@ import os, signal, socket, sys
 def ask(port):
     with socket.create_connection(("127.0.0.1", port), timeout=30) as server:
         return server.recv(100).decode()
-signal.signal(signal.SIGUSR1, lambda *_: print(ask(4000), flush=True))
-print(ask(4000), flush=True)
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])  # a handler would come in the middle of an import
 while True:
-    signal.pause()
+    print(ask(4000), flush=True)
+    signal.sigwait([signal.SIGUSR1])
 """
 
 
