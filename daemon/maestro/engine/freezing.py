@@ -12,7 +12,10 @@ from maestro.engine import policy, words
 from maestro.engine.events import Freeze
 from maestro.engine.scene import Outcome, Scene
 
-EMERGENCY = "emergency-stop"  # what all agents are held for at once: by a group of all, not one by one
+# What a life is `frozen_for`:
+EMERGENCY = "emergency-stop"  # all agents are held at once: by a group of all, not one by one
+PRESSURE = "pressure"  # the host is short of memory
+SPARED = 600.0  # seconds for which one that an operator has let go on is not frozen for that again
 
 
 def hold_with_all(scene: Scene) -> Outcome:
@@ -36,6 +39,16 @@ def exhaust(scene: Scene) -> Outcome:
     return Outcome(life=life, deeds=(Freeze(life.agent, True),), news=(news,))
 
 
+def press(scene: Scene) -> Outcome:
+    life = replace(scene.life, was_frozen=True, frozen_for=PRESSURE, cause=f"frozen: {scene.words}")
+    news = words.tell(scene, "frozen", life.cause, life)
+    return Outcome(life=life, deeds=(Freeze(life.agent, True),), news=(news,))
+
+
+def relieve(scene: Scene) -> Outcome:
+    return _go_on(scene, "the host has memory again: it goes on")
+
+
 def hold(scene: Scene) -> Outcome:
     """It stands still on its way up."""
     timers = dict(scene.life.timers)
@@ -46,7 +59,10 @@ def hold(scene: Scene) -> Outcome:
 
 
 def thaw(scene: Scene) -> Outcome:
-    return _go_on(scene, scene.words or "thawed on request")
+    if scene.life.frozen_for != PRESSURE:
+        return _go_on(scene, scene.words or "thawed on request")
+    spared = replace(scene, life=replace(scene.life, spared_until=scene.now + SPARED))
+    return _go_on(spared, f"thawed on request, and not frozen for want of memory for {words.span(SPARED)}")
 
 
 def refill(scene: Scene) -> Outcome:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from maestro.engine import policy, slices, treasury
+from maestro.engine import policy, pressure, slices, treasury
 from maestro.engine.events import Asked
+from maestro.engine.freezing import EMERGENCY
 from maestro.engine.jobs import MERGE, JobState, Merge
 from maestro.engine.plan import Kind, Mode, Plan, Planned, Planner, Unplannable
 from maestro.engine.relations import Atom
@@ -295,6 +296,9 @@ def _freeze(world: World, name: str) -> None:
     if life.state is State.FROZEN and life.stilled:  # from now on it is not its budget that ends it
         world.change(name, stilled=False, cause="frozen on request")
         world.note(name, "frozen", "frozen on request, where it stood still for its budget")
+    elif pressure.is_frozen(life):
+        world.change(name, frozen_for="", cause="frozen on request")
+        world.note(name, "frozen", "frozen on request, where it stood still for want of memory")
     elif life.state is State.FROZEN:
         world.refuse(name, Refusal("frozen", f"{name} is frozen already", "", done=True))
     elif world.units[name].kind == "target":
@@ -325,12 +329,14 @@ def _thaw(world: World, name: str) -> None:
 def _hold(world: World, name: str) -> None:
     if world.life(name).state is State.RUNNING and world.units[name].agent is not None:
         world.apply(name, Input.HELD)
+    elif pressure.is_frozen(world.life(name)):  # it is an operator now who says when it goes on
+        world.change(name, frozen_for=EMERGENCY, cause=f"held with all agents, by {EMERGENCY}")
 
 
 def _release(world: World, name: str) -> None:
     """All are let go; what was frozen by name stays so."""
     life = world.life(name)
-    if life.state is State.FROZEN and life.frozen_for:
+    if life.state is State.FROZEN and life.frozen_for == EMERGENCY:
         world.apply(name, Input.THAW_ASKED)
 
 
