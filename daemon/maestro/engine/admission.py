@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from maestro.engine import pressure
 from maestro.engine.events import Measured
-from maestro.engine.room import FRESH, PRESSURE, SOON, Key, Rank, Room, Wait
+from maestro.engine.room import AGAIN, PRESSURE, SOON, Key, Rank, Room, Wait
 from maestro.engine.state import Life, State
 from maestro.model import slices
 from maestro.model.amounts import bytes_in_words
@@ -57,7 +57,7 @@ def wound(world: World) -> None:
     """While somebody waits, or stands still for it, there are to be facts again."""
     room = world.room
     if (room.line or room.frozen) and room.due is None:
-        room.wake(world.now + FRESH)
+        room.wake(world.now + AGAIN)
 
 
 def wait(world: World, name: str, life: Life) -> Wait | None:
@@ -97,12 +97,12 @@ def _judge(world: World, unit: Unit, rank: Rank) -> Wait | None:
         return None
     said = [pressed] if pressed else []
     said += [_short_of(room, key, wants[key]) for key in short]
-    said += [f"{_of(key)} is for another first" for key in behind if key not in short and not said]
+    said += [f"for {_of(key)}, which another gets first" for key in behind if key not in short][: not said]
     first = next(iter(behind.values()), "")
     if first:
         said[-1] += f"; next in line: {_named(world, unit, first)}"
     needs = frozenset((*short, *behind, *((PRESSURE,) if pressed else ())))
-    return Wait(rank=rank, needs=needs, words=f"waits: {'; and '.join(said)}", behind=first, said=world.now)
+    return Wait(rank=rank, needs=needs, words=f"waits {'; and '.join(said)}", behind=first, said=world.now)
 
 
 def _with_words_of_before(found: Wait, before: Wait | None) -> Wait:
@@ -132,7 +132,7 @@ def _never(unit: Unit, key: Key, amount: int, most: int) -> str:
 
 
 def _short_of(room: Room, key: Key, amount: int) -> str:
-    """`for memory, of which it asks for 2G, and 1.1G of the host is free`."""
+    """`for memory: it asks for 2G, and 1.1G of the host is free`."""
     kind, slice_ = key
     left = max(0, room.left[key])
     if kind == "tasks":
@@ -143,7 +143,7 @@ def _short_of(room: Room, key: Key, amount: int) -> str:
 
 def _of(key: Key) -> str:
     kind, slice_ = key
-    return "what memory the host has" if key == PRESSURE else f"{kind} of {slice_ or 'the host'}"
+    return f"{'memory' if key == PRESSURE else kind} of {slice_ or 'the host'}"
 
 
 def _named(world: World, unit: Unit, other: str) -> str:

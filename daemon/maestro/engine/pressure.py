@@ -42,18 +42,15 @@ def _is_low(facts: Measured) -> bool:
 def holds(world: World, unit: Unit) -> str:
     """Why an agent is not to be started, in words: now, or before those of its priority go on that stand still."""
     if is_short(world):
-        return _short(world.room.facts)
+        return f"until the host has memory again ({_available(world.room.facts)})"
     first = [name for name in world.room.frozen if _priority(world, name) >= _priority(world, unit.name)]
     if not first:
         return ""
-    return "what stands still for want of memory, and is no less important, goes on first"
+    return "for those that stand still for want of memory, are no less important, and go on first"
 
 
-def _short(facts: Measured) -> str:
-    return (
-        f"the host is short of memory ({bytes_in_words(facts.available)} of "
-        f"{bytes_in_words(facts.total)} are available)"
-    )
+def _available(facts: Measured) -> str:
+    return f"{bytes_in_words(facts.available)} of {bytes_in_words(facts.total)} are available"
 
 
 def _priority(world: World, name: str) -> int:
@@ -88,7 +85,7 @@ def _freeze_one(world: World) -> None:
         return
     name = min(able, key=lambda one: (_priority(world, one), -_beyond(world, one), one))
     world.room.froze_at = world.now
-    why = _short(world.room.facts)
+    why = f"the host is short of memory ({_available(world.room.facts)})"
     world.note(name, "memory-pressure", why)
     enough = bytes_in_words(low(world.room.facts.total))
     world.apply(

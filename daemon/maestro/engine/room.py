@@ -17,7 +17,8 @@ from maestro.model import slices
 from maestro.model.amounts import Amount
 from maestro.model.unit import LimitsSection, ResourcesSection, Unit
 
-FRESH = 1.0  # seconds for which facts are good, and after which they are looked at again while somebody waits
+FRESH = 0.5  # seconds for which facts are good
+AGAIN = 1.0  # after which they are looked at again while somebody waits
 SOON = 0.05  # the same, when something has ended for which others wait
 _SPARE = 64 << 20  # bytes of the host that are never given to a start, or more on a large one
 _SPARE_SHARE = 0.02
