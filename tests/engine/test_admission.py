@@ -229,8 +229,11 @@ def test_a_restart_finds_what_it_gives_back() -> None:
     host.ask("start", "web")
     host.run(until=5)
     host.ask("restart", "web")
-    host.run(until=6)
+    host.run(until=5.2)
     assert (host.life("web").state, host.life("web").agent) == (State.RUNNING, "web#2")
+    host.ask("restart", "web")
+    host.run(until=5.4)
+    assert host.life("web").agent == "web#3", "what was seen a moment ago is not true any more"
 
 
 @pytest.mark.parametrize("away", [0.0, 20.0])
@@ -255,25 +258,24 @@ def test_a_start_that_was_asked_as_the_manager_died() -> None:
     assert (host.life("web").state, host.life("web").agent) == (State.RUNNING, "web#1")
 
 
-def test_what_waits_for_another_unit_is_not_in_line_yet() -> None:
+def test_what_waits_for_another_unit_is_not_in_line() -> None:
     host = Host(
         [
-            agent("db", type="notify"),
+            agent("db", type="notify", restart=RestartSection(delay=Seconds(20))),
             agent("web", "1G", 9, requires=("db",), after=("db",)),
             agent("other", "1G"),
         ],
-        lambda name, _: Play(ready=5.0 if name == "db" else None),
+        lambda name, _: Play(ready=5.0, ends=9.0, code=1) if name == "db" else FOREVER,
     )
     host.ask("start", "web")
     host.ask("start", "other")
     host.run(until=3)
     assert states(host, "web", "other") == [State.WAITING, State.RUNNING]
     assert host.life("web").cause == "waits for db, which is still starting"
-    host.run(until=6)
+    host.run(until=8)
     assert "it asks for 1G" in host.life("web").cause
-    host.ask("stop", "db")
-    host.run(until=7)
-    assert host.life("web").state is State.DEAD or "db" in host.life("web").cause
+    host.run(until=10)
+    assert host.life("web").cause.startswith("waits for db, which is being restarted")
     assert host.world.room.line == {}
 
 

@@ -39,8 +39,6 @@ def take_up(world: World, seen: Looked) -> None:
         if world.owner(agent) is None or not world.life(agent.rpartition("#")[0]).alive:
             _stray(world, agent, *process)
     treasury.attend_all(world)
-    if world.room.frozen:
-        world.room.wake(world.now)
     for name, unit in world.units.items():
         world.stir(name)
         over = world.life(name).state in (State.FAILED, State.COOLDOWN)
