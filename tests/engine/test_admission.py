@@ -154,8 +154,8 @@ def test_a_slice_has_so_many_tasks_and_no_more() -> None:
 @pytest.mark.parametrize(
     ("what", "said"),
     [
-        ("3G", "can never start: it asks for 3G of memory (resources.memory_low), and the host has 1.9G for agents"),
-        ("400M", f"can never start: it asks for 400M of memory (resources.memory_low), and {SLICE} has 250M (its memory_max)"),
+        ("3G", "cannot fit: it asks for 3G of memory (resources.memory_low), and the host has 1.9G for agents"),
+        ("400M", f"cannot fit: it asks for 400M of memory (resources.memory_low), and {SLICE} has 250M (its memory_max)"),
     ],
 )  # fmt: skip
 def test_what_can_never_fit_is_told_at_once_and_holds_nobody_up(what: str, said: str) -> None:

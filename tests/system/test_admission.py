@@ -94,7 +94,7 @@ def test_what_can_never_fit_is_told_at_once(daemon: Daemon) -> None:
     small(daemon, vast={"memory_low": "300M"}, fits={})
     asked = daemon.ctl("start", "vast")
     assert asked.returncode != 0
-    said = f"can never start: it asks for 300M of memory (resources.memory_low), and {SLICE} has 100M (its memory_max)"
+    said = f"cannot fit: it asks for 300M of memory (resources.memory_low), and {SLICE} has 100M (its memory_max)"
     assert said in asked.stdout + asked.stderr
     assert daemon.status("vast")["cause"] == said
     start(daemon, "fits")

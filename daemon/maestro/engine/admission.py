@@ -127,8 +127,8 @@ def _never(unit: Unit, key: Key, amount: int, most: int) -> str:
     option = "memory_min" if "resources.memory_min" in unit.origins else "memory_low"
     asks = f"it asks for {bytes_in_words(amount)} of memory (resources.{option})"
     if not slice_:
-        return f"can never start: {asks}, and the host has {bytes_in_words(most)} for agents"
-    return f"can never start: {asks}, and {slice_} has {bytes_in_words(most)} (its memory_max)"
+        return f"cannot fit: {asks}, and the host has {bytes_in_words(most)} for agents"
+    return f"cannot fit: {asks}, and {slice_} has {bytes_in_words(most)} (its memory_max)"
 
 
 def _short_of(room: Room, key: Key, amount: int) -> str:
