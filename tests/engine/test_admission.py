@@ -9,8 +9,8 @@ from maestro.engine.events import Reread
 from maestro.engine.jobs import JobState
 from maestro.engine.state import Coarse, State
 from maestro.model.amounts import MemoryAmount
-from maestro.model.unit import RestartSection
-from maestro.model.values import Seconds
+from maestro.model.unit import RestartSection, SliceSection
+from maestro.model.values import Seconds, UserName
 from maestro.testing.theatre import FOREVER, Play, unit
 from tests.engine.hosts import Host, agent, limited
 
@@ -139,6 +139,28 @@ def test_what_others_in_a_slice_use_counts_beside_what_is_reserved() -> None:
     host.uses["b"] = 200
     host.run(until=4)
     assert host.life("c").state is State.RUNNING
+
+
+def test_a_tenant_is_not_told_the_names_of_others() -> None:
+    mine = replace(unit("mine.slice"), slice=SliceSection(owner=UserName("ann")))
+    host = Host(
+        [
+            mine,
+            unit("mine-deep.slice"),
+            agent("all", "1800M"),
+            agent("hers", "1G", slice="mine-deep.slice"),
+            agent("other", "1G", 5),
+            agent("own", "1G", 3, slice="mine.slice"),
+        ]
+    )
+    host.ask("start", "all")
+    host.ask("start", "own", "hers")
+    host.run(until=2)
+    assert host.life("hers").cause.endswith("; next in line: own (priority 3)")
+    host.ask("start", "other")
+    host.run(until=4)
+    assert host.life("hers").cause.endswith("; next in line: another (priority 5)")
+    assert host.life("other").cause.endswith("of the host is free")
 
 
 def test_a_slice_has_so_many_tasks_and_no_more() -> None:
