@@ -62,19 +62,20 @@ def thaw(scene: Scene) -> Outcome:
     if scene.life.frozen_for != PRESSURE:
         return _go_on(scene, scene.words or "thawed on request")
     spared = replace(scene, life=replace(scene.life, spared_until=scene.now + SPARED))
-    return _go_on(spared, f"thawed on request, and not frozen for want of memory for {words.span(SPARED)}")
+    promise = f"; it is not frozen for want of memory in the next {words.span(SPARED)}"
+    return _go_on(spared, "thawed on request", promise)
 
 
 def refill(scene: Scene) -> Outcome:
     return _go_on(scene, "its budget is used up no more: it goes on")
 
 
-def _go_on(scene: Scene, why: str) -> Outcome:
+def _go_on(scene: Scene, why: str, promise: str = "") -> Outcome:
     """That its processes go on is ordered by whatever leaves the state. While it stood still it could not say that it lives."""
     life, timers = scene.life, dict(scene.life.timers)
     if scene.unit.agent is not None and (period := policy.watchdog(scene.agent, life)):
         timers["watchdog"] = scene.now + period
-    cause = f"{why}, after {words.span(scene.now - life.since)}"
+    cause = f"{why}, after {words.span(scene.now - life.since)}{promise}"
     life = replace(life, timers=timers, cause=cause)
     return Outcome(life=life, news=(words.tell(scene, "thawed", cause, life),))
 

@@ -78,9 +78,17 @@ def take(world: World, facts: Measured) -> None:
 
 
 def _freeze_one(world: World) -> None:
-    """The least important. The last one that runs is left alone: nobody else would be there to end and give memory back."""
+    """The least important. The last one that runs is left alone: nobody else would be there to end and give memory back.
+
+    Nor does anybody stand still in the stead of a less important one that an operator has let go on.
+    """
     moving = [name for name, life in world.lives.items() if name in world.units and _moves(life)]
-    able = [name for name in moving if _may_be_frozen(world, name)]
+    spared = [_priority(world, name) for name in moving if world.life(name).spared_until > world.now]
+    able = [
+        name
+        for name in moving
+        if _may_be_frozen(world, name) and all(_priority(world, name) <= one for one in spared)
+    ]
     if not able or len(moving) < 2:
         return
     name = min(able, key=lambda one: (_priority(world, one), -_beyond(world, one), one))
@@ -91,8 +99,8 @@ def _freeze_one(world: World) -> None:
     world.apply(
         name,
         Input.PRESSED,
-        f"{why}, and none that runs has a lower priority than its {_priority(world, name)}; goes on when {enough} "
-        f"have been available for {words.span(QUIET)}, or by `maestroctl thaw {name}`",
+        f"{why}, and of those that may be frozen its priority, {_priority(world, name)}, is the lowest; goes on when "
+        f"{enough} have been available for {words.span(QUIET)}, or by `maestroctl thaw {name}`",
     )
 
 
