@@ -14,7 +14,7 @@ from maestro.model.unit import Unit
 # ------------------------------------------------------------------------------------------------ keeper
 
 
-class Recipe(Struct, frozen=True, kw_only=True):
+class Recipe(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """All that the keeper must know to start one process. Finished: nothing in it is looked up later."""
 
     argv: tuple[str, ...]  # argv[0] is looked for in PATH of `env` when it has no slash
@@ -174,7 +174,6 @@ class Groups(Protocol):
     def throttle(self, unit: Unit, on: bool) -> None: ...  # next to no processor time, or what its words say
     def unmet(self, unit: Unit) -> tuple[str, ...]: ...  # options that this host has no means for
     def usage(self, unit: Unit) -> Usage | None: ...
-    def oom_kills(self, unit: Unit) -> int: ...  # counted since its group was made
     def largest(self, unit: Unit) -> Process | None: ...  # of its processes by memory
     def clear(self, unit: Unit) -> None: ...  # nothing of it runs: remove its groups
 
@@ -210,6 +209,7 @@ class Alarm(Protocol):
 
     def begin(self, ring: Callable[[tuple[str, ...]], None]) -> None: ...
     def watch(self, unit: Unit) -> None: ...
+    def kills(self, name: str) -> int: ...  # counted since its group was made; 0 where none is watched
     def leave(self, name: str) -> None: ...
 
 

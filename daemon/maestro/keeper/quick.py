@@ -55,32 +55,23 @@ class Quick:
         """The pid of the new process, which has been executed; 0 where it has to be forked."""
         if not self._fits(recipe, output) or not self._is_safe():
             return 0
+        hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        files = (min(_OPEN_FILES, hard), hard)
+        try:
+            if self._spawner is not None:
+                return self._spawner.spawn(recipe, output, files)
+            return self._by_library(recipe, output, files)
+        except (OSError, ValueError):
+            return 0
+
+    def _by_library(self, recipe: dict[str, Any], output: int, files: tuple[int, int]) -> int:
+        """By the C library's posix_spawn, which takes from us what it cannot be told."""
+        limits, mask = resource.getrlimit(resource.RLIMIT_NOFILE), os.umask(recipe.get("umask", 0o022))
         null = fresh = -1
         try:
             null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
             fresh = os.open(f"/proc/self/fd/{output}", os.O_RDWR | os.O_CLOEXEC)
-            owner = recipe.get("uid")
-            os.fchown(
-                fresh, os.geteuid() if owner is None else owner, -1
-            )  # so that it may open /dev/stdout again
-            hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-            files = (min(_OPEN_FILES, hard), hard)
-            if self._spawner is not None:
-                return self._spawner.spawn(recipe, (null, fresh, fresh), files)
-            return self._by_library(recipe, (null, fresh, fresh), files)
-        except (OSError, ValueError):
-            return 0
-        finally:
-            for fd in (null, fresh):
-                if fd >= 0:
-                    os.close(fd)
-
-    def _by_library(
-        self, recipe: dict[str, Any], streams: tuple[int, int, int], files: tuple[int, int]
-    ) -> int:
-        """By the C library's posix_spawn, which takes from us what it cannot be told."""
-        limits, mask = resource.getrlimit(resource.RLIMIT_NOFILE), os.umask(recipe.get("umask", 0o022))
-        try:
+            os.fchown(fresh, os.geteuid(), -1)  # so that it may open /dev/stdout again
             os.chdir("/")
             resource.setrlimit(resource.RLIMIT_NOFILE, files)
             with signals.Held():
@@ -88,7 +79,9 @@ class Quick:
                     recipe["argv"][0],
                     recipe["argv"],
                     recipe["env"],
-                    file_actions=[(os.POSIX_SPAWN_DUP2, fd, number) for number, fd in enumerate(streams)],
+                    file_actions=[
+                        (os.POSIX_SPAWN_DUP2, fd, place) for place, fd in enumerate((null, fresh, fresh))
+                    ],
                     setsid=True,
                     setsigmask=(),
                     setsigdef=self._nest.not_default,
@@ -96,6 +89,9 @@ class Quick:
         finally:
             resource.setrlimit(resource.RLIMIT_NOFILE, limits)
             os.umask(mask)
+            for fd in (null, fresh):
+                if fd >= 0:
+                    os.close(fd)
 
     def _fits(self, recipe: dict[str, Any], output: int) -> bool:
         plain = recipe.get("cwd", "/") == "/" and not recipe.get("notify_fd")

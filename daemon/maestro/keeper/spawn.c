@@ -24,15 +24,16 @@ struct plan {
     char *const *argv;
     char *const *envp;
     const char *oom;       /* text for /proc/self/oom_score_adj; NULL: as it is */
-    const int *enter;      /* open files of groups of cgroup v1, by which it enters them */
+    const char *group;     /* directory of a group of cgroup v2; NULL: our own */
+    const char *const *enter; /* files of groups of cgroup v1, by which it enters them; NULL ends them */
+    const char *output;    /* a link to what stdout and stderr write to; it is opened anew */
     const int *reset;      /* signals that get their default disposition */
     const uint32_t *groups;
     uint64_t soft, hard;   /* limit on open files */
     int64_t uid, gid;      /* -1: as they are */
-    int32_t entering, resetting;
+    int64_t owner;         /* of the output, so that it may open /dev/stdout again */
+    int32_t resetting;
     int32_t grouping;      /* how many groups; -1: as they are */
-    int32_t group;         /* directory of a group of cgroup v2; -1: our own */
-    int32_t streams[3];
     int32_t umask;
     int32_t failed;        /* set by the child: it could not become what it was to be */
 };
@@ -60,6 +61,26 @@ static inline long call(long number, long a, long b, long c, long d) {
 
 #define P(pointer) ((long)(intptr_t)(pointer))
 
+static inline long opened(const char *path, int flags) {
+    return call(SYS_openat, AT_FDCWD, P(path), flags | O_CLOEXEC, 0);
+}
+
+/* Whether all of a text could be written to a file. */
+static inline int wrote(const char *path, const char *text) {
+    long length = 0, fd = opened(path, O_WRONLY);
+    while (text[length])
+        length++;
+    return fd >= 0 && call(SYS_write, fd, P(text), length, 0) == length && call(SYS_close, fd, 0, 0, 0) == 0;
+}
+
+/* The standard streams: nothing to read, and the output by an open file of its own. */
+static inline int streamed(const struct plan *plan) {
+    static const char null[] = "/dev/null";
+    long in = opened(null, O_RDWR), out = opened(plan->output, O_RDWR);
+    return in >= 0 && out >= 0 && call(SYS_fchown, out, plan->owner, -1, 0) == 0 && call(SYS_dup3, in, 0, 0, 0) == 0 &&
+           call(SYS_dup3, out, 1, 0, 0) == 1 && call(SYS_dup3, out, 2, 0, 0) == 2;
+}
+
 /* Never returns. What fails is not said here: the keeper then forks a child, which does it again and says it in words. */
 static __attribute__((noreturn, noinline)) void become(volatile struct plan *shared) {
     const struct plan *plan = (const struct plan *)shared;
@@ -68,20 +89,15 @@ static __attribute__((noreturn, noinline)) void become(volatile struct plan *sha
     struct action plain = {0};
     struct rlimit files = {plan->soft, plan->hard};
     long failed = call(SYS_setsid, 0, 0, 0, 0) < 0;
-    for (int i = 0; i < plan->entering && !failed; i++)
-        failed = call(SYS_write, plan->enter[i], P(self), 1, 0) < 0;
-    if (plan->oom && !failed) {
-        long fd = call(SYS_openat, AT_FDCWD, P(score), O_WRONLY | O_CLOEXEC, 0);
-        size_t length = 0;
-        while (plan->oom[length])
-            length++;
-        failed = fd < 0 || call(SYS_write, fd, P(plan->oom), (long)length, 0) < 0;
-    }
+    for (const char *const *file = plan->enter; *file && !failed; file++)
+        failed = !wrote(*file, self);
+    if (plan->oom && !failed)
+        failed = !wrote(score, plan->oom);
     for (int i = 0; i < plan->resetting && !failed; i++)
         failed = call(SYS_rt_sigaction, plan->reset[i], P(&plain), 0, sizeof none) < 0;
     call(SYS_umask, plan->umask, 0, 0, 0);
-    for (int i = 0; i < 3 && !failed; i++)
-        failed = call(SYS_dup3, plan->streams[i], i, 0, 0) < 0;
+    if (!failed)
+        failed = !streamed(plan);
     if (!failed && plan->grouping >= 0)
         failed = call(SYS_setgroups, plan->grouping, P(plan->groups), 0, 0) < 0;
     if (!failed && plan->gid >= 0)
@@ -107,14 +123,18 @@ __attribute__((visibility("default"))) const uint32_t maestro_plan_size = sizeof
 /* The pid of the child once it has executed or ended; or a negative error number, and then there was none. */
 __attribute__((visibility("default"))) int maestro_spawn(struct plan *plan) {
     struct clone_args how = {0};
-    long pid;
-    if (plan->grouping > 65536 || plan->entering > 64)
+    long pid, group = -1;
+    if (plan->grouping > 65536)
         return -EINVAL;
-    how.flags = CLONE_VM | CLONE_VFORK | CLONE_CLEAR_SIGHAND | (plan->group >= 0 ? CLONE_INTO_CGROUP : 0);
+    if (plan->group && (group = opened(plan->group, O_PATH | O_DIRECTORY)) < 0)
+        return (int)group;
+    how.flags = CLONE_VM | CLONE_VFORK | CLONE_CLEAR_SIGHAND | (group >= 0 ? CLONE_INTO_CGROUP : 0);
     how.exit_signal = SIGCHLD;
-    how.cgroup = plan->group >= 0 ? (uint64_t)plan->group : 0;
+    how.cgroup = group >= 0 ? (uint64_t)group : 0;
     pid = call(SYS_clone3, P(&how), sizeof how, 0, 0);
     if (pid == 0)
         become(plan);
+    if (group >= 0)
+        call(SYS_close, group, 0, 0, 0);
     return (int)pid;
 }

@@ -27,18 +27,18 @@ class _Plan(ctypes.Structure):
         ("argv", ctypes.c_void_p),
         ("envp", ctypes.c_void_p),
         ("oom", ctypes.c_char_p),
+        ("group", ctypes.c_char_p),
         ("enter", ctypes.c_void_p),
+        ("output", ctypes.c_char_p),
         ("reset", ctypes.c_void_p),
         ("groups", ctypes.c_void_p),
         ("soft", ctypes.c_uint64),
         ("hard", ctypes.c_uint64),
         ("uid", ctypes.c_int64),
         ("gid", ctypes.c_int64),
-        ("entering", ctypes.c_int32),
+        ("owner", ctypes.c_int64),
         ("resetting", ctypes.c_int32),
         ("grouping", ctypes.c_int32),
-        ("group", ctypes.c_int32),
-        ("streams", ctypes.c_int32 * 3),
         ("umask", ctypes.c_int32),
         ("failed", ctypes.c_int32),
     )
@@ -55,42 +55,36 @@ class Spawner:
         self._spawn = library.maestro_spawn
         self._resets: tuple[set[int], Any] = (set(), None)
 
-    def spawn(self, recipe: dict[str, Any], streams: tuple[int, int, int], files: tuple[int, int]) -> int:
+    def spawn(self, recipe: dict[str, Any], output: int, files: tuple[int, int]) -> int:
         """The pid of a process that has been executed; 0 where that failed, which a fork will tell. `files`: its limit on these."""
-        opened: list[int] = []
-        group = recipe.get("cgroup", "")
-        plan = _Plan(group=_AS_IT_IS, umask=recipe.get("umask", 0o022), soft=files[0], hard=files[1])
-        try:
-            if group and not is_v1(recipe):
-                plan.group = _open(group, os.O_RDONLY | os.O_DIRECTORY, opened)
-            entered = [_open(path, os.O_WRONLY, opened) for path in recipe.get("tasks", ())]
-            kept = self._fill(plan, recipe, entered)
-            plan.streams[:] = streams
-            with signals.Held():
-                pid: int = self._spawn(ctypes.byref(plan))
-            del kept
-        finally:
-            for fd in opened:
-                os.close(fd)
+        plan = _Plan(umask=recipe.get("umask", 0o022), soft=files[0], hard=files[1])
+        plan.output = b"/proc/self/fd/%d" % output
+        if (group := recipe.get("cgroup")) and not is_v1(recipe):
+            plan.group = os.fsencode(group)
+        kept = self._fill(plan, recipe)
+        with signals.Held():
+            pid: int = self._spawn(ctypes.byref(plan))
+        del kept
         if pid > 0 and plan.failed:
             os.waitpid(pid, 0)
             return 0
         return max(pid, 0)
 
-    def _fill(self, plan: _Plan, recipe: dict[str, Any], entered: list[int]) -> list[Any]:
+    def _fill(self, plan: _Plan, recipe: dict[str, Any]) -> list[Any]:
         """What the plan points at, to be kept while it is used."""
         argv, env = recipe["argv"], recipe["env"]
         words = _texts([os.fsencode(word) for word in argv])
         variables = _texts([os.fsencode(f"{name}={value}") for name, value in env.items()])
-        files, reset = (ctypes.c_int * len(entered))(*entered), self._reset()
+        files, reset = _texts([os.fsencode(path) for path in recipe.get("tasks", ())]), self._reset()
         groups = recipe.get("groups", ())
         numbers = (ctypes.c_uint32 * len(groups))(*groups)
         uid, gid = recipe.get("uid"), recipe.get("gid")
         plan.program = os.fsencode(argv[0])
         plan.argv, plan.envp = ctypes.addressof(words), ctypes.addressof(variables)
-        plan.enter, plan.entering = ctypes.addressof(files), len(entered)
+        plan.enter = ctypes.addressof(files)
         plan.reset, plan.resetting = ctypes.addressof(reset), len(reset)
         plan.uid, plan.gid = _AS_IT_IS if uid is None else uid, _AS_IT_IS if gid is None else gid
+        plan.owner = os.geteuid() if uid is None else uid
         plan.groups, plan.grouping = ctypes.addressof(numbers), _AS_IT_IS
         if uid is not None or gid is not None or groups:
             plan.grouping = len(groups)
@@ -112,9 +106,3 @@ class Spawner:
 
 def _texts(words: list[bytes]) -> Any:
     return (ctypes.c_char_p * (len(words) + 1))(*words, None)
-
-
-def _open(path: str, flags: int, opened: list[int]) -> int:
-    fd = os.open(path, flags | os.O_CLOEXEC)
-    opened.append(fd)
-    return fd

@@ -122,6 +122,7 @@ class Carrier:
         if self._is_at_rest(unit):
             self._keeper.drop_store(unit)
             self.watchers.leave(unit)
+            self._house.drafts.drop(unit)
             if (section := self._world.units.get(unit)) is not None:
                 self._house.groups.clear(section)
             self.on_rest(unit)

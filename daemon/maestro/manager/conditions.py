@@ -24,11 +24,14 @@ _LEFT_COPIES = (
     ".rpmnew", ".rpmsave", ".rpmorig", ".dpkg-old", ".dpkg-new", ".dpkg-tmp", ".dpkg-dist", ".dpkg-bak",
     ".dpkg-backup", ".dpkg-remove", ".ucf-new", ".ucf-old", ".ucf-dist", ".swp", ".bak", ".old", ".new",
 )  # fmt: skip
+_NOTHING = CheckSection()
 _NO_CONTENT = ("lost+found", "aquota.user", "aquota.group")
 
 
 def unmet(section: CheckSection, what: str, environ: Environ) -> str:
     """What of a section does not hold, in words; empty where all does. `what` is "condition" or "assert"."""
+    if section == _NOTHING:
+        return ""
     some: list[str] = []  # of those of which one must hold
     one_holds = False
     for name, check in _given(section):

@@ -93,7 +93,7 @@ def prepare(unit: Unit, house: House, uid: int | None, gid: int | None) -> tuple
     if house.uid == 0:
         uid, gid = uid or 0, gid or 0
     found: list[Made] = []
-    for kind in KINDS:
+    for kind in (one for one in KINDS if agent.directories(one)):
         links: dict[str, tuple[str, ...]] = {}
         for one in _in_order(agent, kind):
             links[one.path] = (*links.get(one.path, ()), *filter(None, (one.link,)))

@@ -26,9 +26,6 @@ class NoGroups:
     def usage(self, unit: Unit) -> Usage | None:
         return None
 
-    def oom_kills(self, unit: Unit) -> int:
-        return 0
-
     def largest(self, unit: Unit) -> Process | None:
         return None
 

@@ -16,6 +16,7 @@ from maestro.engine.events import Errand
 from maestro.engine.state import Trigger
 from maestro.manager import directories, environment_file, sandbox, scheduling
 from maestro.manager.cannot import CannotPrepare as CannotPrepare
+from maestro.manager.drafts import Drafts
 from maestro.manager.dynamic_users import DynamicUsers
 from maestro.manager.no_groups import NoGroups
 from maestro.model.checks import NOTIFIES
@@ -53,6 +54,7 @@ class House(Struct, frozen=True, kw_only=True):
     premises: sandbox.Premises = sandbox.Premises()
     abilities: Callable[[], Abilities] = Abilities
     filters: Seccomp | None = None
+    drafts: Drafts = field(default_factory=Drafts)
 
 
 def invocation(house: House, agent: str) -> str:
@@ -76,15 +78,31 @@ def make(
     assert agent is not None
     if line > len(agent.exec_more):
         raise CannotPrepare(f"its unit was changed meanwhile and has no agent.exec_more[{line - 1}] any more")
+    draft = house.drafts.of(unit) or _draft(unit, agent, house, note)
+    if _is_settled(agent):
+        house.drafts.keep(unit, draft)
+    env = {**draft.env, **(_monitored(trigger, house) if trigger is not None else {})}
+    env["INVOCATION_ID"] = invocation(house, agent_id)
+    place = _place(unit, agent_id, house)
+    recipe = replace(draft, cgroup=place.cgroup, tasks=place.tasks, sandbox=_sandbox(unit, house))
+    return _with(recipe, agent.lines[line], env)
+
+
+def _is_settled(agent: AgentSection) -> bool:
+    """Whether its draft is the same each time: nothing outside of its definition, no account and no file, has a say in it."""
+    somebody = agent.user or agent.group or agent.supplementary_groups or agent.dynamic_user
+    return not (somebody or agent.environment_file)
+
+
+def _draft(unit: Unit, agent: AgentSection, house: House, note: Callable[[str], None]) -> Recipe:
+    """What is the same for all its processes as long as its definition is."""
     uid, gid, groups, home = who(unit, house)
     env = environment(unit, agent, house, home, note)
     env |= directories.environment(unit, house)
-    env |= _monitored(trigger, house) if trigger is not None else {}
-    env |= _own_words(unit, agent, agent_id, house)
+    env |= _own_words(unit, agent, house)
     cwd = agent.working_directory.removeprefix("-")
     streams = openings(agent.stdin, agent.stdout, agent.stderr)
-    place = _place(unit, agent_id, house)
-    recipe = Recipe(
+    draft = Recipe(
         argv=(),
         env=env,
         cwd=home or "/" if cwd == "~" else cwd,
@@ -96,15 +114,12 @@ def make(
         gid=gid,
         groups=groups,
         umask=int(agent.umask, 8),
-        cgroup=place.cgroup,
-        tasks=place.tasks,
         store=unit.name if agent.file_descriptor_store_max else "",
         stream=unit.name if _LOG in streams else None,
         title=unit.name,
         directories=directories.prepare(unit, house, uid, gid),
-        sandbox=_sandbox(unit, house),
     )
-    return _with(scheduling.applied(recipe, agent), agent.lines[line], env)
+    return scheduling.applied(draft, agent)
 
 
 def _place(unit: Unit, agent_id: str, house: House) -> Place:
@@ -114,13 +129,9 @@ def _place(unit: Unit, agent_id: str, house: House) -> Place:
         raise CannotPrepare(str(why)) from None
 
 
-def _own_words(unit: Unit, agent: AgentSection, agent_id: str, house: House) -> dict[str, str]:
+def _own_words(unit: Unit, agent: AgentSection, house: House) -> dict[str, str]:
     """What Maestro itself tells it: who it is, and where it may speak."""
-    env = {
-        "INVOCATION_ID": invocation(house, agent_id),
-        "MAESTRO_UNIT": unit.name,
-        "MAESTRO_CONTROL": house.control,
-    }
+    env = {"MAESTRO_UNIT": unit.name, "MAESTRO_CONTROL": house.control}
     if is_heard(agent):
         env["NOTIFY_SOCKET"] = house.notify
     if agent.file_descriptor_store_max:

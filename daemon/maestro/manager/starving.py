@@ -36,8 +36,8 @@ class Starving:
     def attend(self, unit: Unit) -> None:
         """A process of it is about to be born in its group."""
         if unit.name not in self._seen:
-            self._seen[unit.name] = self._groups.oom_kills(unit)
             self._alarm.watch(unit)
+            self._seen[unit.name] = self._alarm.kills(unit.name)
 
     def leave(self, name: str) -> None:
         """Its group is about to go."""
@@ -86,7 +86,7 @@ class Starving:
         unit = self._world.units.get(name)
         if unit is None or name not in self._seen:
             return False
-        kills, before = self._groups.oom_kills(unit), self._seen[name]
+        kills, before = self._alarm.kills(name), self._seen[name]
         self._seen[name] = kills
         if kills <= before:
             return False

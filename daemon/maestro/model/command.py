@@ -212,7 +212,9 @@ def expand(words: Iterable[str], environment: Mapping[str, str]) -> tuple[str, .
     program, *arguments = words
     expanded = [program]
     for word in arguments:
-        if (whole := _WHOLE.fullmatch(word)) is not None:
+        if "$" not in word:
+            expanded.append(word)
+        elif (whole := _WHOLE.fullmatch(word)) is not None:
             expanded.extend(_words_of(environment.get(whole[1], "")))
         else:
             expanded.append(_INSIDE.sub(lambda m: "$" if m[1] is None else environment.get(m[1], ""), word))

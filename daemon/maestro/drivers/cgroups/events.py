@@ -14,6 +14,7 @@ import os
 import struct
 from collections.abc import Callable
 
+from maestro.drivers.cgroups import files
 from maestro.drivers.cgroups.groups import ControlGroups
 from maestro.model.unit import Unit
 
@@ -94,17 +95,22 @@ class MemoryAlarm:
         if not path or not os.path.exists(path):
             return
         name = unit.name
+        self._watched[name] = path
         if self._groups.kind == "v2":
-            if self._changes.watch(path, lambda: self._ring((name,))):
-                self._watched[name] = path
-        elif self._register(path):
-            self._watched[name] = path
+            self._changes.watch(path, lambda: self._ring((name,)))
+        else:
+            self._register(path)
+
+    def kills(self, name: str) -> int:
+        """Of a group's counter, by as little as can be: it is read at each bad end, before another begins."""
+        _, there, count = files.content(self._watched.get(name, "")).partition(b"oom_kill ")
+        return int(count.split(None, 1)[0]) if there else 0
 
     def leave(self, name: str) -> None:
         """v1 forgets of itself when the group is removed."""
         self._changes.leave(self._watched.pop(name, ""))
 
-    def _register(self, path: str) -> bool:
+    def _register(self, path: str) -> None:
         if self._fd < 0:
             self._fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
             self._loop.add_reader(self._fd, self._signalled)
@@ -120,8 +126,6 @@ class MemoryAlarm:
                 os.close(file)
         except OSError as error:
             _log.warning("%s: no word of it when memory runs out: %s", path, error.strerror)
-            return False
-        return True
 
     def _signalled(self) -> None:
         """In some group memory ran out, or one was removed."""

@@ -41,7 +41,7 @@ class ControlGroups:
         self.unit_of: Callable[[str], Unit | None] = lambda name: (
             None
         )  # the unit of a name, as it is in force
-        self._made: dict[str, set[str]] = {}  # unit -> v1 controllers whose groups it is in
+        self._made: dict[str, dict[str, str]] = {}  # unit -> its groups in hierarchies of v1, by controller
         self._ways = (
             dict(_found(layout.tracking)) if layout.tracking else {}
         )  # agent's unit -> where its group is
@@ -84,18 +84,17 @@ class ControlGroups:
         self._ways.setdefault(unit.name, now)
 
     def _at(self, unit: Unit, group: str) -> Place:
-        joined = sorted(self._made[unit.name])
-        tasks = tuple(f"{self._v1(unit, one)}/tasks" for one in joined)
+        tasks = tuple(f"{path}/tasks" for _, path in sorted(self._made[unit.name].items()))
         return Place(cgroup=group, tasks=(f"{group}/tasks", *tasks) if self.kind == "v1" else tasks)
 
     def where(self, unit: Unit, agent: str) -> str:
         return f"{self._of(unit)}/{_leaf(agent)}" if self.layout.tracking else ""
 
     def _of(self, unit: Unit) -> str:
-        return os.path.join(self.layout.tracking, *self._way(unit))
+        return "/".join((self.layout.tracking, *self._way(unit)))
 
     def _v1(self, unit: Unit, controller: str) -> str:
-        return os.path.join(self.layout.v1[controller], *self._way(unit))
+        return "/".join((self.layout.v1[controller], *self._way(unit)))
 
     def _way(self, unit: Unit) -> tuple[str, ...]:
         """Its slice may be another by now than that in which it runs."""
@@ -122,11 +121,10 @@ class ControlGroups:
             _log.warning("%s: %s", one.name, words)
 
     def _make_one(self, unit: Unit) -> None:
-        fresh = not os.path.isdir(self._of(unit))
-        os.makedirs(self._of(unit), exist_ok=True)
-        self._made[unit.name] = set()
+        fresh = files.made(self._of(unit))
+        self._made[unit.name] = {}
         for one in self._wanted(unit):
-            self._join(unit, one)
+            self._join(unit, one, fresh=fresh)
         for words in self._apply(unit, fresh=fresh):
             _log.warning("%s: %s", unit.name, words)
 
@@ -135,16 +133,16 @@ class ControlGroups:
         set_for = {s.controller for s in self._settings for section in sections if s.is_set(section)}
         return (one for one in self.layout.v1 if one in _ALWAYS or one in set_for)
 
-    def _join(self, unit: Unit, controller: str) -> None:
-        """Make the unit's group in a hierarchy of v1, and move in what of it runs already."""
+    def _join(self, unit: Unit, controller: str, *, fresh: bool = False) -> None:
+        """Make the unit's group in a hierarchy of v1, and move in what of it runs already: of a fresh one, nothing."""
         group = self.layout.v1[controller]
         for name in self._way(unit):
-            group = os.path.join(group, name)
+            group = f"{group}/{name}"
             files.make(group)
             if controller == "cpuset":
                 inherit_processors(group)
-        self._made[unit.name].add(controller)
-        for pid in self.processes(unit):
+        self._made[unit.name][controller] = group
+        for pid in () if fresh else self.processes(unit):
             files.write_softly(f"{group}/cgroup.procs", str(pid))
 
     # ---------------------------------------------------------------------------------- limits
@@ -170,16 +168,17 @@ class ControlGroups:
         names = [name for name, way in self._ways.items() if unit.name in way[:-1]]
         return [one for name in names if (one := self.unit_of(name)) is not None]
 
-    def _joined(self, unit: Unit) -> set[str]:
+    def _joined(self, unit: Unit) -> dict[str, str]:
         """What an earlier manager made of it."""
-        return {one for one in self.layout.v1 if os.path.isdir(self._v1(unit, one))}
+        groups = {one: self._v1(unit, one) for one in self.layout.v1}
+        return {one: group for one, group in groups.items() if os.path.isdir(group)}
 
     def _apply(self, unit: Unit, *, fresh: bool = False) -> list[str]:
         """Twice where something is refused: of two limits that bound each other only one order is right."""
         todo = [
             setting
             for setting in self._settings
-            if self._is_there(unit, setting) and (not fresh or _asks(unit, setting))
+            if (not fresh or _asks(unit, setting)) and self._is_there(unit, setting)
         ]
         for _ in range(2):
             refused = [(setting, why) for setting in todo if (why := self._set(unit, setting))]
@@ -261,10 +260,6 @@ class ControlGroups:
         if self.kind != "v1":
             gauged |= {"cpu": f"{self._of(unit)}/cpu.stat", "io": f"{self._of(unit)}/io.stat"}
         return {what: path for what, path in gauged.items() if path}
-
-    def oom_kills(self, unit: Unit) -> int:
-        path = self.file_of(unit, "memory", "memory.events", "memory.oom_control")
-        return files.pairs(files.read(path)).get("oom_kill", 0) if path else 0
 
     def largest(self, unit: Unit) -> Process | None:
         """Of those that live: one that was killed may be gone."""

@@ -102,7 +102,7 @@ class KeeperLink:
     def spawn(self, agent: str, recipe: Recipe) -> None:
         self._family.invited(agent, recipe.env.get("INVOCATION_ID", ""))
         try:
-            self._order("spawn", agent, msgspec.structs.asdict(recipe))
+            self._order("spawn", agent, msgspec.to_builtins(recipe, builtin_types=(bytes,)))
         except wire.TooLong as error:
             self._refuse(agent, str(error))
 
