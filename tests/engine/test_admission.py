@@ -245,6 +245,30 @@ def test_an_automatic_restart_waits_as_well() -> None:
     assert (host.life("web").state, host.life("web").restarts) == (State.RUNNING, 1)
 
 
+@pytest.mark.parametrize(("priority", "started"), [(0, "web"), (9, "other")])
+def test_who_is_between_two_runs_keeps_its_place_before_lesser_ones(priority: int, started: str) -> None:
+    pauses = RestartSection(policy="always", delay=Seconds(20))
+    host = Host(
+        [agent("web", "1G", 5, restart=pauses), agent("other", "1G", priority), agent("small", "500M")],
+        lambda name, number: Play(ends=5.0, code=1) if (name, number) == ("web", 1) else FOREVER,
+    )
+    host.ask("start", "web")
+    host.ask("start", "other")
+    host.run(until=8)
+    assert host.life("web").state is State.BACKOFF
+    assert host.life("other").state is (State.RUNNING if started == "other" else State.WAITING)
+    host.run(until=40)
+    assert host.life(started).state is State.RUNNING
+    assert states(host, "web", "other").count(State.WAITING) == 1
+    host.ask("start", "small")
+    host.run(until=42)
+    assert host.life("small").state is State.WAITING, "behind who waits"
+    host.ask("stop", "web", "other")
+    host.run(until=44)
+    assert host.life("small").state is State.RUNNING
+    assert host.world.room.kept == {}
+
+
 def test_a_restart_finds_what_it_gives_back() -> None:
     host = Host([agent("web", "1500M")])
     host.uses["web"] = 1500

@@ -29,7 +29,9 @@ def take(world: World, facts: Measured) -> None:
     """Figures have come: those in line are asked anew, the first of them first."""
     room = world.room
     running = {life.agent: unit for name, unit in room.asking.items() if (life := world.life(name)).alive}
-    room.take(facts, world.now, running)
+    # One that is between two runs keeps its place: else a lesser one would take it, and it would wait for that.
+    paused = [unit for name, unit in room.asking.items() if world.life(name).state is State.BACKOFF]
+    room.take(facts, world.now, running, paused)
     pressure.take(world, facts)
     world.ask_anew(in_line(room))
 
@@ -90,7 +92,8 @@ def _judge(world: World, unit: Unit, rank: Rank) -> Wait | None:
         most = room.most(key)
         if most is not None and amount > most:
             return Wait(rank=rank, words=_never(unit, key, amount, most), never=True, said=world.now)
-    short = [key for key, amount in wants.items() if room.left.get(key, amount) < amount]
+    lesser = [name for name in room.kept if priority(world.units[name]) < priority(unit)]
+    short = [key for key, amount in wants.items() if room.lacks(key, amount, lesser)]
     pressed = pressure.holds(world, unit)
     behind = {key: first for key in (PRESSURE, *wants) if (first := room.ahead(key, rank))}
     if not (short or pressed or behind):

@@ -7,7 +7,7 @@ finds what the first has left. Nothing here looks at the world: `admission` does
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from math import inf
 
 from msgspec import Struct
@@ -47,6 +47,9 @@ class Room:
         self.facts = Measured()
         self.at = -inf  # when they were taken
         self.left: dict[Key, int] = {}
+        self.kept: dict[
+            str, dict[Key, int]
+        ] = {}  # by units that are about to be restarted: what they take of `left`
         self.asking: dict[str, Unit] = {}  # agents that reserve memory
         self.limited: dict[str, Unit] = {}  # slices that limit memory or tasks
         self.line: dict[str, Wait] = {}
@@ -72,6 +75,7 @@ class Room:
 
     def remove(self, name: str) -> None:
         self.at = -inf  # what is in force has changed
+        self.unkeep(name)
         self.asking.pop(name, None)
         self.limited.pop(name, None)
 
@@ -106,8 +110,10 @@ class Room:
 
     # ---------------------------------------------------------------------------------- what is left
 
-    def take(self, facts: Measured, now: float, running: Mapping[str, Unit]) -> None:
-        """Count anew. `running` are the agents that run and reserve memory, by agent id."""
+    def take(
+        self, facts: Measured, now: float, running: Mapping[str, Unit], paused: Iterable[Unit] = ()
+    ) -> None:
+        """Count anew. `running` are the agents that run and reserve memory, by agent id; `paused` those that are about to again."""
         self.facts, self.at, self.due = facts, now, None
         self.left = self._limits()
         if facts.available >= 0:
@@ -119,6 +125,20 @@ class Room:
             unused = max(0, self.asks(unit) - facts.used.get(agent, 0))
             for name in ("", *slices.chain(unit)):
                 self._take_off(("memory", name), unused)
+        self.kept = {unit.name: self.wants(unit) for unit in paused}
+        for wants in self.kept.values():
+            self.give(wants)
+
+    def unkeep(self, name: str) -> None:
+        """The pause is over: from now on it is in line, or starts."""
+        for key, amount in self.kept.pop(name, {}).items():
+            if key in self.left:
+                self.left[key] += amount
+
+    def lacks(self, key: Key, amount: int, above: Iterable[str]) -> bool:
+        """Whether there is less than that, also with what those keep that come after."""
+        left = self.left.get(key, amount)
+        return left + sum(self.kept[name].get(key, 0) for name in above) < amount
 
     def _limits(self) -> dict[Key, int]:
         found = {}

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 def try_start(world: World, name: str, life: Life) -> None:
     hold, short = world.hold_of(name), treasury.holds(world, name, life)
     ordered = bool(hold) and not life.unordered
+    world.room.unkeep(name)
     wait = None if short or ordered else admission.wait(world, name, life)
     before = world.room.line.get(name)
     if not (short or ordered or wait):
