@@ -247,7 +247,7 @@ def test_an_automatic_restart_waits_as_well() -> None:
 
 @pytest.mark.parametrize(("priority", "started"), [(0, "web"), (9, "other")])
 def test_who_is_between_two_runs_keeps_its_place_before_lesser_ones(priority: int, started: str) -> None:
-    pauses = RestartSection(policy="always", delay=Seconds(20))
+    pauses = RestartSection(policy="always", delay=Seconds(20.3))
     host = Host(
         [agent("web", "1G", 5, restart=pauses), agent("other", "1G", priority), agent("small", "500M")],
         lambda name, number: Play(ends=5.0, code=1) if (name, number) == ("web", 1) else FOREVER,
@@ -260,6 +260,7 @@ def test_who_is_between_two_runs_keeps_its_place_before_lesser_ones(priority: in
     host.run(until=40)
     assert host.life(started).state is State.RUNNING
     assert states(host, "web", "other").count(State.WAITING) == 1
+    assert told(host, started) == [], "nor was it held up for a moment by what was kept for itself"
     host.ask("start", "small")
     host.run(until=42)
     assert host.life("small").state is State.WAITING, "behind who waits"

@@ -23,7 +23,18 @@ from tests.system.standing import is_still
 from tests.system.test_oom import has_limits_of_memory
 
 MISSING = next((one.words for one in pressure.findings() if one.state == "missing"), "")
-TOTAL = MemoryPressure().memory()[0]
+
+
+def memory() -> tuple[int, int]:
+    """Bytes of this host, and those that are available."""
+    driver = MemoryPressure()
+    try:
+        return driver.memory()
+    finally:
+        driver.close()
+
+
+TOTAL = memory()[0]
 SMALL = 2 << 30  # bytes of a host whose memory a test may fill
 
 pytestmark = [
@@ -146,13 +157,13 @@ def test_the_hog_stands_still_and_the_important_one_goes_on(daemon: Daemon, fold
     daemon.unit("late", agent={"exec": ["/bin/sleep", "1000"]})
     daemon.start()
     daemon.call("start", units=["important"])
-    held = MemoryPressure().memory()[1] - (low(TOTAL) * 3 // 4)
+    held = memory()[1] - (low(TOTAL) * 3 // 4)
     holder, hog = [sys.executable, "-c", HOLDS, str(held)], [sys.executable, "-c", THRASHES, str(file), "300"]
     daemon.unit("holder", agent={"exec": holder}, resources={**vast, "priority": 5})
     daemon.unit("hog", agent={"exec": hog}, resources=vast)
     daemon.call("daemon-reload")
     daemon.call("start", units=["holder"])
-    until(lambda: MemoryPressure().memory()[1] < low(TOTAL), within=60, what="the holder has taken its share")
+    until(lambda: memory()[1] < low(TOTAL), within=60, what="the holder has taken its share")
     daemon.call("start", units=["hog"])
     seen = daemon.wait_state("hog", "frozen", within=60)
     stands_still(daemon, seen)
