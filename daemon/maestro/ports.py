@@ -46,6 +46,7 @@ class Recipe(Struct, frozen=True, kw_only=True, omit_defaults=True):
     cgroup: str = ""  # directory of the control group that it is born in; empty: the keeper's own
     tasks: tuple[str, ...] = ()  # files of cgroup v1 by which it enters further groups
     store: str = ""  # unit whose stored descriptors it gets
+    gateways: tuple[int, ...] = ()  # ports whose listeners in the networks of agents it gets
     title: str = ""  # the unit's name, for messages
     # (what, base, name, mode, uid, gid, whether below `private`, links) of directories that are made for it
     directories: tuple[tuple[str, str, str, int, int | None, int | None, bool, tuple[str, ...]], ...] = ()

@@ -23,7 +23,7 @@ from maestro.control import tenants
 from maestro.control.clerk import Office
 from maestro.control.desk import Desk
 from maestro.control.server import ControlServer
-from maestro.drivers import abilities, cgroups, host, pressure, processes, usage, views
+from maestro.drivers import abilities, cgroups, host, pressure, processes, starts, usage, views
 from maestro.drivers.crashes import CrashFile
 from maestro.drivers.doors import Doors
 from maestro.drivers.keeper_link import EXIT_RESTART, LINK_VARIABLE, KeeperLink, Unheard, set_title
@@ -265,8 +265,6 @@ async def _begin(parts: Parts, where: Paths) -> Session:
     carrier.take_up_users(saved.facts.get(dynamic_users.FACT, ""))
     over = parts.transients.take_up(saved.facts.get("gone", ""))
     table = await link.hello(carrier)
-    for name in [name for name in table.held if name.startswith("gateway:")]:
-        link.on_held(name, table.held[name])
     observer = Observer(manager, parts.logs, parts.plugins)
     session = _session(parts)
     loop = asyncio.get_running_loop()
@@ -353,7 +351,7 @@ def _office(parts: Parts, where: Paths, session: Session, observer: Observer) ->
         is_ending=lambda: session.is_ending,
         end=session.end,
         notices=functools.partial(session.notices, parts.catalogue),
-        examine=lambda: (*cgroups.findings(parts.groups.layout), *pressure.findings()),
+        examine=lambda: (*cgroups.findings(parts.groups.layout), *pressure.findings(), *starts.findings()),
         tiers=functools.partial(_tiers, parts.groups),
     )
 

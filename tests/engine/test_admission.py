@@ -260,7 +260,7 @@ def test_who_is_between_two_runs_keeps_its_place_before_lesser_ones(priority: in
     host.run(until=40)
     assert host.life(started).state is State.RUNNING
     assert states(host, "web", "other").count(State.WAITING) == 1
-    assert told(host, started) == [], "nor was it held up for a moment by what was kept for itself"
+    assert len(told(host, "web")) == (started != "web"), "it is not held up by what is kept for itself"
     host.ask("start", "small")
     host.run(until=42)
     assert host.life("small").state is State.WAITING, "behind who waits"

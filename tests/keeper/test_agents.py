@@ -287,8 +287,10 @@ def test_a_daemon_that_an_agent_left_is_found_and_killed(manager: Manager) -> No
 def test_a_tree_is_killed_at_one_blow(manager: Manager) -> None:
     _, pids = family(manager)
     manager.order("send", "a#1", signal.SIGKILL, True)
-    manager.news("ended", "a#1")
+    assert manager.news("ended", "a#1")[3] == signal.SIGKILL
     until(lambda: not [pid for pid in pids if is_alive(pid)], "all are gone")
+    manager.order("acknowledge", "a#1")
+    assert manager.hello() == {}, "nothing of it is left to be told"
 
 
 def test_a_signal_to_the_tree_reaches_each_and_one_to_the_main_only_that(manager: Manager) -> None:

@@ -142,6 +142,29 @@ def test_private_directories_in_each_other_and_links_into_them(tmp_path: Path) -
 
 
 @as_root
+def test_a_directory_above_a_private_one_becomes_private(tmp_path: Path) -> None:
+    """What stood there only to hold the link of the inner one gives way; what holds more is left alone."""
+    owner = (61200, 61200)
+    above = row(tmp_path, "a", 0o755, owner, private=True)
+    inner = row(tmp_path, "a/b/c", 0o755, owner, private=True)
+    made(inner)
+    (tmp_path / "private/a/b/c/kept").touch()
+    (tmp_path / "a/other").touch()
+    birth = Birth({"directories": (above, inner)}, Nest(Spare(), set()))
+    with pytest.raises(OSError, match="not empty"):
+        directories.make(birth)
+    words = f"its state directory {tmp_path}/a (a directory of that name is there, and what is in it is not its own)"
+    assert describe("directories", birth) == f"make {words}"
+    assert (tmp_path / "a/b/c/kept").exists()
+    (tmp_path / "a/other").unlink()
+    for _ in range(2):
+        made(above, inner)
+        assert os.readlink(tmp_path / "a") == "private/a"
+        assert (tmp_path / "a/b/c/kept").exists()
+        assert look(tmp_path / "private/a") == (61200, "755")
+
+
+@as_root
 def test_what_the_user_has_put_in_a_private_directory_leads_nowhere(tmp_path: Path) -> None:
     outside = tmp_path / "outside"
     outside.mkdir()

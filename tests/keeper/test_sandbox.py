@@ -8,6 +8,8 @@ import errno
 import os
 import signal
 import socket
+import sys
+import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -190,31 +192,65 @@ def test_a_user_namespace_without_privileges(rig: Rig) -> None:
     assert inside(begin(rig), code, sandbox) == ["deny", " 0 0 1", "0" * 16]
 
 
-def test_who_listens_in_its_network_is_held_for_others(rig: Rig) -> None:
-    spaces = {"unshare": NEWNET, "loopback": True, "listeners": (("127.0.0.1", 4000), ("::1", 4001))}
-    manager = begin(rig)
-    manager.spawn("a#1", "/bin/sleep", "1000", sandbox={"namespaces": spaces}, notify_fd=5)
-    for port in (4000, 4001):
-        assert manager.news("held", f"gateway:a:{port}")
-    pid = manager.news("spawned", "a#1")[2]
+def gateway(manager: Manager, agent: str, *ports: int) -> socket.socket:
+    """A service of these ports that leaves all to us: the socket by which it is told of listeners."""
+    code = (
+        "import os, socket, sys; to = socket.socket(socket.AF_UNIX); to.connect(sys.argv[1]);"
+        "socket.send_fds(to, [os.environ['LISTEN_FDNAMES'].encode()], [3]); to.recv(1)"
+    )
     with (
-        socket.socket(fileno=os.dup(manager.fds["held", "gateway:a:4000"])) as listener,
-        in_network_of(pid) as client,
+        tempfile.TemporaryDirectory() as folder,
+        socket.create_server(f"{folder}/s", family=socket.AF_UNIX) as door,
     ):
-        client.connect(("127.0.0.1", 4000))
-        listener.accept()[0].close()
-    manager.order("reexec")
-    manager.kill()
-    second = rig.manager()
-    second.hello()
-    assert {name for kind, name in second.fds if kind == "held"} == {"gateway:a:4000", "gateway:a:4001"}
-    second.order("send", "a#1", signal.SIGKILL, True)
-    second.news("ended", "a#1")
-    second.order("acknowledge", "a#1")
-    second.kill()
-    third = rig.manager()
-    third.hello()
-    assert not third.fds
+        manager.spawn(agent, sys.executable, "-c", code, f"{folder}/s", gateways=ports)
+        talk, _ = door.accept()
+        names, fds, _, _ = socket.recv_fds(talk, 100, 1)
+    assert names == b"gateways"
+    manager.news("spawned", agent)
+    SERVICES.append(talk)  # it ends when we let go of that
+    found = socket.socket(fileno=fds[0])
+    found.settimeout(20)
+    return found
+
+
+SERVICES: list[socket.socket] = []
+
+
+def heard(service: socket.socket) -> tuple[str, int]:
+    text, fds, _, _ = socket.recv_fds(service, 100, 1)
+    return text.decode(), fds[0] if fds else -1
+
+
+def test_who_listens_in_its_network_is_told_to_services(rig: Rig) -> None:
+    spaces = {"unshare": NEWNET, "loopback": True, "listeners": (("127.0.0.1", 4000), ("::1", 4000))}
+    manager = begin(rig)
+    with gateway(manager, "g#1", 80, 4000) as service, gateway(manager, "h#1", 4001) as other:
+        manager.spawn("a#1", "/bin/sleep", "1000", sandbox={"namespaces": spaces}, notify_fd=5)
+        pid = manager.news("spawned", "a#1")[2]
+        text, fd = heard(service)
+        assert text == "listen a#1 127.0.0.1:4000\n"
+        with socket.socket(fileno=fd) as listener, in_network_of(pid) as client:
+            client.connect(("127.0.0.1", 4000))
+            listener.accept()[0].close()
+        text, fd = heard(service)
+        assert text == "listen a#1 [::1]:4000\n"
+        os.close(fd)
+        manager.order("reexec")
+        manager.kill()
+        second = rig.manager()
+        second.hello()
+        assert not second.fds  # the manager is no service
+        second.order("send", "a#1", signal.SIGKILL, True)
+        second.news("ended", "a#1")
+        second.order("acknowledge", "a#1")
+        assert heard(service) == ("closed a#1 127.0.0.1:4000\n", -1)
+        assert heard(service) == ("closed a#1 [::1]:4000\n", -1)
+        other.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            other.recv(1)
+    while SERVICES:
+        SERVICES.pop().close()
+    assert second.news("ended", "g#1")[2] == 0
 
 
 @contextlib.contextmanager

@@ -13,8 +13,9 @@ from msgspec.structs import asdict, replace
 
 from maestro.manager import recipe
 from maestro.manager.recipe import CannotPrepare, House
+from maestro.model.amounts import NumberSet
 from maestro.model.limits import CountLimit, LimitsSection, SizeLimit
-from maestro.model.scheduling import Nanoseconds, NumberSet
+from maestro.model.scheduling import Nanoseconds
 from maestro.model.values import EnvironmentMap, UserName
 from maestro.model.variables import VariableName
 from maestro.ports import Recipe

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from maestro.model import amounts, names, slices
 from maestro.model import values as v
+from maestro.model.amounts import NumberSet
 from maestro.model.budget import Count, Counts, Durations, Sizes, TimeZone
 from maestro.model.conditions import Check
 from maestro.model.confining import (
@@ -32,7 +33,7 @@ from maestro.model.order import Predecessor
 from maestro.model.plain import Given, Mark
 from maestro.model.reading import reader, show
 from maestro.model.reference import options
-from maestro.model.scheduling import Nanoseconds, NumberSet
+from maestro.model.scheduling import Nanoseconds
 from maestro.model.status import SIGNALS
 from maestro.model.streams import Stream
 from maestro.model.syscall_lists import ErrorNumber, FamilyList, LogList, NamespaceList, SyscallList
@@ -123,9 +124,6 @@ BY_TYPE: dict[Any, st.SearchStrategy[Any]] = {
     amounts.TaskAmount: st.sampled_from(["512", "10%", "infinity"]).map(amounts.TaskAmount),
     amounts.Weight: st.integers(1, 10_000).map(lambda number: amounts.Weight(str(number))),
     amounts.CpuWeight: st.sampled_from(["1", "10000", "idle"]).map(amounts.CpuWeight),
-    amounts.Processors: st.sets(st.integers(0, 99), max_size=9).map(
-        lambda found: amounts.Processors(" ".join(map(str, found)))
-    ),
     amounts.Bandwidths: _devices(amounts.Bandwidths),
     amounts.Operations: _devices(amounts.Operations),
     amounts.DeviceWeights: _devices(amounts.DeviceWeights),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from maestro.model.amounts import NumberSet
 from maestro.model.limits import (
     UNLIMITED,
     CountLimit,
@@ -15,7 +16,7 @@ from maestro.model.limits import (
 )
 from maestro.model.load import load_text
 from maestro.model.plain import Mistake
-from maestro.model.scheduling import Nanoseconds, NumberSet
+from maestro.model.scheduling import Nanoseconds
 from maestro.model.unit import Unit
 
 

@@ -54,6 +54,11 @@ def test_good(good: str) -> None:
             "agent.notify_fd: only an agent of type notify tells that it is ready; this one is exec (write type: notify)",
         ),
         ("type: notify, notify_fd: 2", "agent.notify_fd: 0, 1 and 2 are the standard streams (3 is usual)"),
+        (
+            "type: notify, notify_fd: 3, gateway_ports: [4000]",
+            "agent.notify_fd: descriptors that it is handed begin at 3, so 3 may be one of them (write 4)",
+        ),
+        ("gateway_ports: [4000, 70000]", "agent.gateway_ports[1]: 70000 is no port (4000 is usual)"),
         ("root_directory: jail", "agent.root_directory: 'jail' is not absolute (begin it with /)"),
         ("pass_environment: [1A]", "agent.pass_environment[0]: '1A' cannot be the name of a variable"),
         (

@@ -25,6 +25,9 @@ _NO_ESCAPE = re.compile(r"(?<!\\)(?:\\\\)*\\(?=[^abfnrtvs;xuU0-7\\\"'\s])")
 _TRUE, _FALSE = ("yes", "true", "on", "1"), ("no", "false", "off", "0")
 _NO_CALLS = ("DONOTEXIST", "fexecve")  # that units name as system calls all the same
 _NO_NAMESPACE = "usr"
+_PLACES = (
+    ("%t/credentials/", "%t/maestro/credentials/"),
+)  # a directory of systemd's own, and what is that with us: where it lies says nothing of what a specifier is
 INPUT = "/run/input"  # where what a unit is given as data is kept as a file
 
 
@@ -261,7 +264,10 @@ def translated(path: Path, instance: str = "") -> Translated:
     name = path.name.removesuffix(".service")
     shown = name + instance
     # to us an agent's name has no suffix, and that is what %n stands for
-    values = gathered(path.read_text(encoding="utf-8").replace(f"{shown}.service", shown))
+    text = path.read_text(encoding="utf-8").replace(f"{shown}.service", shown)
+    for theirs, ours in _PLACES:
+        text = text.replace(theirs, ours)
+    values = gathered(text)
     agent: dict[str, Any] = {"restart": {"policy": "no"}, "start_timeout": "20s"}
     sections: dict[str, Any] = {"unit": {}, "agent": agent}
     files: dict[str, bytes] = {}

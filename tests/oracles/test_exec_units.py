@@ -61,6 +61,12 @@ def test_a_unit(tmp_path: Path) -> None:
     assert translated(tmp_path / "exec-x.service").files == {"/run/input/exec-x": b"a\tb\na"}
 
 
+def test_a_directory_of_systemds_own_is_ours(tmp_path: Path) -> None:
+    made = unit(tmp_path, "[Service]\nExecStart=test %d = %t/credentials/%n\nExecStart=a %t/other\n")
+    assert made["agent"]["exec"] == "test %d = %t/maestro/credentials/%n"
+    assert made["agent"]["exec_more"] == ["a %t/other"]
+
+
 def test_what_is_unknown_is_named(tmp_path: Path) -> None:
     with pytest.raises(NotTranslatable, match="FooBar= has no counterpart"):
         unit(tmp_path, "[Service]\nExecStart=a\nFooBar=1\n")

@@ -10,11 +10,12 @@ import resource
 
 import pytest
 
+from maestro.model.amounts import NumberSet
 from maestro.model.conditions import ARCHITECTURES
 from maestro.model.limits import UNLIMITED, LimitsSection
 from maestro.model.option import describe, without_none
 from maestro.model.plain import Mistake
-from maestro.model.scheduling import CORE_FILTER, IO_CLASSES, Nanoseconds, NumberSet
+from maestro.model.scheduling import CORE_FILTER, IO_CLASSES, Nanoseconds
 
 _LIBRARIES = [
     *glob.glob("/usr/lib/*/systemd/libsystemd-shared-*.so"),

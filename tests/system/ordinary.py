@@ -25,12 +25,20 @@ Layer().lay((*mounts, *(("tree", one, one, 0, 8) for one in needed)), "private")
 os.setgroups(())
 os.setresgid(*[{NOBODY}] * 3)
 os.setresuid(*[{NOBODY}] * 3)
+if not LASTING:
+    kernel.prctl(4, 1)  # the change of users took our own /proc/self from us
+    kernel.unshare(0x10000000)
+    for name, text in (("setgroups", "deny"), ("uid_map", "{NOBODY} {NOBODY} 1"), ("gid_map", "{NOBODY} {NOBODY} 1")):
+        with open(f"/proc/self/{{name}}", "w") as file:
+            file.write(text)
+    with open("/proc/sys/user/max_user_namespaces", "w") as file:
+        file.write("0")
 os.execvp(command[0], command)
 """
 
 
-def become_ordinary(daemon: Daemon) -> None:
-    """Before its start: have it run as nobody, in folders that are nobody's."""
+def become_ordinary(daemon: Daemon, *, with_namespaces: bool = True) -> None:
+    """Before its start: have it run as nobody, in folders that are nobody's; perhaps where nobody may make namespaces."""
     for name in _MADE:
         (daemon.root / name).mkdir(parents=True, exist_ok=True)
     for path in (daemon.root, *daemon.root.rglob("*")):
@@ -38,7 +46,14 @@ def become_ordinary(daemon: Daemon) -> None:
     paths = [sys.prefix, sys.base_prefix, str(REPOSITORY)]
     closed = sorted({one for path in paths for one in _closed_above(path)})
     needed = [path for path in paths if any(path.startswith(f"{one}/") for one in closed)]
-    words = [sys.executable, "-c", _BECOME, f"{REPOSITORY}/daemon", repr(closed), repr(needed)]
+    words = [
+        sys.executable,
+        "-c",
+        _BECOME.replace("LASTING", str(with_namespaces)),
+        f"{REPOSITORY}/daemon",
+        repr(closed),
+        repr(needed),
+    ]
     daemon.prefix = tuple(words)
 
 

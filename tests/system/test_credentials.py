@@ -262,6 +262,8 @@ def test_an_agent_whose_file_is_gone_is_not_started_with_what_stands_for_a_secre
     daemon.wait_state("one", "active")
     os.kill(pid, signal.SIGKILL)
     until(lambda: "its unit's file is gone, and no secret of it is kept" in daemon.status("one")["cause"])
+    assert daemon.agents_of_this_root() == [], "it is not started"
+    assert OTHER not in daemon.status("one")["cause"]
 
 
 # ------------------------------------------------------------------------------------------- without root

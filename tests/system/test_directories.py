@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import shutil
 import stat
 from pathlib import Path
 from typing import Any
@@ -215,6 +216,8 @@ def test_a_manager_that_died_leaves_it_to_the_next(daemon: Daemon) -> None:
     (daemon.root / "run/maestro/gone/1-1/inside").mkdir(parents=True)
     daemon.new_manager(daemon.kill_manager())
     until(lambda: not left(daemon))
+    assert not (daemon.root / "run/app").exists()
+    assert list((daemon.root / "run/maestro").rglob("inside")) == []
 
 
 # ------------------------------------------------------------------------------------------- dynamic users
@@ -239,6 +242,26 @@ def test_a_dynamic_user_is_the_same_whatever_dies(daemon: Daemon) -> None:
     daemon.start()
     daemon.call("start", units=["one"])
     assert uid_of(daemon.status("one")["pid"]) == uid
+
+
+@pytest.mark.parametrize("loses", ["the run directory", "the store, too"])
+def test_what_a_dynamic_user_keeps_is_there_after_the_host_was_off(daemon: Daemon, loses: str) -> None:
+    """/run is empty then, and /var/lib as it was."""
+    code = "echo x >> $STATE_DIRECTORY/f; id -u; wc -l < $STATE_DIRECTORY/f; touch $RUNTIME_DIRECTORY/new"
+    options = {"dynamic_user": True, "state_directory": "app", "runtime_directory": "app"}
+    user, count = said(daemon, "one", code, **options)
+    assert count == "1"
+    daemon.kill_keeper()
+    until(lambda: not daemon.named_after_this_root(), what="nothing runs")
+    shutil.rmtree(daemon.root / "run")
+    if loses == "the store, too":
+        shutil.rmtree(daemon.root / "var/lib/maestro")
+    else:
+        daemon.reboot()
+    daemon.start()
+    assert said(daemon, "one", code, **options) == [user, "2"]
+    assert os.readlink(daemon.root / "var/lib/app") == "private/app"
+    assert look(daemon.root / "var/lib/private/app")[0] == int(user)
 
 
 def test_who_a_dynamic_user_is(daemon: Daemon) -> None:

@@ -68,6 +68,32 @@ def test_all_stand_still_and_go_on(daemon: Daemon) -> None:
     assert daemon.manager() == manager
 
 
+def test_what_is_frozen_meanwhile_stays_so(daemon: Daemon) -> None:
+    """By name or with its slice, also where a manager died in between."""
+    daemon.unit("team.slice", unit={})
+    agent = {"exec": ["/bin/sleep", "1000"]}
+    for number in range(4):
+        section = {"resources": {"slice": "team.slice"}} if number == 1 else {}
+        daemon.unit(f"x{number}", agent=agent, **section)
+    daemon.start()
+    assert not daemon.call("start", units=["x*"])["errors"]
+    found = [daemon.status(f"x{number}")["pid"] for number in range(4)]
+    emergency(daemon)
+    until(lambda: all_still(found), what="all stand still")
+    for unit in ("x0", "team.slice"):
+        assert not daemon.call("freeze", units=[unit])["errors"]
+    daemon.new_manager(daemon.kill_manager())
+    assert daemon.ctl("freeze", "x0").stdout == "x0 is frozen already\n"
+    emergency(daemon, "--thaw")
+    until(lambda: all_going(found[2:]), what="the others go on")
+    assert all_still(found[:2])
+    assert [daemon.status(f"x{number}")["fine"] for number in range(4)] == ["frozen"] * 2 + ["running"] * 2
+    for unit in ("x0", "team.slice"):
+        assert not daemon.call("thaw", units=[unit])["errors"]
+    until(lambda: all_going(found), what="those, too")
+    assert fines(daemon) == {"running"}
+
+
 def test_it_outlives_the_manager(daemon: Daemon) -> None:
     found = herd(daemon, 5)
     emergency(daemon)

@@ -187,7 +187,14 @@ def test_nginx_by_a_probe(daemon: Daemon, kind: str) -> None:
         },
         health={"readiness": {kind: question}},
     )
-    lead_a_life(daemon, "web", lambda: get(f"http://127.0.0.1:{port}/") == b"all is well\n")
+    answers: list[bytes] = []
+
+    def serves() -> bool:
+        answers.append(get(f"http://127.0.0.1:{port}/"))
+        return bool(answers[-1])
+
+    lead_a_life(daemon, "web", serves)
+    assert answers == [b"all is well\n"] * 2, "before it was killed, and after"
 
 
 def test_nginx_reads_its_configuration_again(daemon: Daemon) -> None:
@@ -342,6 +349,7 @@ def test_systemd_notify_says_it(daemon: Daemon) -> None:
         return daemon.status("shell")["status"] == "all there" and daemon.log("shell").endswith(b"told\n")
 
     lead_a_life(daemon, "shell", lambda: until(said, what="STATUS= and the line after the barrier"))
+    assert daemon.log("shell") == b"starting\ntold\n" * 2
 
 
 def test_systemd_notify_in_a_stop(daemon: Daemon) -> None:

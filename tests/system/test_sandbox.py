@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 
 from maestro.drivers.abilities import probe
+from maestro.drivers.seccomp import Seccomp
 from tests.system.harness import Daemon, children, is_alive, until
 from tests.system.ordinary import NOBODY, become_ordinary
 
@@ -327,3 +329,48 @@ def test_nobody_escapes_from_strict(anyones: Daemon) -> None:
         anyones.call("start", units=["a"])
         until(lambda: b"end" in anyones.log("a"))
     assert anyones.log("a").decode().splitlines() == ["end"]
+
+
+@as_root
+def test_an_interpreter_that_is_hidden_is_said_to_be(daemon: Daemon) -> None:
+    home = daemon.root / "home"
+    (home / "bin").mkdir(parents=True)
+    shutil.copy(str(shutil.which("true")), home / "bin/program")
+    (daemon.root / "started").symlink_to(home / "bin/program")
+    agent = {"exec": [str(daemon.root / "started")], "type": "oneshot", "restart": {"policy": "no"}}
+    sandbox = {"level": "strict", "inaccessible_paths": [str(home)]}
+    daemon.unit("a", agent=agent, sandbox=sandbox)
+    daemon.start()
+    (job,) = daemon.call("start", units=["a"])["jobs"]
+    assert job["words"] == (
+        f"cannot execute {daemon.root}/started: no such file or directory (it needs {home}/bin/program, "
+        f"hidden by sandbox.inaccessible_paths: write sandbox.read_only_paths: [{home}])"
+    )
+    daemon.unit(
+        "a",
+        agent=agent,
+        sandbox={**sandbox, "inaccessible_paths": [str(home)], "read_only_paths": [f"{home}/bin"]},
+    )
+    daemon.call("daemon-reload")
+    (job,) = daemon.call("start", units=["a"])["jobs"]
+    assert job["state"] == "done", job
+
+
+@pytest.mark.skipif(bool(Seccomp().missing()), reason=Seccomp().missing())
+@pytest.mark.parametrize("refused", ["~write writev pwrite64 sendmsg sendto", "~write:EPERM"])
+def test_a_program_that_is_not_there_is_told_though_nothing_may_be_written(
+    daemon: Daemon, refused: str
+) -> None:
+    agent = {"exec": ["/nowhere/agent"], "restart": {"policy": "no"}}
+    daemon.unit("a", agent=agent, sandbox={"system_call_filter": [refused]})
+    daemon.unit(
+        "b", agent={**agent, "exec": ["/bin/sleep", "1000"]}, sandbox={"system_call_filter": [refused]}
+    )
+    daemon.start()
+    jobs = {job["unit"]: job for job in daemon.call("start", units=["a", "b"])["jobs"]}
+    assert jobs["a"]["words"] == "cannot execute /nowhere/agent: no such file or directory"
+    assert jobs["b"]["state"] == "done"
+    assert daemon.status("a")["fine"] == "failed"
+    daemon.call("stop", units=["b"])
+    left = [os.readlink(one) for one in Path(f"/proc/{daemon.keeper}/fd").iterdir()]
+    assert not [one for one in left if "memfd:report" in one]

@@ -20,13 +20,21 @@ _KEPT = 3600.0  # seconds that a copy of earlier sources is kept
 PREPARING = 300  # seconds; the first time takes about 90 and needs apt and pip
 
 _CHECKERS = (
+    "hatchling",
     "import-linter",
     "mypy",
     "pytest-xdist",
     "ruff",
     "types-",
 )  # of the dev group, what no test in the guest needs
-_SOURCES = ("pyproject.toml", "README.md", "LICENSE", "daemon", "plugins")  # what the package is built from
+_SOURCES = (
+    "pyproject.toml",
+    "README.md",
+    "LICENSE",
+    "daemon",
+    "plugins",
+    "packaging/hatch_build.py",
+)  # what the package is built from
 _LEFT_OUT: tuple[str, ...] = (
     ".git",
     ".venv",
@@ -77,7 +85,7 @@ class Rig:
         """The command line that runs these words in such a guest, in a copy of the checkout."""
         share = ["--share", f"{ROOT}:{INSIDE}", *(f"--exclude={name}" for name in _LEFT_OUT)]
         given = {"MAESTRO_TEST_PATIENCE": PATIENCE, "MAESTRO_VM_GUEST": guest}
-        names = ("MAESTRO_TEST_PATIENCE", "MAESTRO_KILLS", "MAESTRO_AGENTS")
+        names = ("MAESTRO_TEST_PATIENCE", "MAESTRO_KILLS", "MAESTRO_AGENTS", "MAESTRO_LOOP")
         given |= {name: value for name in names if (value := os.environ.get(name))}
         environment = [f"--env={name}={value}" for name, value in given.items()]
         options = ["--timeout", str(within), *(["--systemd"] if guest == "systemd" else [])]
@@ -116,6 +124,7 @@ def _package() -> Path:
         if (ROOT / name).is_dir():
             shutil.copytree(ROOT / name, fresh / name, ignore=shutil.ignore_patterns(*_LEFT_OUT))
         else:
+            (fresh / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, fresh / name)
     digest = hashlib.sha256()
     for path in sorted(path for path in fresh.rglob("*") if path.is_file()):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from maestro.engine import slices, treasury, words
+from maestro.engine import treasury, words
 from maestro.engine.events import Measured
 from maestro.engine.freezing import PRESSURE
 from maestro.engine.room import low
@@ -127,9 +127,7 @@ def _thaw_one(world: World) -> None:
     """Who was frozen last goes on first; unless by now there is another reason for it to stand still."""
     name = max(world.room.frozen, key=lambda one: (world.life(one).since, one))
     world.room.thawed_at = world.now
-    if above := slices.frozen_above(world, name):
-        world.change(name, frozen_for="", frozen_with=above, cause=f"frozen with {above}")
-    elif held := treasury.freezes(world, name):
+    if held := treasury.freezes(world, name):
         world.change(name, frozen_for="", stilled=True, cause=f"frozen: {held}")
     else:
         world.apply(name, Input.RELIEVED)

@@ -296,9 +296,8 @@ def _freeze(world: World, name: str) -> None:
     if life.state is State.FROZEN and life.stilled:  # from now on it is not its budget that ends it
         world.change(name, stilled=False, cause="frozen on request")
         world.note(name, "frozen", "frozen on request, where it stood still for its budget")
-    elif pressure.is_frozen(life):
-        world.change(name, frozen_for="", cause="frozen on request")
-        world.note(name, "frozen", "frozen on request, where it stood still for want of memory")
+    elif life.state is State.FROZEN and life.frozen_for:
+        slices.keep_still(world, name, "frozen on request")
     elif life.state is State.FROZEN:
         world.refuse(name, Refusal("frozen", f"{name} is frozen already", "", done=True))
     elif world.units[name].kind == "target":

@@ -8,6 +8,7 @@ import time
 from maestro.keeper import adoption, cgroup, kernel
 from maestro.keeper.births import Births
 from maestro.keeper.followers import Followers
+from maestro.keeper.gateways import Gateways
 from maestro.keeper.spare import OUT_OF_DESCRIPTORS
 from maestro.keeper.store import Store
 from maestro.keeper.table import Entry
@@ -36,7 +37,7 @@ _ROUNDS = 16  # of looking for new processes at one kill; what escapes is killed
 class Surroundings:
     """What Agents needs from the rest of the keeper."""
 
-    __slots__ = ("nest", "proc", "record", "store", "tell", "tree", "watch")
+    __slots__ = ("gateways", "nest", "proc", "record", "store", "tell", "tree", "watch")
 
     def __init__(
         self,
@@ -54,6 +55,7 @@ class Surroundings:
         self.nest = nest
         self.tell = tell
         self.store = Store(watch)
+        self.gateways = Gateways(watch)
 
 
 class Agents:
@@ -283,17 +285,13 @@ class Agents:
     def _forget(self, entry: Entry) -> None:
         self._followers.forget(entry)
         self._births.forget(entry)
+        self._around.gateways.forget(entry.agent)
         self._table.drop(entry)
         self._killed.pop(entry.agent, None)
         self._around.tree.forget(entry.agent)
         if entry.cgroup:
             self._empty.append(entry.cgroup)
             self.sweep_at = time.monotonic() + _LATER
-        unit = entry.agent.partition("#")[0]
-        if self._table.has_gateways(unit) and not any(
-            one.partition("#")[0] == unit for one in self._table.entries
-        ):
-            self._table.release_gateways(unit)
 
     def sweep(self) -> None:
         """Remove the groups of agents that were forgotten: not before the next of the unit was born, for that is waited for."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from _socket import AF_UNIX, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_SEQPACKET, socket, socketpair
+from _socket import AF_UNIX, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_SEQPACKET, socketpair
 
-from maestro.keeper import child, steps, streams, wire
+from maestro.keeper import child, gateways, steps, streams
 from maestro.keeper.quick import Quick
 from maestro.keeper.table import Entry, open_again
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from maestro.keeper.agents import Surroundings
+    from maestro.keeper.store import Kept
     from maestro.keeper.table import Table
 
 _FIRST_PASSED = 3  # number of the first descriptor after the standard streams: where sd_listen_fds(3) begins
@@ -37,9 +38,7 @@ class Births:
 
     def spawn(self, agent: str, recipe: dict[str, Any]) -> None:
         stage = "make a pipe"
-        report: tuple[int, ...] = ()
-        ready: tuple[int, ...] = ()
-        gate: tuple[int, ...] = ()
+        ends = _Ends()
         try:
             output = self._output(recipe.get("stream"))
             kept = self._around.store.of(recipe.get("store", ""))
@@ -47,17 +46,11 @@ class Births:
             if not kept and (quick := self._quick.spawn(recipe, output)):
                 self.tell_begun(self._born(agent, quick, recipe))
                 return
-            report = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
-            ready = _pipe() if recipe.get("notify_fd") else ()
+            ends.make(recipe)
             stage = "fork into its control group" if recipe.get("cgroup") else "fork"
-            gate = _gate(recipe)
-            birth = child.Birth(recipe, self._around.nest, output, report[1])
+            birth = child.Birth(recipe, self._around.nest, output, ends.report[1])
             birth.given = given
-            birth.passed = {_FIRST_PASSED + place: one.fd for place, one in enumerate(kept)}
-            birth.listening = tuple(one.name for one in kept)
-            if ready:
-                birth.passed[recipe["notify_fd"]] = ready[1]
-            birth.gate = gate[1] if gate else -1
+            _pass(birth, kept, ends)
             if birth.clone_flags:
                 stage = "make namespaces of its own"
             pid = child.fork(birth, steps.AGENT)
@@ -65,16 +58,18 @@ class Births:
             self._tell("cannot_spawn", agent, str(why), 0)
             return
         except OSError as error:
-            _close(*report, *ready, *gate)
+            ends.close()
             self._tell("cannot_spawn", agent, stage, error.errno or 0)
             return
-        _close(*report[1:], *ready[1:], *gate[1:])
+        ends.close(ours=False)
         entry = self._born(agent, pid, recipe)
-        entry.gate = gate[0] if gate else -1
-        entry.unconfirmed = report[0]
+        entry.gate = ends.gate[0] if ends.gate else -1
+        entry.unconfirmed, entry.slate = ends.report[0], ends.slate
         self._await_exec(entry)
-        if ready:
-            entry.ready_fd = ready[0]
+        if ends.door:
+            self._around.gateways.serve(agent, recipe["gateways"], ends.door[0], [])
+        if ends.ready:
+            entry.ready_fd = ends.ready[0]
             self._await_ready(entry)
 
     def _output(self, name: str | None) -> int:
@@ -108,30 +103,26 @@ class Births:
         self._around.watch.off(entry.unconfirmed)
         os.close(entry.unconfirmed)
         entry.unconfirmed = -1
+        report = self._on_slate(entry) or report
         if not report:
-            self._take_listeners(entry)
+            if entry.gate >= 0:
+                gate, entry.gate = entry.gate, -1
+                self._around.gateways.take(entry.agent, gate)
             self.tell_begun(entry)
             return
         self._forget(entry)
         number, _, stage = report.decode(errors="replace").partition(" ")
         self._tell("cannot_spawn", entry.agent, stage, int(number))
 
-    def _take_listeners(self, entry: Entry) -> None:
-        """Those that the child has handed out, all of them before its exec. They replace those of an earlier network of the unit."""
-        if entry.gate < 0:
-            return
-        unit = entry.agent.partition("#")[0]
-        self._table.release_gateways(unit)
-        door, entry.gate = socket(fileno=entry.gate), -1
+    def _on_slate(self, entry: Entry) -> bytes:
+        """What a child has written that may not write to pipes any more."""
+        if entry.slate < 0:
+            return b""
+        slate, entry.slate = entry.slate, -1
         try:
-            while (received := wire.receive(door))[1] >= 0:
-                name = f"gateway:{unit}:{received[0].decode()}"
-                self._table.hold(name, received[1])
-                self._tell("held", name)
-        except BlockingIOError:
-            pass  # its exec closes one descriptor after the other, and this one is not closed yet
+            return os.pread(slate, child.SLATE, 0).rstrip(b"\0")
         finally:
-            door.close()
+            os.close(slate)
 
     # -------------------------------------------------------------------------------------------- readiness
 
@@ -153,6 +144,7 @@ class Births:
 
     def forget(self, entry: Entry) -> None:
         """Hear no more whether it is ready."""
+        self._on_slate(entry)
         if entry.gate >= 0:
             os.close(entry.gate)
             entry.gate = -1
@@ -174,14 +166,47 @@ def _pipe() -> tuple[int, int]:
         os.close(write)
 
 
-def _gate(recipe: dict[str, Any]) -> tuple[int, ...]:
-    """A socket pair, where its child is to hand out sockets: ours and the child's."""
-    if not recipe.get("sandbox", {}).get("namespaces", {}).get("listeners"):
-        return ()
-    ours, theirs = socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK)
-    return ours.detach(), theirs.detach()
+class _Ends:
+    """Pipes and sockets between us and one child: of each, our end and its own; empty where there is none."""
+
+    __slots__ = ("door", "gate", "ready", "report", "slate")
+
+    def __init__(self) -> None:
+        self.report: tuple[int, ...] = ()  # that a step failed
+        self.ready: tuple[int, ...] = ()
+        self.gate: tuple[int, ...] = ()  # what listens in its network
+        self.door: tuple[int, ...] = ()  # what listens in the networks of others
+        self.slate = -1  # memory that we share
+
+    def make(self, recipe: dict[str, Any]) -> None:
+        self.report = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        if recipe.get("notify_fd"):
+            self.ready = _pipe()
+        if recipe.get("sandbox", {}).get("namespaces", {}).get("listeners"):
+            ours, theirs = socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK)
+            self.gate = ours.detach(), theirs.detach()
+        if recipe.get("gateways"):
+            self.door = gateways.door()
+        if recipe.get("sandbox", {}).get("seccomp"):
+            self.slate = os.memfd_create("report")
+            os.ftruncate(self.slate, child.SLATE)
+
+    def close(self, *, ours: bool = True) -> None:
+        for pair in (self.report, self.ready, self.gate, self.door):
+            for fd in pair if ours else pair[1:]:
+                os.close(fd)
+        if ours and self.slate >= 0:
+            os.close(self.slate)
 
 
-def _close(*fds: int) -> None:
-    for fd in fds:
-        os.close(fd)
+def _pass(birth: child.Birth, kept: list[Kept], ends: _Ends) -> None:
+    """What the child is to have at which number."""
+    birth.passed = {_FIRST_PASSED + place: one.fd for place, one in enumerate(kept)}
+    birth.listening = tuple(one.name for one in kept)
+    if ends.door:
+        birth.passed[_FIRST_PASSED + len(kept)] = ends.door[1]
+        birth.listening += (gateways.NAME,)
+    if ends.ready:
+        birth.passed[birth.recipe["notify_fd"]] = ends.ready[1]
+    birth.gate = ends.gate[1] if ends.gate else -1
+    birth.slate = ends.slate

@@ -2,7 +2,7 @@
 
 Between fork and exec the process has one thread and shares nothing but descriptors with the keeper. It takes the
 steps of a table (steps.py), each named (stages.py). A step that fails is reported through `report`, a close-on-exec
-pipe, in words that complete "cannot ...".
+pipe, in words that complete "cannot ..."; or in memory that the keeper shares, where a filter may refuse to write.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _NOT_INTO_A_GROUP = (errno.ENOSYS, errno.EINVAL, errno.E2BIG, errno.EPERM, errno.EOPNOTSUPP, errno.EBADF)
 _LONGEST_REPORT = 4000  # less than PIPE_BUF: arrives whole
+SLATE = 4096  # bytes of memory for it
 
 
 class Nest:
@@ -52,6 +53,8 @@ class Birth:
         "passed",
         "recipe",
         "report",
+        "slate",
+        "writing",
     )
 
     def __init__(self, recipe: dict[str, Any], nest: Nest, output: int = -1, report: int = -1) -> None:
@@ -64,6 +67,8 @@ class Birth:
         self.listening: tuple[str, ...] = ()  # the names of those from 3 on, of earlier processes of the unit
         self.inside = False  # it was born in its control group
         self.gate = -1  # where it hands out sockets that listen in its network
+        self.slate = -1  # memory for the report, where it will be bound by a filter of system calls
+        self.writing: Any = None  # the same, once it is to be seen
         self.doing = ""  # what a step of several parts is about, in words
         self.limit = (0, 0, 0)  # the one that is being set: (RLIMIT_x, soft, hard)
 
@@ -125,7 +130,10 @@ def become(birth: Birth, steps: tuple[Step, ...]) -> NoReturn:
 
 def _report(birth: Birth, stage: str, number: int) -> None:
     words = stages.describe(stage, birth)
-    if birth.report < 0:
+    if birth.writing is not None:
+        report = f"{number} {words}".encode(errors="replace")[:_LONGEST_REPORT]
+        birth.writing[: len(report)] = report
+    elif birth.report < 0:
         os.write(2, f"maestrod: cannot {words}: {os.strerror(number)}\n".encode(errors="replace"))
     else:
         os.write(birth.report, f"{number} {words}".encode(errors="replace")[:_LONGEST_REPORT])

@@ -51,6 +51,10 @@ def _from(birth: Birth, one: tuple[Any, ...], step: Any, *words: Any) -> None:
             " (a symbolic link on the way to it is not followed)" if _has_link(parent, one[2]) else ""
         )
         raise error
+    except OSError as error:
+        if error.errno == errno.ENOTEMPTY:
+            birth.doing += " (a directory of that name is there, and what is in it is not its own)"
+        raise
     finally:
         os.close(parent)
 
@@ -81,6 +85,7 @@ def _make(base: int, one: tuple[Any, ...], inside: bool) -> None:
     finally:
         os.close(fd)
     if private and not inside:
+        _give_way(base, name)
         _link(base, name, _to(name, f"{PRIVATE}/{name}"))
 
 
@@ -188,6 +193,43 @@ def _link(base: int, name: str, target: str) -> None:
             raise
     finally:
         os.close(parent)
+
+
+def _give_way(base: int, name: str) -> None:
+    """Where directories below this one were private already, what held our links to them gives way to a link of its own."""
+    *above, last = name.split("/")
+    parent = _walk(base, above)
+    try:
+        fd = os.open(last, _ENTER, dir_fd=parent)
+    except OSError as error:
+        os.close(parent)
+        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+            return  # nothing, or the link
+        raise
+    try:
+        _unlink_ours(fd, name, only_look=True)  # all of it, or nothing
+        _unlink_ours(fd, name)
+        os.rmdir(last, dir_fd=parent)
+    finally:
+        os.close(fd)
+        os.close(parent)
+
+
+def _unlink_ours(fd: int, name: str, *, only_look: bool = False) -> None:
+    for one in os.listdir(fd):
+        inner = f"{name}/{one}"
+        if stat.S_ISDIR(os.stat(one, dir_fd=fd, follow_symlinks=False).st_mode):
+            below = os.open(one, _ENTER, dir_fd=fd)
+            try:
+                _unlink_ours(below, inner, only_look=only_look)
+            finally:
+                os.close(below)
+            if not only_look:
+                os.rmdir(one, dir_fd=fd)
+        elif _target(fd, one) != _to(inner, f"{PRIVATE}/{inner}"):
+            raise OSError(errno.ENOTEMPTY, os.strerror(errno.ENOTEMPTY))
+        elif not only_look:
+            os.unlink(one, dir_fd=fd)
 
 
 def _target(parent: int, name: str) -> str | None:

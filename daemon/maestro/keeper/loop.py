@@ -70,7 +70,7 @@ class Keeper:
         self.trial = Trial(setting, self.nest, self.tree)
         self.record = record.Record(setting.directory, known)
         around = agents.Surroundings(self.watch, self.proc, self.record, self.tree, self.nest, self.tell)
-        self.store = around.store
+        self.store, self.gateways = around.store, around.gateways
         self.agents = agents.Agents(known, around)
         self._short_of_descriptors = False
         self._reap_at: float | None = None  # monotonic: there may be more to reap
@@ -114,7 +114,7 @@ class Keeper:
     def _flush(self) -> float | None:
         """Send what is to be said; returns how long there is time to wait."""
         dues = (self.manager.due, self.manager.kill_at, self.pulse.due, self._reap_at, self.agents.sweep_at)
-        until = [at for at in dues if at is not None]
+        until = [at for at in (*dues, self.gateways.due) if at is not None]
         if self.link is not None:
             self.watch.want_room(self.link.fd, self.link.flush())
             if self.link.short_of_room:
@@ -127,6 +127,8 @@ class Keeper:
         self._short_of_descriptors = self.agents.look_again()
         self.agents.sweep()
         now = time.monotonic()
+        if self.gateways.due is not None and now >= self.gateways.due:
+            self.gateways.tell_all()
         if self.pulse.is_due(now):
             self._beat(now)
         if self.manager.kill_at is not None and now >= self.manager.kill_at:
@@ -340,6 +342,7 @@ class Keeper:
         return {
             "table": self.table.state(),
             "store": self.store.state(),
+            "gateways": self.gateways.state(),
             "manager": self.manager.state(),
             "lock": self.lock.fd,
             "link": self.link.fd if self.link else -1,
@@ -353,7 +356,8 @@ class Keeper:
 
     def _descriptors(self) -> list[int]:
         ours = [self.lock.fd, *([self.link.fd] if self.link else [])]
-        return [*self.table.descriptors(), *self.store.descriptors(), *ours]
+        kept = [*self.store.descriptors(), *self.gateways.descriptors()]
+        return [*self.table.descriptors(), *kept, *ours]
 
     def take_over(self, state: dict[str, Any]) -> None:
         if state["link"] >= 0:
@@ -367,6 +371,7 @@ class Keeper:
         self.record.earlier = state.get("earlier", {})
         self.tolds = state["tolds"]
         self.store.restore(state.get("store", {}))
+        self.gateways.restore(state.get("gateways", {}))
         self.nest.oom = state["oom"]
         self.nest.not_default |= set(state["not_default"])
         reexec.take_over(self._descriptors())

@@ -37,7 +37,8 @@ def listen(addresses: tuple[tuple[str, int], ...], gate: int) -> None:
         listener.bind((host, port))
         listener.listen(_BACKLOG)
         number = listener.fileno().to_bytes(4, sys.byteorder)
-        out.sendmsg([b"%d" % port], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, number)])
+        address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        out.sendmsg([address.encode()], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, number)])
         listener.close()
     out.close()
 

@@ -32,10 +32,15 @@ def _modules(birth: Birth) -> None:
         import maestro.keeper.scheduling
     if recipe.get("sandbox"):
         import maestro.keeper.sandbox
+    if recipe.get("credentials") or recipe.get("directories"):
+        import maestro.keeper.credentials
     if recipe.get("sandbox", {}).get("landlock"):
         import maestro.keeper.landlock
     if recipe.get("sandbox", {}).get("seccomp"):
-        import maestro.keeper.seccomp  # noqa: F401
+        import maestro.keeper.seccomp
+
+        if birth.slate >= 0:
+            birth.writing = maestro.keeper.seccomp.seen(birth.slate)
 
 
 def _session(_: Birth) -> None:
@@ -100,6 +105,8 @@ def _directories(birth: Birth) -> None:
         from maestro.keeper import credentials
 
         credentials.make_place(birth)
+        if not birth.recipe["credentials"]["mount"]:  # files like others, where nothing can be written later
+            credentials.hand_over(birth)
 
 
 def _apart(birth: Birth) -> None:
@@ -112,7 +119,7 @@ def _apart(birth: Birth) -> None:
 
 
 def _credentials(birth: Birth) -> None:
-    if birth.recipe.get("credentials"):
+    if birth.recipe.get("credentials", {}).get("mount"):
         from maestro.keeper import credentials
 
         credentials.hand_over(birth)

@@ -37,6 +37,7 @@ class Entry:
         "ready",
         "ready_fd",
         "session",
+        "slate",
         "start",
         "unconfirmed",
     )
@@ -49,6 +50,7 @@ class Entry:
         self.start = start
         self.invocation = invocation  # INVOCATION_ID in the agent's environment
         self.unconfirmed = -1  # pipe on which the child reports a failed step, until its exec
+        self.slate = -1  # memory in which it does so that may not write to pipes
         self.ready_fd = -1  # pipe on which it tells that it is ready, until it does
         self.gate = -1  # where its child hands out sockets that listen in its network, until its exec
         self.ready = False
@@ -169,21 +171,13 @@ class Table:
             os.close(self.held[name])
         self.held[name] = fd
 
-    def has_gateways(self, unit: str) -> bool:
-        return any(name.startswith(f"gateway:{unit}:") for name in self.held)
-
-    def release_gateways(self, unit: str) -> None:
-        """Its network goes with the last descriptor of it."""
-        for name in [name for name in self.held if name.startswith(f"gateway:{unit}:")]:
-            os.close(self.held.pop(name))
-
     def release_stream(self, name: str) -> None:
         if name in self.streams:
             os.close(self.streams.pop(name))
 
     def descriptors(self) -> list[int]:
-        pipes = [fd for e in self.entries.values() for fd in (e.unconfirmed, e.ready_fd, e.gate) if fd >= 0]
-        return [*self.streams.values(), *self.held.values(), *pipes]
+        pipes = [fd for e in self.entries.values() for fd in (e.unconfirmed, e.slate, e.ready_fd, e.gate)]
+        return [*self.streams.values(), *self.held.values(), *(fd for fd in pipes if fd >= 0)]
 
     def state(self) -> dict[str, Any]:
         """All of it as plain data, by name: the successor may be of a later version."""

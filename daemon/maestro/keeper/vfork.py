@@ -44,15 +44,20 @@ class _Plan(ctypes.Structure):
     )
 
 
+def load(path: str = _PATH) -> ctypes.CDLL:
+    """The library. Raises OSError where it is not there, or is not of this version."""
+    library = ctypes.CDLL(path)
+    if ctypes.c_uint32.in_dll(library, "maestro_plan_size").value != ctypes.sizeof(_Plan):
+        raise OSError(f"{path} is of another version")
+    return library
+
+
 class Spawner:
     """Raises OSError where it is not there, or is not of this version."""
 
     def __init__(self, nest: Nest, path: str = _PATH) -> None:
         self._nest = nest
-        library = ctypes.CDLL(path)
-        if ctypes.c_uint32.in_dll(library, "maestro_plan_size").value != ctypes.sizeof(_Plan):
-            raise OSError(f"{path} is of another version")
-        self._spawn = library.maestro_spawn
+        self._spawn = load(path).maestro_spawn
         self._resets: tuple[set[int], Any] = (set(), None)
 
     def spawn(self, recipe: dict[str, Any], output: int, files: tuple[int, int]) -> int:

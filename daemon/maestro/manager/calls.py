@@ -8,6 +8,7 @@ from typing import Any
 
 from maestro.manager import landlock
 from maestro.manager.landlock import Ports
+from maestro.manager.mounting import Scene
 from maestro.model.confining import SandboxPath
 from maestro.model.sandbox import SandboxSection
 from maestro.model.syscalls import SyscallFilter, filter_of
@@ -60,19 +61,29 @@ def replaces_mounts(abilities: Abilities) -> bool:
     return not abilities.mounts and abilities.landlock >= _FILES_SINCE
 
 
-def rules(section: SandboxSection, abilities: Abilities, open_paths: Iterable[str]) -> tuple[Any, ...]:
-    """The rules of Landlock that stand in for mounts. `open_paths`: what it has to reach whatever is closed."""
+def rules(section: SandboxSection, abilities: Abilities, scene: Scene) -> tuple[Any, ...]:
+    """The rules of Landlock that stand in for mounts."""
     closed = [*_paths(section.inaccessible_paths)]
-    read_only = [*_SYSTEM[section.protect_system or "no"], *_paths(section.read_only_paths)]
+    is_strict = section.level == "strict"
+    named = {one.path for one in (*section.read_write_paths, *section.read_only_paths)}
+    if is_strict:  # ours: what it has to reach, and what is not its business
+        closed += [f"-{path}" for path in scene.hidden if path not in named]
+    kept = [f"-{path}" for path in scene.kept if path not in named]
+    read_only = [
+        *(kept if is_strict else ()),
+        *_SYSTEM[section.protect_system or "no"],
+        *_paths(section.read_only_paths),
+    ]
     if section.protect_home == "read-only":
         read_only += _HOMES
     elif section.protect_home != "no":
         closed += _HOMES
+    own = [f"-{path}" for path in scene.own if path not in named]
     alone = section.network != "host" and abilities.landlock >= _PORTS_SINCE
     return landlock.rules(
         level="strict" if section.protect_system == "strict" else "none",
         read_only=read_only,
-        read_write=(*_SCRATCH, *(f"-{path}" for path in open_paths), *_paths(section.read_write_paths)),
+        read_write=(*_SCRATCH, *(() if is_strict else kept), *own, *_paths(section.read_write_paths)),
         inaccessible=closed,
         execute=_paths(section.exec_paths),
         no_execute=_paths(section.no_exec_paths),

@@ -18,6 +18,7 @@ from maestro.manager.catalogue import Catalogue, Changes
 from maestro.manager.credentials import Secrets, Vault
 from maestro.manager.given import checked, log_limits
 from maestro.manager.held import Held
+from maestro.manager.hidden import failure
 from maestro.manager.loop import Manager
 from maestro.manager.prober import Prober
 from maestro.manager.recipe import CannotPrepare, House
@@ -52,8 +53,7 @@ class Carrier:
         self._unclaimed: dict[int, list[dict[str, str]]] = {}  # notifications by the pid of their sender
         self._following: set[str] = set()  # agents that named another main process, until the keeper answers
         self._early: dict[str, Ended] = {}  # ends that came before that answer
-        # takes what waits at the notify socket; whether there may be more
-        self.listen: Callable[[], bool] = lambda: False
+        self.listen: Callable[[], bool] = lambda: False  # to the notify socket; whether there may be more
         manager.hear, manager.foresee = self._hear, self._foresee
         self._hands = self._table_of_hands()
         self.on_told: Callable[[str], None] = lambda what: None
@@ -96,8 +96,7 @@ class Carrier:
     def _send(self, deed: events.Send) -> None:
         number = signal_number(deed.signal) or signal.SIGTERM
         send = partial(self._keeper.send, deed.agent, number, tree=deed.tree, order=deed.order)
-        name = self._world.owner(deed.agent)
-        unit = self._world.units.get(name) if name is not None else None
+        unit = self._world.units.get(self._world.owner(deed.agent) or "")
         if unit is not None and credentials.are_reloaded_by(unit, deed.signal):
             self.vault.refresh(unit, self._world.life(unit.name).pid, send)
         else:
@@ -248,8 +247,8 @@ class Carrier:
         if self.prober.is_ours(agent):
             self.prober.command_ended(agent, good=False)
         else:
-            why = f": {os.strerror(errno).lower()}" if errno else ""  # else the words say it
-            self._manager.feed(events.CannotSpawn(agent, f"cannot {stage}{why}"))
+            unit = self._world.units.get(self._world.owner(agent) or "")
+            self._manager.feed(events.CannotSpawn(agent, failure(unit, stage, errno, self._house)))
 
     def _hear(self) -> None:
         """Take all that agents have said by now: before a time-out is held against one."""

@@ -126,6 +126,17 @@ def paths(unit: Unit, kind: str, house: House) -> list[str]:
     return [os.path.join(base, one.path) for one in _in_order(unit.agent, kind)]
 
 
+def writable(unit: Unit, house: House) -> tuple[str, ...]:
+    """Those that its sandbox leaves open, where they are: the configuration is for it to read."""
+    found = []
+    for kind in KINDS:
+        private = f"{_PRIVATE}/" if _is_private(unit, kind, house) else ""
+        base = f"{base_of(kind, house)}/{private}"
+        if unit.agent is not None and kind != "configuration":
+            found += [base + one.path for one in _in_order(unit.agent, kind)]
+    return tuple(dict.fromkeys(found))
+
+
 def _in_order(agent: AgentSection, kind: str) -> list[DirectoryName]:
     """Each after those that it lies in; and as systemd tells them."""
     return sorted(agent.directories(kind), key=lambda one: one.path)

@@ -23,7 +23,7 @@ _SYSTEM = {
     "strict": ("/",),
 }
 _APIS = ("/dev", "/proc", "/sys")  # which strict leaves as they are
-_HOMES = ("/home", "/root", "/run/user")
+HOMES = ("/home", "/root", "/run/user")
 _TUNABLES = (
     *(f"/proc/{name}" for name in ("acpi", "asound", "bus", "fs", "irq", "mtrr", "scsi", "sys")),
     *(f"/proc/{name}" for name in ("sysrq-trigger", "latency_stats", "timer_stats")),
@@ -34,7 +34,7 @@ _MODULES = ("/usr/lib/modules", "/lib/modules")
 _LOGS = ("/dev/kmsg", "/proc/kmsg")
 _GROUPS = "/sys/fs/cgroup"
 _SECRETS = ("/etc/shadow", "/etc/shadow-", "/etc/gshadow", "/etc/gshadow-")
-_TMP = ("/tmp", "/var/tmp")
+TMP = ("/tmp", "/var/tmp")
 _USUAL_TMPFS = NOSUID | NODEV
 _FLAGS = {  # as mount(2) has them
     "ro": RDONLY,
@@ -61,6 +61,7 @@ class Scene(Struct, frozen=True, kw_only=True):
     cwd: str = "/"
     kept: tuple[str, ...] = ()  # paths that it has to reach whatever is hidden: our sockets
     hidden: tuple[str, ...] = ()  # ours, and nobody else's business
+    own: tuple[str, ...] = ()  # directories of its own, which it can write, as in systemd
     common: str = ""  # directory for what is private to units; empty: none, and private files are in memory
     pids: bool = False  # it is in a pid namespace of its own
     proc: bool = True  # a /proc can be mounted
@@ -94,7 +95,8 @@ def mounts(section: SandboxSection, scene: Scene) -> tuple[Mount, ...]:
     hidden = [
         Spot(path=path, what="hide") for path in (*_SECRETS, *scene.hidden) if section.level == "strict"
     ]
-    spots = _merged([*implied, *hidden, *_named(section, scene)])
+    own = [Spot(path=path, ro=False) for path in scene.own]
+    spots = _merged([*implied, *hidden, *own, *_named(section, scene)])
     spots = _merged([*spots, *_reached(spots, scene)])
     if not spots:
         return ()
@@ -114,7 +116,7 @@ def _implied(section: SandboxSection, scene: Scene) -> Iterator[Spot]:
         yield Spot(path=path, ro=True)
     if section.protect_system == "strict":
         yield from (Spot(path=path, ro=False) for path in _APIS)
-    for path in _HOMES if section.protect_home != "no" else ():
+    for path in HOMES if section.protect_home != "no" else ():
         if section.protect_home == "read-only":
             yield Spot(path=path, ro=True)
         elif section.protect_home == "tmpfs":
@@ -122,7 +124,7 @@ def _implied(section: SandboxSection, scene: Scene) -> Iterator[Spot]:
         else:
             yield Spot(path=path, what="hide")
     if section.private_tmp:
-        yield from (_tmp(path, scene) for path in _TMP)
+        yield from (_tmp(path, scene) for path in TMP)
     if section.private_devices:
         yield Spot(path="/dev", what="dev", may_miss=False)
     if scene.proc and (scene.pids or section.protect_proc != "default" or section.proc_subset != "all"):
@@ -240,7 +242,7 @@ def _reached(spots: list[Spot], scene: Scene) -> Iterator[Spot]:
 
 
 def _in_tmp(path: str) -> bool:
-    return any(path.startswith(f"{tmp}/") for tmp in _TMP)
+    return any(path.startswith(f"{tmp}/") for tmp in TMP)
 
 
 def _upwards(path: str) -> Iterator[str]:

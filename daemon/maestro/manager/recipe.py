@@ -115,6 +115,7 @@ def _draft(unit: Unit, agent: AgentSection, house: House, note: Callable[[str], 
         groups=groups,
         umask=int(agent.umask, 8),
         store=unit.name if agent.file_descriptor_store_max else "",
+        gateways=agent.gateway_ports,
         stream=unit.name if _LOG in streams else None,
         title=unit.name,
         directories=directories.prepare(unit, house, uid, gid),
@@ -142,7 +143,8 @@ def _own_words(unit: Unit, agent: AgentSection, house: House) -> dict[str, str]:
 
 
 def _sandbox(unit: Unit, house: House, *, main: bool = True) -> dict[str, Any]:
-    confined = sandbox.confine(unit, house.abilities, house.premises, house.filters, main=main)
+    premises = replace(house.premises, own=directories.writable(unit, house))
+    confined = sandbox.confine(unit, house.abilities, premises, house.filters, main=main)
     if why_not := confined.refusal():
         raise CannotPrepare(why_not)
     return confined.data
@@ -176,6 +178,7 @@ def make_errand(unit: Unit, errand: Errand, house: House) -> Recipe:
         stream=unit.name if not stdio or _LOG in stdio else None,
         notify_fd=0,
         store="",
+        gateways=(),
         title=f"{errand.option} of {unit.name}",
         sandbox=_sandbox(unit, house, main=False),
     )
@@ -201,6 +204,7 @@ def make_probe(unit: Unit, agent_id: str, command: tuple[str, ...], house: House
         stdio=(),
         notify_fd=0,
         store="",
+        gateways=(),
         stream=None,
         title=f"probe of {unit.name}",
         sandbox=_sandbox(unit, house, main=False),

@@ -63,6 +63,7 @@ class Premises(Struct, frozen=True, kw_only=True):
     run: str = ""  # with our sockets
     hidden: tuple[str, ...] = ()  # state and logs
     common: str = ""  # what is private to units
+    own: tuple[str, ...] = ()  # directories that are made for the unit, to be written by it
 
 
 class Confinement(Struct, frozen=True, kw_only=True):
@@ -173,7 +174,7 @@ def _data(
     if found or apart:
         data |= {"mounts": found, "propagation": section.mount_flags}
     if calls.replaces_mounts(abilities):
-        data["landlock"] = calls.rules(section, abilities, _scene(unit, section, abilities, premises).kept)
+        data["landlock"] = calls.rules(section, abilities, _scene(unit, section, abilities, premises))
     if section.no_new_privileges or data.get("landlock"):
         data["no_new_privileges"] = True
     return {name: value for name, value in data.items() if value}
@@ -190,6 +191,7 @@ def _scene(unit: Unit, section: SandboxSection, abilities: Abilities, premises: 
         kept=tuple(path for path in (root, premises.run) if path),
         hidden=tuple(path for path in premises.hidden if path),
         common=premises.common,
+        own=premises.own,
         pids=bool(section.private_pids),
         proc=abilities.proc,
     )

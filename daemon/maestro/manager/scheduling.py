@@ -9,10 +9,11 @@ from msgspec.structs import replace
 
 from maestro.manager.cannot import CannotPrepare
 from maestro.model.agent import AgentSection
+from maestro.model.amounts import NumberSet
 from maestro.model.conditions import ARCHITECTURES
 from maestro.model.limits import UNLIMITED, Limit
 from maestro.model.option import describe
-from maestro.model.scheduling import CORE_FILTER, IO_CLASSES, NumberSet
+from maestro.model.scheduling import CORE_FILTER, IO_CLASSES
 from maestro.ports import Recipe
 
 _LOCKS = 10  # RLIMIT_LOCKS, which the standard library leaves out

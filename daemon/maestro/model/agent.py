@@ -100,6 +100,12 @@ class AgentSection(SchedulingOptions, frozen=True, kw_only=True):
         at_most=1000,
         change=Change.LIVE,
     )
+    gateway_ports: tuple[int, ...] = option(
+        (),
+        "Makes it a gateway: of every agent with `network: gateway` it is handed the sockets that listen on these ports "
+        "(`sandbox.listeners`) in that agent's network, by messages on a socket that it gets as LISTEN_FDNAMES says, named "
+        "gateways. Who connects to one is that agent and nobody else.",
+    )
     start_timeout: Seconds = option(Seconds(90), "How long it may take to get ready.", change=Change.LIVE)
     watchdog: Seconds | None = option(None, "After it is ready, WATCHDOG=1 must come at least this often.")
     notify_access: NotifyAccess = option(

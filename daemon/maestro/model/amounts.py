@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from abc import ABC, abstractmethod
 from typing import ClassVar, Self
 
-from maestro.model.plain import Fault, Given, Mistake, Plain, is_scalar, kind_of, many, shorten
+from maestro.model.mappings import ByName
+from maestro.model.plain import Fault, Given, Mistake, Plain, is_scalar, kind_of, shorten
 from maestro.model.values import Percentage, Size, Word
 
 _INFINITY = "infinity"
@@ -14,7 +15,7 @@ _MOST_PROCESSORS = 8192
 _WEIGHTS = (1, 10_000)
 
 
-class Amount(Word):
+class Amount(Word, ABC):
     """So many of something of which the host has a total: a number, a percentage of that, or infinity."""
 
     __slots__ = ("number", "percent")
@@ -45,8 +46,9 @@ class Amount(Word):
         return int(total * self.percent.fraction) if self.percent is not None else self.number
 
     @classmethod
+    @abstractmethod
     def _number(cls, text: str) -> int:
-        raise NotImplementedError
+        """What is written as neither a percentage nor infinity."""
 
     @classmethod
     def _shown(cls, number: int | None) -> str:
@@ -126,102 +128,57 @@ class CpuWeight(Weight):
         return self
 
 
-class Processors(Word):
-    """Numbers and ranges of processors or memory nodes: "0-3 8"."""
+class NumberSet(Word):
+    """Numbers and ranges of numbers, counted from 0, of processors or memory nodes: "0-3 5,7"."""
 
     __slots__ = ("numbers",)
     numbers: tuple[int, ...]
-    expected: ClassVar[str] = "numbers and ranges such as 0-3 8"
-    examples: ClassVar[tuple[str, ...]] = ("0-3", "0 2")
+    expected: ClassVar[str] = "numbers and ranges such as 0-3 5"
+    examples: ClassVar[tuple[str, ...]] = ("0-3", "0-3,5")
 
     def __new__(cls, text: str) -> Self:
         found: set[int] = set()
-        for word in text.replace(",", " ").split():
-            match = re.fullmatch(r"([0-9]{1,5})(?:-([0-9]{1,5}))?", word)
-            first, last = (int(match[1]), int(match[2] or match[1])) if match else (1, 0)
-            if first > last or last >= _MOST_PROCESSORS:
-                raise Mistake(
-                    f"{shorten(word)} is not a number or a range", "write numbers and ranges: 0-3 8"
-                )
+        for part in re.split(r"[\s,]+", text.strip(" ,\t\n")):
+            match = re.fullmatch("([0-9]{1,5})(?:-([0-9]{1,5}))?", part)
+            if match is None:
+                raise Mistake(f"{shorten(part)} is not a number or range", f"write {cls.expected}")
+            first, last = int(match[1]), int(match[2] or match[1])
+            if first > last:
+                raise Mistake(f"{shorten(part)} runs backwards", f"write {last}-{first}")
+            if last >= _MOST_PROCESSORS:
+                raise Mistake(f"{last} is too large: they are counted from 0 to {_MOST_PROCESSORS - 1}")
             found.update(range(first, last + 1))
-        self = super().__new__(cls, in_ranges(sorted(found), " "))
+        self = super().__new__(cls, _in_ranges(sorted(found)))
         self.numbers = tuple(sorted(found))
         return self
 
 
-def in_ranges(numbers: list[int], between: str) -> str:
-    """Sorted numbers as people write them: 0-3 8."""
+def _in_ranges(numbers: list[int]) -> str:
+    """Sorted numbers as people write them: 0-3,8."""
     parts: list[list[int]] = []
     for number in numbers:
         if parts and parts[-1][1] == number - 1:
             parts[-1][1] = number
         else:
             parts.append([number, number])
-    return between.join(str(first) if first == last else f"{first}-{last}" for first, last in parts)
+    return ",".join(str(first) if first == last else f"{first}-{last}" for first, last in parts)
 
 
-class DeviceMap(Mapping[str, int]):
+class DeviceMap(ByName[int]):
     """A number for each block device, by the path of its node or of a file on it."""
 
-    __slots__ = ("_numbers",)
+    __slots__ = ()
     expected: ClassVar[str] = "a mapping of devices to numbers"
-    example: ClassVar[Plain] = 100
-
-    def __init__(self, numbers: Mapping[str, int]) -> None:
-        self._numbers = dict(numbers)
-
-    @classmethod
-    def one(cls, text: str) -> int:
-        """The number that is written for one device."""
-        raise NotImplementedError
+    content: ClassVar[str] = "a number"
+    names: ClassVar[str] = "^/"
+    types: ClassVar[tuple[str, ...]] = ("string", "integer")
 
     @classmethod
-    def read(cls, given: Given) -> Self:
-        if not isinstance(given.plain, dict):
-            raise Mistake(f"expected {cls.expected}, found {kind_of(given.plain)}")
-        numbers, faults = {}, []
-        for path, value in given.plain.items():
-            if not path.startswith("/"):
-                hint = "write the path of a device, or of a file on it: /dev/vda"
-                faults.append(Fault(f"{shorten(path)} is not an absolute path", hint, (path,), of_key=True))
-                continue
-            if not is_scalar(value):
-                faults.append(Fault(f"expected a number, found {kind_of(value)}", at=(path,)))
-                continue
-            try:
-                numbers[path] = cls.one(given.text(path))
-            except Mistake as mistake:
-                faults.extend(Fault(fault.message, fault.hint, (path,)) for fault in mistake.faults)
-        if faults:
-            raise many(faults)
-        return cls(numbers)
-
-    def show(self) -> Plain:
-        return dict(self._numbers)
-
-    def __getitem__(self, path: str) -> int:
-        return self._numbers[path]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._numbers)
-
-    def __len__(self) -> int:
-        return len(self._numbers)
-
-    def __hash__(self) -> int:
-        return hash(frozenset(self._numbers.items()))
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({self._numbers!r})"
-
-    @classmethod
-    def schema(cls) -> dict[str, Plain]:
-        return {
-            "type": "object",
-            "propertyNames": {"pattern": "^/"},
-            "additionalProperties": {"type": ["string", "integer"]},
-            "examples": [{"/dev/vda": cls.example}],
-        }
+    def faults_of(cls, name: str, value: int) -> list[Fault]:
+        if name.startswith("/"):
+            return []
+        hint = "write the path of a device, or of a file on it: /dev/vda"
+        return [Fault(f"{shorten(name)} is not an absolute path", hint, (name,), of_key=True)]
 
 
 class Bandwidths(DeviceMap):
@@ -229,14 +186,14 @@ class Bandwidths(DeviceMap):
 
     __slots__ = ()
     expected: ClassVar[str] = "a mapping such as {/dev/vda: 10M}"
-    example: ClassVar[Plain] = "10M"
+    example: ClassVar[tuple[str, Plain]] = ("/dev/vda", "10M")
 
     @classmethod
-    def one(cls, text: str) -> int:
-        return int(Size(text))
+    def one(cls, given: Given, name: str) -> int:
+        return int(Size(given.text(name)))
 
     def show(self) -> Plain:
-        return {path: str(Size(number)) for path, number in self._numbers.items()}
+        return {path: str(Size(number)) for path, number in self.items()}
 
 
 class Operations(DeviceMap):
@@ -244,10 +201,11 @@ class Operations(DeviceMap):
 
     __slots__ = ()
     expected: ClassVar[str] = "a mapping such as {/dev/vda: 1000}"
-    example: ClassVar[Plain] = 1000
+    example: ClassVar[tuple[str, Plain]] = ("/dev/vda", 1000)
 
     @classmethod
-    def one(cls, text: str) -> int:
+    def one(cls, given: Given, name: str) -> int:
+        text = given.text(name)
         if not re.fullmatch("[0-9]{1,12}", text) or int(text) == 0:
             raise Mistake(f"{shorten(text)} is not a number of operations")
         return int(text)
@@ -258,8 +216,8 @@ class DeviceWeights(DeviceMap):
 
     __slots__ = ()
     expected: ClassVar[str] = "a mapping such as {/dev/vda: 200}"
-    example: ClassVar[Plain] = 200
+    example: ClassVar[tuple[str, Plain]] = ("/dev/vda", 200)
 
     @classmethod
-    def one(cls, text: str) -> int:
-        return Weight(text).number
+    def one(cls, given: Given, name: str) -> int:
+        return Weight(given.text(name)).number

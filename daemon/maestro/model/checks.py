@@ -196,10 +196,18 @@ def descriptor_is_free(unit: Unit) -> Iterator[Finding]:
         yield Finding("agent.notify_fd", message, "write type: notify", ("agent.type",))
     if agent.notify_fd < 3:
         yield Finding("agent.notify_fd", "0, 1 and 2 are the standard streams", "3 is usual")
-    beyond = 3 + agent.file_descriptor_store_max
+    beyond = 3 + agent.file_descriptor_store_max + bool(agent.gateway_ports)
     if 3 <= agent.notify_fd < beyond:
-        message = f"stored descriptors begin at 3, so {agent.notify_fd} may be one of them"
-        yield Finding("agent.notify_fd", message, f"write {beyond}", ("agent.file_descriptor_store_max",))
+        message = f"descriptors that it is handed begin at 3, so {agent.notify_fd} may be one of them"
+        others = ("agent.file_descriptor_store_max", "agent.gateway_ports")
+        yield Finding("agent.notify_fd", message, f"write {beyond}", others)
+
+
+def gateways_have_ports(unit: Unit) -> Iterator[Finding]:
+    for place, port in enumerate(unit.agent.gateway_ports if unit.agent is not None else ()):
+        if not 0 < port < 65536:
+            where = f"agent.gateway_ports[{place}]"
+            yield Finding(where, f"{port} is no port", "4000 is usual", ("agent.gateway_ports",))
 
 
 def somebody_may_speak(unit: Unit) -> Iterator[Finding]:
@@ -342,6 +350,7 @@ CHECKS: tuple[Check, ...] = (
     reload_can_be_caught,
     paths_are_absolute,
     descriptor_is_free,
+    gateways_have_ports,
     somebody_may_speak,
     log_is_written,
     stored_streams_can_be_stored,

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 from typing import ClassVar, Self
 
+from maestro.model.mappings import ByName
 from maestro.model.plain import Fault, Given, Mistake, Plain, is_scalar, kind_of, many, shorten
 from maestro.model.streams import is_descriptor_name
 from maestro.model.values import variable_faults
@@ -22,85 +22,31 @@ class Secret(str):
         return f"Secret({REDACTED!r})"
 
 
-class OfCredentials(Mapping[str, str]):
+class OfCredentials(ByName[str]):
     """Something for each of several credentials, by their names."""
 
-    __slots__ = ("_pairs",)
-    expected: ClassVar[str] = "a mapping"
-    example: ClassVar[tuple[str, str]] = ("", "")
-
-    def __init__(self, pairs: Mapping[str, str]) -> None:
-        faults = [fault for name, value in pairs.items() for fault in self._faults(name, value)]
-        if faults:
-            raise many(faults)
-        self._pairs = dict(pairs)
+    __slots__ = ()
+    names: ClassVar[str] = "^[^/:]{1,255}$"
 
     @classmethod
-    def read(cls, given: Given) -> Self:
-        if not isinstance(given.plain, dict):
-            raise Mistake(f"expected {cls.expected}, found {cls._kind(given.plain)}")
-        pairs, faults = {}, []
-        for name, value in given.plain.items():
-            if not is_scalar(value):
-                hint = 'write "" for an empty text' if value is None else ""
-                faults.append(Fault(f"expected a text, found {cls._kind(value)}", hint, (name,)))
-                continue
-            try:
-                pairs[name] = cls._text(given, name)
-                faults.extend(cls._faults(name, pairs[name]))
-            except Mistake as mistake:
-                faults.extend(Fault(f.message, f.hint, (name,)) for f in mistake.faults)
-        if faults:
-            raise many(faults)
-        return cls(pairs)
-
-    @classmethod
-    def _text(cls, given: Given, name: str) -> str:
+    def one(cls, given: Given, name: str) -> str:
         return given.resolve(given.text(name))
 
     @classmethod
-    def _kind(cls, plain: Plain) -> str:
-        return kind_of(plain)
+    def hint(cls, plain: Plain) -> str:
+        return 'write "" for an empty text' if plain is None else ""
 
     @classmethod
-    def _faults(cls, name: str, value: str) -> list[Fault]:
+    def faults_of(cls, name: str, value: str) -> list[Fault]:
         if is_credential_name(name):
-            return cls._faults_of(name, value)
+            return cls._faults_in(name, value)
         hint = "write letters, digits, - _ and ., and neither / nor :"
         message = f"{shorten(name)} cannot be the name of a credential"
         return [Fault(message, hint, (name,), of_key=True)]
 
     @classmethod
-    def _faults_of(cls, name: str, value: str) -> list[Fault]:
+    def _faults_in(cls, name: str, value: str) -> list[Fault]:
         return []
-
-    def show(self) -> Plain:
-        return dict(self._pairs)
-
-    def __getitem__(self, name: str) -> str:
-        return self._pairs[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._pairs)
-
-    def __len__(self) -> int:
-        return len(self._pairs)
-
-    def __hash__(self) -> int:
-        return hash(frozenset(self._pairs.items()))
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.show()!r})"
-
-    @classmethod
-    def schema(cls) -> dict[str, Plain]:
-        name, value = cls.example
-        return {
-            "type": "object",
-            "propertyNames": {"pattern": "^[^/:]{1,255}$"},
-            "additionalProperties": {"type": ["string", "number", "boolean"]},
-            "examples": [{name: value}],
-        }
 
 
 class CredentialPaths(OfCredentials):
@@ -108,7 +54,7 @@ class CredentialPaths(OfCredentials):
 
     __slots__ = ()
     expected: ClassVar[str] = "a mapping such as {api-key: /etc/keys/api}"
-    example: ClassVar[tuple[str, str]] = ("api-key", "/etc/keys/api")
+    example: ClassVar[tuple[str, Plain]] = ("api-key", "/etc/keys/api")
 
     @classmethod
     def read(cls, given: Given) -> Self:
@@ -131,7 +77,7 @@ class CredentialPaths(OfCredentials):
             raise many([Fault(fault.message, fault.hint) for fault in mistake.faults]) from None
 
     @classmethod
-    def _faults_of(cls, name: str, value: str) -> list[Fault]:
+    def _faults_in(cls, name: str, value: str) -> list[Fault]:
         if value and "\0" not in value and (value.startswith("/") or is_credential_name(value)):
             return []
         hint = "begin it with /, or name a file of etc/maestro/credentials"
@@ -151,14 +97,14 @@ class CredentialTexts(OfCredentials):
 
     __slots__ = ()
     expected: ClassVar[str] = "a mapping such as {api-key: TEXT}"
-    example: ClassVar[tuple[str, str]] = ("api-key", REDACTED)
+    example: ClassVar[tuple[str, Plain]] = ("api-key", REDACTED)
 
     @classmethod
-    def _text(cls, given: Given, name: str) -> str:
+    def one(cls, given: Given, name: str) -> str:
         return Secret(given.text(name))  # no specifiers: a percent sign in it is its own
 
     @classmethod
-    def _kind(cls, plain: Plain) -> str:
+    def kind(cls, plain: Plain) -> str:
         """What was found, without a word of it."""
         return "a text" if is_scalar(plain) else kind_of(plain)
 
@@ -171,10 +117,10 @@ class CredentialVariables(OfCredentials):
 
     __slots__ = ()
     expected: ClassVar[str] = "a mapping such as {api-key: API_KEY}"
-    example: ClassVar[tuple[str, str]] = ("api-key", "API_KEY")
+    example: ClassVar[tuple[str, Plain]] = ("api-key", "API_KEY")
 
     @classmethod
-    def _faults_of(cls, name: str, value: str) -> list[Fault]:
+    def _faults_in(cls, name: str, value: str) -> list[Fault]:
         return [Fault(fault.message, fault.hint, (name,)) for fault in variable_faults(value, "")]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from typing import ClassVar
 
 from msgspec import Struct
@@ -16,7 +17,7 @@ UNLIMITED = (1 << 64) - 1
 _MOST_NICE, _LEAST_NICE = 19, -20
 
 
-class Limit(Word):
+class Limit(Word, ABC):
     """A soft and a hard limit, "1024:4096", or one number for both."""
 
     __slots__ = ("hard", "soft")
@@ -38,9 +39,9 @@ class Limit(Word):
         return self
 
     @classmethod
+    @abstractmethod
     def amount(cls, text: str) -> int:
         """What one of the two amounts to for the kernel."""
-        raise NotImplementedError
 
     @classmethod
     def word(cls, amount: int) -> str:

@@ -11,8 +11,8 @@ from maestro.model.amounts import (
     CpuWeight,
     DeviceWeights,
     MemoryAmount,
+    NumberSet,
     Operations,
-    Processors,
     TaskAmount,
     Weight,
 )
@@ -57,8 +57,8 @@ class LimitsSection(Struct, frozen=True, kw_only=True):
     cpu_period: Seconds = option(
         Seconds(0.1), "Over which `cpu_max` is counted: 1 ms to 1 s.", change=Change.LIVE
     )
-    allowed_cpus: Processors | None = option(None, "Processors that it may run on.", change=Change.LIVE)
-    allowed_memory_nodes: Processors | None = option(
+    allowed_cpus: NumberSet | None = option(None, "Processors that it may run on.", change=Change.LIVE)
+    allowed_memory_nodes: NumberSet | None = option(
         None, "Memory nodes (NUMA) that it may use.", change=Change.LIVE
     )
     io_weight: Weight | None = option(

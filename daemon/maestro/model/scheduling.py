@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from typing import ClassVar, Literal
 
 from maestro.model import timespan
-from maestro.model.amounts import in_ranges
+from maestro.model.amounts import NumberSet
 from maestro.model.directories import DirectoryOptions
 from maestro.model.limits import LimitsSection
 from maestro.model.option import option
 from maestro.model.plain import Given, Mistake, Plain, kind_of, shorten
-from maestro.model.values import UserName, Word
+from maestro.model.values import UserName
 
 REALTIME = ("fifo", "rr")
 IO_CLASSES = ("none", "realtime", "best-effort", "idle")  # by number
@@ -33,33 +32,7 @@ Personality = Literal[
     "riscv64",
     "loongarch64",
 ]
-_MOST_CPUS = 8192
 _LONGEST_SLACK = (1 << 63) - 1
-
-
-class NumberSet(Word):
-    """Numbers and ranges of numbers, counted from 0: "0-3 5,7"."""
-
-    __slots__ = ("numbers",)
-    numbers: tuple[int, ...]
-    expected: ClassVar[str] = "numbers and ranges such as 0-3 5"
-    examples: ClassVar[tuple[str, ...]] = ("0-3", "0-3,5")
-
-    def __new__(cls, text: str) -> NumberSet:
-        found: set[int] = set()
-        for part in re.split(r"[\s,]+", text.strip(" ,\t\n")):
-            match = re.fullmatch("([0-9]{1,5})(?:-([0-9]{1,5}))?", part)
-            if match is None:
-                raise Mistake(f"{shorten(part)} is not a number or range", f"write {cls.expected}")
-            first, last = int(match[1]), int(match[2] or match[1])
-            if first > last:
-                raise Mistake(f"{shorten(part)} runs backwards", f"write {last}-{first}")
-            if last >= _MOST_CPUS:
-                raise Mistake(f"{last} is too large: they are counted from 0 to {_MOST_CPUS - 1}")
-            found.update(range(first, last + 1))
-        self = super().__new__(cls, in_ranges(sorted(found), ","))
-        self.numbers = tuple(sorted(found))
-        return self
 
 
 class Nanoseconds(int):

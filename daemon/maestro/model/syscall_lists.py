@@ -7,6 +7,7 @@ it; an empty line begins anew.
 from __future__ import annotations
 
 import errno
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from typing import ClassVar, Self
 
@@ -70,7 +71,7 @@ class ErrorNumber(Word):
         return self
 
 
-class SignedList:
+class SignedList(ABC):
     """Lines of words. What they come to is asked of `chosen`."""
 
     __slots__ = ("lines",)
@@ -89,9 +90,9 @@ class SignedList:
             raise many(faults)
 
     @classmethod
+    @abstractmethod
     def faults_of(cls, inverted: bool, words: list[str]) -> Iterator[Fault]:
         """What is wrong with a line."""
-        raise NotImplementedError
 
     @classmethod
     def read(cls, given: Given) -> Self:

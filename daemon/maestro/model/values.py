@@ -9,13 +9,14 @@ from __future__ import annotations
 import math
 import re
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from typing import ClassVar, Protocol, Self, runtime_checkable
 
 from maestro.model import names
 from maestro.model.command import Command as Command
 from maestro.model.command import CommandLine as CommandLine
-from maestro.model.plain import Fault, Given, Mistake, Plain, is_scalar, kind_of, many, printable, shorten
+from maestro.model.mappings import ByName
+from maestro.model.plain import Fault, Given, Mistake, Plain, is_scalar, kind_of, printable, shorten
 from maestro.model.status import ExitStatusSet as ExitStatusSet
 from maestro.model.status import SignalName as SignalName
 from maestro.model.timespan import Seconds as Seconds
@@ -235,65 +236,30 @@ class UnitRef(Word):
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
-class EnvironmentMap(Mapping[str, str]):
+class EnvironmentMap(ByName[str]):
     """Variables by name. Numbers and truth values are passed as they are written: `PORT: 8080` is "8080"."""
 
-    __slots__ = ("_pairs",)
+    __slots__ = ()
     expected: ClassVar[str] = "a mapping such as {PORT: 8080}"
-
-    def __init__(self, pairs: Mapping[str, str]) -> None:
-        faults = [fault for name, value in pairs.items() for fault in variable_faults(name, value)]
-        if faults:
-            raise many(faults)
-        self._pairs = dict(pairs)
+    content: ClassVar[str] = "a text or a number"
+    names: ClassVar[str] = "^([A-Za-z_]|%.)([A-Za-z0-9_]|%.)*$"
+    example: ClassVar[tuple[str, Plain]] = ("PORT", 8080)
 
     @classmethod
-    def read(cls, given: Given) -> EnvironmentMap:
-        if not isinstance(given.plain, dict):
-            raise Mistake(f"expected {cls.expected}, found {kind_of(given.plain)}")
-        pairs, faults = {}, []
-        for name, value in given.plain.items():
-            if not is_scalar(value):
-                hint = 'write "" for an empty value' if value is None else "quote the value"
-                faults.append(Fault(f"expected a text or a number, found {kind_of(value)}", hint, (name,)))
-                continue
-            try:
-                variable = given.resolve(name)
-                pairs[variable] = given.resolve(given.text(name))
-                found = variable_faults(variable, pairs[variable])
-                faults.extend(Fault(f.message, f.hint, (name,), f.of_key) for f in found)
-            except Mistake as mistake:
-                faults.extend(Fault(f.message, f.hint, (name,)) for f in mistake.faults)
-        if faults:
-            raise many(faults)
-        return cls(pairs)
-
-    def show(self) -> Plain:
-        return dict(self._pairs)
-
-    def __getitem__(self, name: str) -> str:
-        return self._pairs[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._pairs)
-
-    def __len__(self) -> int:
-        return len(self._pairs)
-
-    def __hash__(self) -> int:
-        return hash(frozenset(self._pairs.items()))
-
-    def __repr__(self) -> str:
-        return f"EnvironmentMap({self._pairs!r})"
+    def faults_of(cls, name: str, value: str) -> list[Fault]:
+        return variable_faults(name, value)
 
     @classmethod
-    def schema(cls) -> dict[str, Plain]:
-        return {
-            "type": "object",
-            "propertyNames": {"pattern": "^([A-Za-z_]|%.)([A-Za-z0-9_]|%.)*$"},
-            "additionalProperties": {"type": ["string", "number", "boolean"]},
-            "examples": [{"PORT": 8080}],
-        }
+    def name_of(cls, given: Given, name: str) -> str:
+        return given.resolve(name)
+
+    @classmethod
+    def one(cls, given: Given, name: str) -> str:
+        return given.resolve(given.text(name))
+
+    @classmethod
+    def hint(cls, plain: Plain) -> str:
+        return 'write "" for an empty value' if plain is None else "quote the value"
 
 
 def variable_faults(name: str, value: str) -> list[Fault]:

@@ -11,6 +11,7 @@ from typing import Any
 from maestro.manager import tasks
 from maestro.ports import LogLine, LogQuery
 from tests.manager.rig import turns
+from tests.system.harness import patient
 
 SECOND = 1_000_000_000
 
@@ -195,6 +196,8 @@ def test_who_stops_reading_takes_no_watch_away(rig: Any) -> None:
         await asyncio.wait([waiting])
         await reading.aclose()
         os.write(rig.take("a"), b"ready\n")
-        await seen.wait()
+        await asyncio.wait_for(seen.wait(), patient(20))
 
     rig.run(follow())
+    assert seen.is_set()
+    assert rig.kept("a") == b"ready\n"

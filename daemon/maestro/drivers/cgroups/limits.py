@@ -95,7 +95,7 @@ def _cpu_idle(section: LimitsSection) -> tuple[str, ...]:
 def _set_of(option: str) -> Callable[[LimitsSection], tuple[str, ...]]:
     def lines(section: LimitsSection) -> tuple[str, ...]:
         given = getattr(section, option)
-        return () if given is None else (str(given).replace(" ", ","),)
+        return () if given is None else (str(given),)
 
     return lines
 

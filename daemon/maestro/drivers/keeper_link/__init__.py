@@ -73,8 +73,6 @@ class KeeperLink:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._news: KeeperNews | None = None
         self._family = Family(by_group)
-        # A socket that listens in an agent's network, "gateway:UNIT:PORT": for whoever serves it. Nobody does yet.
-        self.on_held: Callable[[str, int], None] = lambda name, fd: os.close(fd)
         self.on_ping: Callable[[], None] = lambda: (
             None
         )  # every few seconds, while a keeper asks whether we live
@@ -301,8 +299,6 @@ class KeeperLink:
                 news.ready(agent)
             case ("stream", name) if fd >= 0:
                 news.stream(name, fd)
-            case ("held", name) if fd >= 0:
-                self.on_held(name, fd)
             case ("told", what):
                 news.told(what)
             case ("ping",):
