@@ -42,6 +42,7 @@ from maestro.manager.catalogue import Catalogue
 from maestro.manager.emergency import Emergency
 from maestro.manager.happened import Hub
 from maestro.manager.headroom import Headroom
+from maestro.manager.log_keeping import LogQuotas
 from maestro.manager.loop import Manager
 from maestro.manager.observer import Observer
 from maestro.manager.plugins import Plugins
@@ -289,7 +290,7 @@ async def _begin(parts: Parts, where: Paths) -> Session:
     private = PrivateFiles(_premises(where).common)
     carrier.on_rest = private.discard
     _watch(parts)
-    seen = resume.take_up(carrier, parts.logs, table)
+    seen = resume.take_up(carrier, table)
     session.begin_with = resume.begin(manager, seen, table, saved, boot)
     parts.emergency.resume()
     carrier.clear_remains()
@@ -325,6 +326,7 @@ def _watch(parts: Parts) -> None:
     starving = Starving(parts.manager.world, parts.groups, alarm, parts.manager.feed)
     parts.carrier.watchers.append(starving)
     starving.resume()
+    LogQuotas(parts.manager, parts.logs, parts.transients).wind()
     parts.carrier.watchers.append(parts.sampler)
     parts.sampler.resume()
     parts.headroom.begin()

@@ -11,6 +11,8 @@ from pathlib import Path
 from tests.bench import tools
 from tests.bench.tools import Broken, Stamps, Unable
 
+LEVELS = ("none", "baseline", "strict")  # of a sandbox
+
 
 @dataclass(frozen=True)
 class Options:
@@ -112,6 +114,15 @@ class Life(ABC):
     def lose_manager(self) -> None:
         """Kill the half that may die, and return when the other has made it whole again."""
         raise Unable("it is one process")
+
+    @property
+    def confined(self) -> Stamps:
+        """Where agents of the `LEVELS` tell, c-LEVEL, python-LEVEL, and compute-LEVEL and calls-LEVEL, which work and end."""
+        raise Unable("it confines nobody")
+
+    def ask(self, verb: str, name: str) -> None:
+        """Of a client that is connected already; returns when it is done."""
+        raise Unable("its control socket speaks another language")
 
     def control_socket(self) -> Path:
         raise Unable("its control socket speaks another language")

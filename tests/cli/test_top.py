@@ -62,3 +62,19 @@ def test_what_status_says() -> None:
     }
     assert dict(usage.facts(one("a"))) == {}
     assert dict(usage.facts(None)) == {}
+
+
+def test_what_the_kernel_refused() -> None:
+    met = {
+        "tasks": 40,
+        "tasks_max": 40,
+        "forks_refused": 7,
+        "cpu": 1.5,
+        "held_back": 4.0,
+        "crowded": "64 of 64",
+    }
+    assert dict(usage.facts({**one("a"), **met})) == {
+        "CPU": "1.5 s, held back by cpu_max for 4.0 s",
+        "Tasks": "40 (max 40), 7 forks refused by tasks_max",
+        "Files": "64 of 64",
+    }

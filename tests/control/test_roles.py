@@ -98,7 +98,7 @@ READ_ONLY = {
     "is-enabled",
 }
 AGENT = {"hello", "status", "budget", "show", "logs", "usage"}
-TENANT = (
+TENANT = {"run"} | (
     (READ_ONLY - {"audit", "links", "is-enabled", "doctor"})
     | {"start", "stop", "restart", "try-restart", "reload", "reload-or-restart"}
     | {"reset-failed", "freeze", "thaw", "cancel", "kill", "budget"}

@@ -6,7 +6,7 @@ import pytest
 
 from maestro.engine.events import Ended
 from maestro.engine.state import Life, Result
-from maestro.engine.words import exit_status
+from maestro.engine.words import exit_status, how_ended
 
 
 @pytest.mark.parametrize(
@@ -25,3 +25,9 @@ from maestro.engine.words import exit_status
 )
 def test_the_status_of_an_end(life: Life, status: int) -> None:
     assert exit_status(life) == status
+
+
+def test_a_limit_that_ended_it_is_named() -> None:
+    words = how_ended(Ended(agent="a#1", signal=25))
+    assert words == "was killed by SIGXFSZ: a file of it grew past agent.limits.fsize"
+    assert how_ended(Ended(agent="a#1", signal=9)) == "was killed by SIGKILL"

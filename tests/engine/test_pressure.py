@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from maestro.engine.events import Used
 from maestro.engine.freezing import EMERGENCY
 from maestro.engine.state import Coarse, State
+from maestro.model.budget import BudgetSection, Durations
 from maestro.model.unit import RestartSection
 from maestro.model.values import Seconds
 from maestro.testing.theatre import FOREVER, Play, unit
@@ -202,6 +204,22 @@ def test_the_end_of_an_emergency_lets_nobody_go_on_who_is_frozen_for_memory() ->
     assert host.life(LOW).frozen_for == "pressure"
     host.ask("release", LOW, MID, TOP)
     assert frozen(host) == {LOW}
+
+
+def test_a_budget_that_is_used_up_by_then_keeps_it() -> None:
+    limit = BudgetSection(cpu_seconds=Durations({"day": Seconds("1h")}))
+    host = Host([agent(LOW, budget=limit), agent(TOP, priority=1)], free=50)
+    host.epoch = 1_795_219_200.0  # 2026-11-21 00:00 UTC
+    host.ask("start", LOW, TOP)
+    host.run(until=1)
+    host.ring()
+    host.feed(Used(counters={"low#1": {"cpu_seconds": 4000.0}}))
+    host.free = 2000
+    host.run(until=60)
+    life = host.life(LOW)
+    assert (life.state, life.stilled, life.frozen_for) == (State.FROZEN, True, "")
+    assert life.cause.startswith("frozen: cpu_seconds of today are used up"), life.cause
+    assert host.still == {"low#1"}
 
 
 def test_a_slice_that_is_frozen_keeps_it() -> None:

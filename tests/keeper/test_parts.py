@@ -151,6 +151,41 @@ def test_the_keeper_itself_does_not_load_what_few_agents_ask_for() -> None:
     assert done.stdout == "False\n"
 
 
+LEARN = """
+import sys
+import maestro.keeper.__main__
+from maestro.keeper import steps
+def private():
+    lines = open("/proc/self/smaps_rollup").read().splitlines()
+    return sum(int(line.split()[1]) for line in lines if line.startswith("Private_"))
+wanted = [f"maestro.keeper.{name}" for name in ("sandbox", "seccomp", "credentials")]
+asked = {"sandbox": {"seccomp": ((),)}, "directories": ((),)}
+steps.learn({})
+before, none = private(), [name for name in wanted if name in sys.modules]
+steps.learn(asked)
+print(len(none), len([name for name in wanted if name in sys.modules]), private() - before)
+"""
+
+
+def test_what_a_sandbox_takes_is_read_when_the_first_asks_for_it_and_is_small() -> None:
+    source = os.path.dirname(os.path.dirname(os.path.dirname(str(child.__file__))))
+    environ = {**os.environ, "PYTHONPATH": source}
+    done = subprocess.run(
+        [sys.executable, "-c", LEARN], env=environ, capture_output=True, text=True, check=True
+    )
+    before, after, grown = map(int, done.stdout.split())
+    assert (before, after) == (0, 3)
+    assert grown <= 500, f"{grown} KiB"
+
+
+def test_code_that_cannot_be_read_is_left_to_the_child(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "maestro.keeper.sandbox", None)
+    steps.learn({"sandbox": {"no_new_privileges": True}})
+    birth = child.Birth({"sandbox": {"no_new_privileges": True}}, child.Nest(Spare(), set()))
+    with pytest.raises(ImportError):
+        dict(steps.AGENT)["modules"](birth)
+
+
 # ------------------------------------------------------------------------------------------------ spare
 
 

@@ -18,6 +18,8 @@ from typing import Any
 import pytest
 
 from maestro.drivers.abilities import probe
+from maestro.keeper import capabilities
+from tests.forked import answers
 from tests.keeper.rig import Manager, Rig, is_alive, until
 
 NEWNS, NEWUTS, NEWIPC = 0x00020000, 0x04000000, 0x08000000
@@ -269,3 +271,11 @@ def in_network_of(pid: int) -> Iterator[socket.socket]:
     thread.join()
     with found[0] as client:
         yield client
+
+
+def test_who_may_not_bound_capabilities_is_told_so() -> None:
+    def bound() -> None:
+        capabilities.bound(())
+
+    assert answers(lambda: None, bound, uid=65534) == ["EPERM"]
+    assert answers(lambda: None, bound, bound) == ["allowed", "allowed"]

@@ -216,9 +216,16 @@ def test_users_and_groups_by_number() -> None:
     assert (made.uid, made.gid) == (nobody.pw_uid, 4242)
 
 
-@pytest.mark.parametrize("name", ["no-such-user", "4294967294"])
-def test_who_does_not_exist_is_named(name: str) -> None:
-    assert refused(user=UserName(name)) == f"cannot run as user {name}: no such user"
+def test_who_does_not_exist_is_named() -> None:
+    assert refused(user=UserName("no-such-user")) == "cannot run as user no-such-user: no such user"
+    said = refused(user=UserName("4294967290"))
+    assert said == "cannot run as user 4294967290: no account has this number; name its group, too"
+
+
+def test_a_number_needs_no_account_where_its_group_is_named() -> None:
+    made = make(user=UserName("4294967290"), group=UserName("4294967291"))
+    assert (made.uid, made.gid, made.groups) == (4294967290, 4294967291, (4294967291,))
+    assert made.env["HOME"] == "/"
 
 
 def test_a_group_that_does_not_exist_is_named() -> None:

@@ -66,6 +66,27 @@ def test_strict_as_root() -> None:
     assert "map" not in data["namespaces"]
 
 
+def test_strict_has_no_user_but_its_own_unless_it_is_left_capabilities() -> None:
+    assert confined("level: strict").data["namespaces"]["alone"]
+    for kept in (
+        "ambient_capabilities: [CAP_CHOWN]",
+        "capability_bounding_set: [CAP_CHOWN]",
+        "private_users: false",
+    ):
+        assert "alone" not in confined(f"level: strict, {kept}").data["namespaces"]
+    assert "alone" in confined("level: strict, capability_bounding_set: []").data["namespaces"]
+
+
+def test_its_own_directories_are_written_and_those_of_others_hidden_also_when_they_come_later() -> None:
+    places = {"private": ("/var/lib/private",), "own": ("/var/lib/private/a", "/run/a")}
+    found = laid("level: strict", **places)
+    assert ("tmpfs", "/var/lib/private", "mode=0755", RDONLY | NOSUID | NODEV | NOEXEC, OPTIONAL) in found
+    assert ("tree", "/run/a", "/run/a", 0, OPTIONAL) in found
+    assert ("tree", "/var/lib/private/a", "/var/lib/private/a", 0, OPTIONAL | MAKE) in found
+    assert ("hide", "/var/lib/private", OPTIONAL | MAKE) in laid("level: strict", private=places["private"])
+    assert laid("no_new_privileges: true", **places) == []
+
+
 def test_an_ordinary_user_is_the_only_one_in_its_namespace() -> None:
     spaces = confined("private_tmp: true", ORDINARY).data["namespaces"]
     assert spaces == {"map": (1000, 100), "clone": NEWUSER, "unshare": NEWNS}

@@ -124,3 +124,18 @@ def test_amounts_that_can_be_granted() -> None:
     ):
         with pytest.raises(Mistake):
             amount_of(resource, text)
+
+
+def test_a_slice_has_the_same_budget_but_no_invocations() -> None:
+    text = "budget: {cpu_seconds: {day: 4h, invocation: 1h}, wall_time: {invocation: 1h}, on_exhausted: stop}"
+    found = load_text("team.slice.yaml", text.encode(), "f")
+    assert [(one.option, one.message) for one in found.problems] == [
+        (
+            f"budget.{name}.invocation",
+            "a slice has no invocations: what is in it is started and stopped by itself",
+        )
+        for name in ("cpu_seconds", "wall_time")
+    ]
+    made = load_text("team.slice.yaml", b"budget: {cpu_seconds: {day: 4h}, runs: {week: 7}}", "f").unit
+    assert made is not None
+    assert [one.key for one in limits(made.budget)] == ["cpu_seconds/day", "runs/week"]

@@ -13,23 +13,24 @@ NOBODY = 65534
 _MADE = ("etc/maestro", "run/maestro", "var/lib/maestro", "var/log/maestro")
 
 # In a mount namespace of its own, makes closed directories on the way to these paths passable; then it is somebody else.
-_BECOME = f"""
+_BECOME = """
 import os, sys
-sys.path.insert(0, sys.argv[1])
+sys.path.insert(0, sys.argv.pop(1))
+uid = int(sys.argv.pop(1))
 from maestro.keeper import kernel
 from maestro.keeper.mounts import Layer
-closed, needed, command = eval(sys.argv[2]), eval(sys.argv[3]), sys.argv[4:]
+closed, needed, command = eval(sys.argv[1]), eval(sys.argv[2]), sys.argv[3:]
 kernel.unshare(0x20000)
 mounts = [("tmpfs", one, "mode=0755", 0, 0) for one in closed]
 Layer().lay((*mounts, *(("tree", one, one, 0, 8) for one in needed)), "private")
 os.setgroups(())
-os.setresgid(*[{NOBODY}] * 3)
-os.setresuid(*[{NOBODY}] * 3)
+os.setresgid(*[uid] * 3)
+os.setresuid(*[uid] * 3)
 if not LASTING:
     kernel.prctl(4, 1)  # the change of users took our own /proc/self from us
     kernel.unshare(0x10000000)
-    for name, text in (("setgroups", "deny"), ("uid_map", "{NOBODY} {NOBODY} 1"), ("gid_map", "{NOBODY} {NOBODY} 1")):
-        with open(f"/proc/self/{{name}}", "w") as file:
+    for name, text in (("setgroups", "deny"), ("uid_map", f"{uid} {uid} 1"), ("gid_map", f"{uid} {uid} 1")):
+        with open(f"/proc/self/{name}", "w") as file:
             file.write(text)
     with open("/proc/sys/user/max_user_namespaces", "w") as file:
         file.write("0")
@@ -43,18 +44,16 @@ def become_ordinary(daemon: Daemon, *, with_namespaces: bool = True) -> None:
         (daemon.root / name).mkdir(parents=True, exist_ok=True)
     for path in (daemon.root, *daemon.root.rglob("*")):
         os.chown(path, NOBODY, NOBODY)
+    daemon.prefix = becoming(NOBODY, with_namespaces=with_namespaces)
+
+
+def becoming(uid: int, *, with_namespaces: bool = True) -> tuple[str, ...]:
+    """What to write before a command of our own interpreter, so that it is run by a user."""
     paths = [sys.prefix, sys.base_prefix, str(REPOSITORY)]
     closed = sorted({one for path in paths for one in _closed_above(path)})
     needed = [path for path in paths if any(path.startswith(f"{one}/") for one in closed)]
-    words = [
-        sys.executable,
-        "-c",
-        _BECOME.replace("LASTING", str(with_namespaces)),
-        f"{REPOSITORY}/daemon",
-        repr(closed),
-        repr(needed),
-    ]
-    daemon.prefix = tuple(words)
+    code = _BECOME.replace("LASTING", str(with_namespaces))
+    return (sys.executable, "-c", code, f"{REPOSITORY}/daemon", str(uid), repr(closed), repr(needed))
 
 
 def _closed_above(path: str) -> list[str]:

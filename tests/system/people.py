@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from typing import Any
 
 from maestro.control.trouble import CallError
-from tests.system.harness import Daemon
+from tests.system.harness import REPOSITORY, Daemon, patient
+from tests.system.ordinary import becoming
 
 
 def ask_as(
@@ -45,3 +48,17 @@ def _forked(uid: int, groups: tuple[int, ...], ask: Any) -> dict[str, Any]:
     os.waitpid(child, 0)
     found: dict[str, Any] = json.loads(text)
     return found
+
+
+def ctl_as(uid: int, daemon: Daemon, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run maestroctl as a user."""
+    environ = {**os.environ, "PYTHONPATH": f"{REPOSITORY}/daemon:{REPOSITORY}/plugins", "NO_COLOR": "1"}
+    return subprocess.run(
+        [*becoming(uid), sys.executable, "-m", "maestro.cli", "--root", str(daemon.root), *arguments],
+        env=environ,
+        capture_output=True,
+        text=True,
+        timeout=patient(30),
+        check=False,
+        cwd="/",
+    )

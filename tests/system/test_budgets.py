@@ -169,3 +169,40 @@ def test_it_is_seen_by_people_and_programs(daemon: Daemon, folder: Path) -> None
     assert (refused.returncode, "did you mean cpu_seconds?" in refused.stderr) == (2, True)
     daemon.ctl("budget", "reset", "busy", "runs", check=True)
     assert "budget reset runs of busy" in daemon.ctl("audit").stdout
+
+
+def test_a_slice_is_used_up_by_all_in_it_together(daemon: Daemon, folder: Path) -> None:
+    daemon.unit("team.slice", budget={"cpu_seconds": {"month": "1s"}})
+    loop = ["/bin/sh", "-c", "while :; do :; done"]
+    for name in ("busy", "busier"):
+        daemon.unit(name, agent={"exec": loop}, resources={"slice": "team-a.slice"})
+    daemon.unit("idle", agent={"exec": ["/bin/sleep", "1000"]}, resources={"slice": "team.slice"})
+    daemon.unit("free", agent={"exec": ["/bin/sleep", "1000"]})
+    daemon.start()
+    daemon.call("start", units=["busy", "busier", "idle", "free"])
+    pids = {name: daemon.wait_state(name, "frozen")["pid"] for name in ("busy", "busier", "idle")}
+    for pid in pids.values():
+        until(partial(is_still, pid), what="it stands still")
+    said = "budget of slice team.slice exhausted: cpu_seconds of this month are used up"
+    assert said in daemon.status("idle")["cause"]
+    assert said in daemon.ctl("status", "busy").stdout
+    assert daemon.status("team-a.slice")["fine"] == daemon.status("free")["fine"] == "running"
+
+    dead = daemon.kill_manager()
+    daemon.new_manager(dead)
+    [holder] = daemon.call("budget")["budgets"]
+    assert holder["unit"] == "team.slice"
+    assert 1 <= holder["limits"][0]["used"] < 6
+    assert is_still(pids["busy"])
+    daemon.unit("late", agent={"exec": loop}, resources={"slice": "team-a.slice"})
+    daemon.call("daemon-reload")
+    answer = daemon.call("start", units=["late"])
+    assert f"waits: {said}" in answer["jobs"][0]["words"]
+
+    done = daemon.ctl("budget", "grant", "team.slice", "cpu_seconds", "1h")
+    assert done.stdout == "team.slice: 1h of cpu_seconds more, in each window that limits it\n", done
+    assert {daemon.wait_state(name, "running")["pid"] for name in pids} == set(pids.values())
+    daemon.wait_state("late", "running")
+    assert "team.slice" in daemon.ctl("budget").stdout
+    daemon.ctl("budget", "reset", "team.slice", check=True)
+    assert daemon.call("budget")["budgets"][0]["limits"][0]["granted"] == 0

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -108,7 +110,7 @@ REFUSED: dict[str, dict[str, Any]] = {
     "disable": {"units": ["web"]},
     "mask": {"units": ["web"]},
     "isolate": {"units": ["web"]},
-    "run": {"unit": "mine", "properties": ["agent.exec=[/bin/true]", f"resources.slice={OWN}"]},
+    "run": {"unit": "mine", "properties": ["agent.exec=[/bin/true]", f"resources.slice={OTHERS}"]},
     "audit": {},
     "links": {},
     "emergency-stop": {},
@@ -137,3 +139,70 @@ def test_the_owner_of_an_outer_slice_has_all_within_it(two: Daemon) -> None:
     assert names(ask_as(NOBODYS, two, "status")) >= {"tenants.slice", OWN, OTHERS, "web", "theirs"}
     assert ask_as(NOBODYS, two, "stop", units=[OTHERS])["jobs"][0]["state"] == "done"
     assert two.status("theirs")["state"] == "inactive"
+
+
+def opened_by(uid: int, path: Path) -> bool:
+    child = os.fork()
+    if child == 0:
+        os.setgroups(())
+        os.setresgid(uid, uid, uid)
+        os.setresuid(uid, uid, uid)
+        os._exit(0 if os.access(path, os.R_OK) else 1)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def test_the_log_files_of_its_agents_are_a_tenants_to_read(two: Daemon) -> None:
+    try:
+        os.getxattr(two.root, "system.posix_acl_access")
+    except OSError as error:
+        if error.errno == errno.EOPNOTSUPP:
+            pytest.skip("this file system has no access control lists")
+    logs = two.root / "var/log/maestro"
+    until(lambda: b"hello" in two.log("web"))
+    mine, others = logs / "web/current", logs / "theirs/current"
+    until(others.exists)
+    assert {uid: opened_by(uid, mine) for uid in (ACME, RIVAL, NOBODYS)} == {
+        ACME: True,
+        RIVAL: False,
+        NOBODYS: False,
+    }
+    assert (opened_by(RIVAL, others), opened_by(ACME, others), opened_by(GROUP, others)) == (
+        True,
+        False,
+        True,
+    )
+    assert not opened_by(ACME, logs / "free"), "what is nobody's is root's"
+    two.unit(OWN, slice={"owner": NOBODYS})
+    two.call("daemon-reload")
+    until(lambda: opened_by(NOBODYS, mine) and not opened_by(ACME, mine), what="the files follow the slice")
+
+
+def test_logs_of_a_slice_keep_to_its_quota(daemon: Daemon) -> None:
+    write = ["/bin/sh", "-c", "while :; do head -c 20000 /dev/zero | tr '\\0' x; echo; sleep 0.02; done"]
+    daemon.unit(OWN, slice={"owner": ACME, "log_quota": "256K"})
+    for name in ("web", "deep"):
+        daemon.unit(
+            name,
+            agent={"exec": write},
+            logs={"max_size": "64K", "max_files": 50},
+            resources={"slice": OWN if name == "web" else "tenants-acme-inner.slice"},
+        )
+    quiet = ["/bin/sh", "-c", "head -c 200000 /dev/zero | tr '\\0' y; echo; exec sleep 1000"]
+    daemon.unit("outside", agent={"exec": quiet}, logs={"max_size": "64K", "max_files": 50})
+    daemon.start()
+    daemon.call("start", units=["web", "deep", "outside"])
+    logs = daemon.root / "var/log/maestro"
+
+    def size(name: str) -> int:
+        return sum(file.stat().st_size for file in (logs / name).glob("*.log"))
+
+    def told() -> list[str]:
+        return [event["words"] for event in daemon.events() if event["kind"] == "log-quota"]
+
+    until(lambda: len(told()) >= 1, 60, "output was removed, and that is told")
+    daemon.call("stop", units=["web", "deep"])
+    until(lambda: size("web") + size("deep") <= 256 << 10, 60, "the sum is within the quota")
+    assert told()[0].startswith("removed ")
+    assert "log_quota, 256K" in told()[0]
+    assert size("outside") > 200_000, "what is in no slice is left"
+    assert daemon.ctl("logs", "web", "-n", "1").stdout.strip("x\n") == ""

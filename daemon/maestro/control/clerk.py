@@ -70,8 +70,8 @@ class Clerk:
     def __init__(self, office: Office) -> None:
         self._o = office
         self._world = office.manager.world
-        self._find = Finder(self._world, office.catalogue)
-        self._runner = Runner(office.catalogue, self._world)
+        self._find = Finder(self._world, office.catalogue, gone=office.transients.slice_of_gone)
+        self._runner = Runner(office.catalogue, self._world, office.transients, office.logs)
         self._linker = Linker(office.files, office.catalogue, self._world, self._find)
 
     async def verb(self, caller: Caller, request: p.Verb) -> AsyncIterator[p.VerbView]:
@@ -246,12 +246,13 @@ class Clerk:
         if self._o.is_ending():
             raise refused("ending", "cannot run anything now: maestrod is ending", "start it again first")
         self._refuse_while_held("run")
-        draft = self._runner.draft(request)
+        reach = self._find.of(caller, acting=True).reach
+        draft = self._runner.draft(caller, request, reach)
         made = p.RunView(unit=draft.name, path=draft.path, text=redacted(draft.text))
         if self._recall(caller) is not None:
             jobs = self._o.manager.asked_before(_id(caller))
         else:
-            self._runner.check(draft)
+            self._runner.check(draft, reach)
             if request.dry_run:
                 yield made
                 return

@@ -82,9 +82,9 @@ class Desk(Till, Survey):
         """The units that are meant, and those that are gone and have left a log."""
         find = self._find.of(caller)
         names, errors = find.match(request.units)
-        for name, error in errors.items():  # of one that is gone nobody knows in which slice it was
+        for name, error in errors.items():  # of one that is gone only its slice is known, if it was transient
             if (
-                find.reach.sees_in is not None
+                not find.reach.sees(name)
                 or not is_name(name)
                 or not (request.to_end or self._o.logs.mark(name).size)
             ):

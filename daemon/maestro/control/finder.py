@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from fnmatch import fnmatchcase
 
 from maestro.control.protocol import ErrorView
@@ -22,16 +22,23 @@ class Finder:
     """Globs take in what is declared, running or not."""
 
     def __init__(
-        self, world: World, catalogue: Catalogue, reach: Reach | None = None, *, acting: bool = False
+        self,
+        world: World,
+        catalogue: Catalogue,
+        reach: Reach | None = None,
+        *,
+        acting: bool = False,
+        gone: Callable[[str], str] = lambda name: "",
     ) -> None:
-        """`acting`: only what the caller may do something to, and not all that it sees."""
-        self._world, self._catalogue = world, catalogue
+        """`acting`: only what the caller may do something to, and not all that it sees. `gone`: in which slice one was that is gone."""
+        self._world, self._catalogue, self._gone = world, catalogue, gone
         self.reach = reach or Reach(world.units, None, None)
         self._acting = acting
 
     def of(self, caller: Caller, *, acting: bool = False) -> Finder:
         """The same as far as this caller gets."""
-        return Finder(self._world, self._catalogue, reach(caller, self._world.units), acting=acting)
+        found = reach(caller, self._world.units, self._gone)
+        return Finder(self._world, self._catalogue, found, acting=acting, gone=self._gone)
 
     def everything(self) -> list[str]:
         return list(filter(self.reach.acts if self._acting else self.reach.sees, self._known()))

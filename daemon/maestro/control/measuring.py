@@ -32,6 +32,9 @@ class UsageView(Struct, frozen=True, kw_only=True):
     read_rate: float | None = None  # bytes a second
     write_rate: float | None = None
     oom_kills: int = 0
+    forks_refused: int = 0  # by tasks_max
+    held_back: float = 0.0  # seconds for which cpu_max kept it from a processor
+    crowded: str = ""  # a process that can open next to nothing more, in words
 
 
 class UsagesView(Struct, frozen=True, kw_only=True):

@@ -98,7 +98,7 @@ ROUTES: tuple[Route, ...] = (
     Route(Cancel, Role.ADMIN, "at_once", Shape.ONE, owner=True),
     Route(Jobs, Role.READ, "jobs", Shape.ITEMS, owner=True),
     Route(Kill, Role.ADMIN, "kill", Shape.ONE, owner=True),
-    Route(Run, Role.ADMIN, "run", Shape.VERB),
+    Route(Run, Role.ADMIN, "run", Shape.VERB, owner=True),
     Route(Enable, Role.ADMIN, "link", Shape.VERB),
     Route(Disable, Role.ADMIN, "link", Shape.VERB),
     Route(Mask, Role.ADMIN, "link", Shape.VERB),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from msgspec import Struct
 
@@ -20,11 +20,12 @@ class Reach(Struct, frozen=True):
     units: Mapping[str, Unit]
     sees_in: tuple[str, ...] | None
     acts_in: tuple[str, ...] | None
+    gone: Callable[[str], str] = lambda name: ""  # the slice that a transient unit was in which is gone
 
     def sees(self, name: str) -> bool:
         if self.sees_in is None:
             return True
-        return name in self.sees_in or self._is_inside(name, self.sees_in)
+        return name in self.sees_in or self._is_inside(name, self.sees_in) or self._was_inside(name)
 
     def acts(self, name: str) -> bool:
         return self.acts_in is None or self._is_inside(name, self.acts_in)
@@ -33,12 +34,17 @@ class Reach(Struct, frozen=True):
         unit = self.units.get(name)
         return unit is not None and any(one in within for one in slices.chain(unit))
 
+    def _was_inside(self, name: str) -> bool:
+        """Its log and its events are still there."""
+        was_in = self.gone(name) if name not in self.units else ""
+        return bool(was_in) and any(slices.is_within(was_in, one) for one in self.sees_in or ())
 
-def reach(caller: Caller, units: Mapping[str, Unit]) -> Reach:
+
+def reach(caller: Caller, units: Mapping[str, Unit], gone: Callable[[str], str] = lambda name: "") -> Reach:
     """What an agent may ask about was checked with its request."""
     if caller.role in (Role.ADMIN, Role.AGENT):
         return Reach(units, None, None)
-    return Reach(units, None if caller.role is Role.READ else caller.owns, caller.owns)
+    return Reach(units, None if caller.role is Role.READ else caller.owns, caller.owns, gone)
 
 
 def owned(units: Mapping[str, Unit], peer: Peer, accounts: Accounts) -> tuple[str, ...]:

@@ -151,6 +151,9 @@ def with_limits(view: UsageView, whole: Usage) -> UsageView:
         memory_max=whole.memory_max,
         tasks_max=whole.tasks_max,
         oom_kills=whole.oom_kills,
+        forks_refused=whole.forks_refused,
+        held_back=whole.held_back,
+        crowded=whole.crowded,
     )
 
 

@@ -8,8 +8,8 @@ whenever the manager dies.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import tzinfo
+from collections.abc import Mapping, Sequence
+from datetime import UTC, tzinfo
 from math import inf
 
 from msgspec import Struct
@@ -53,11 +53,11 @@ class Account(Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Terms(Struct, frozen=True, kw_only=True):
     """What a budget says, put together once: it is looked at with every reading."""
 
-    limits: tuple[Limit, ...]
-    zone: tzinfo
-    zone_name: str
-    warn_at: float
-    on_exhausted: str
+    limits: tuple[Limit, ...] = ()
+    zone: tzinfo = UTC
+    zone_name: str = "UTC"
+    warn_at: float = 1.0
+    on_exhausted: str = "notify"
 
 
 def terms_of(section: BudgetSection) -> Terms:
@@ -274,19 +274,34 @@ def percent(limit: Limit, entry: Entry) -> int:
     return int(100 * entry.used / (limit.amount + entry.granted) + _GRAIN)
 
 
-def remedy(terms: Terms, name: str, spent: tuple[Spent, ...], wall: float, goes_on: str = "goes on") -> str:
-    """`goes on at 00:00 UTC, or by maestroctl budget grant web cpu_seconds 1h`."""
-    resources = dict.fromkeys(one.limit.resource for one in spent)
+class Lack(Struct, frozen=True):
+    """What of one budget is used up."""
+
+    holder: str
+    terms: Terms
+    spent: tuple[Spent, ...]
+
+
+def remedy(lacks: Sequence[Lack], wall: float, goes_on: str = "goes on") -> str:
+    """`goes on at 00:00 UTC, or by maestroctl budget grant web cpu_seconds 1h`. Of several budgets, none may be used up."""
+    grants = dict.fromkeys((lack.holder, one.limit.resource) for lack in lacks for one in lack.spent)
     grant = " and ".join(
-        f"`maestroctl budget grant {name} {one} {RESOURCES[one].kind.step}`" for one in resources
+        f"`maestroctl budget grant {holder} {resource} {RESOURCES[resource].kind.step}`"
+        for holder, resource in grants
     )
-    over = ends(spent)
+    last = max(lacks, key=lambda lack: ends(lack.spent))
+    over = ends(last.spent)
     if over == inf:
         return f"{goes_on} by {grant}, or by a restart"
-    return f"{goes_on} at {calendar.stamp(over, wall, terms.zone, terms.zone_name)}, or by {grant}"
+    return f"{goes_on} at {calendar.stamp(over, wall, last.terms.zone, last.terms.zone_name)}, or by {grant}"
 
 
-def tell(terms: Terms, name: str, spent: tuple[Spent, ...], wall: float, goes_on: str = "goes on") -> str:
+def said(lack: Lack, name: str) -> str:
+    """What is used up, as the unit `name` is told."""
+    words = " and ".join(map(used_up, lack.spent))
+    return words if lack.holder == name else f"budget of slice {lack.holder} exhausted: {words}"
+
+
+def tell(name: str, lacks: Sequence[Lack], wall: float, goes_on: str = "goes on") -> str:
     """All that is used up, and what ends that."""
-    said = " and ".join(map(used_up, spent))
-    return f"{said}; {remedy(terms, name, spent, wall, goes_on)}"
+    return f"{' and '.join(said(lack, name) for lack in lacks)}; {remedy(lacks, wall, goes_on)}"

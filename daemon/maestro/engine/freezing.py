@@ -86,5 +86,5 @@ def let_go(scene: Scene) -> Outcome:
     if life.start_left is not None:
         timers["start"] = scene.now + life.start_left
     cause = f"its budget is used up no more: still waits for {words.awaited(life.awaits)}"
-    life = replace(life, timers=timers, stilled=False, start_left=None, cause=cause)
+    life = replace(life, timers=timers, stilled=False, stilled_by=(), start_left=None, cause=cause)
     return Outcome(life=life, news=(words.tell(scene, "thawed", cause, life),))

@@ -48,7 +48,7 @@ def _enter(scene: Scene, outcome: Outcome, to: State) -> Outcome:
     if before.state is State.FROZEN and to is not State.FROZEN:
         life = replace(life, frozen_with="")
     if to is not before.state and before.stilled:
-        life = replace(life, stilled=False, start_left=None)
+        life = replace(life, stilled=False, stilled_by=(), start_left=None)
     stood_still = before.stands_still and scene.unit.agent is not None
     if stood_still and not (to is State.FROZEN or life.stilled):
         cut = (Freeze(before.agent, False),)  # whatever comes next, it must be able to hear of it

@@ -128,6 +128,6 @@ def _thaw_one(world: World) -> None:
     name = max(world.room.frozen, key=lambda one: (world.life(one).since, one))
     world.room.thawed_at = world.now
     if held := treasury.freezes(world, name):
-        world.change(name, frozen_for="", stilled=True, cause=f"frozen: {held}")
+        treasury.keep_still(world, name, held, frozen_for="")
     else:
         world.apply(name, Input.RELIEVED)

@@ -31,7 +31,7 @@ def follow(world: World, name: str, life: Life) -> None:
     elif life.state is not State.FROZEN or not life.frozen_with or frozen_above(world, name):
         return
     elif held := treasury.freezes(world, name):  # by now it has used up its budget
-        world.change(name, frozen_with="", stilled=True, cause=f"frozen: {held}")
+        treasury.keep_still(world, name, held, frozen_with="")
     else:
         world.apply(name, Input.THAW_ASKED, f"thawed with {life.frozen_with}")
 

@@ -162,6 +162,7 @@ class Life(Struct, frozen=True, kw_only=True, omit_defaults=True):
     )
     frozen_with: str = ""  # the slice for whose sake it stands still: it goes on with that
     stilled: bool = False  # its processes stand still because a budget is used up
+    stilled_by: tuple[str, ...] = ()  # whose: its own, and its slices'; it goes on when none of them is
     start_left: float | None = None  # seconds of its start time-out that are left when they go on
     throttled: bool = False  # its share of the processor is small because a budget is used up
     oom: str = ""  # the newest kill for want of memory among its processes, in words

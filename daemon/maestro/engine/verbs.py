@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from maestro.engine import policy, pressure, slices, treasury
+from maestro.engine import budgets, policy, pressure, slices, treasury
 from maestro.engine.events import Asked
 from maestro.engine.freezing import EMERGENCY
 from maestro.engine.jobs import MERGE, JobState, Merge
@@ -294,7 +294,7 @@ def _reset_failed(world: World, name: str) -> None:
 def _freeze(world: World, name: str) -> None:
     life = world.life(name)
     if life.state is State.FROZEN and life.stilled:  # from now on it is not its budget that ends it
-        world.change(name, stilled=False, cause="frozen on request")
+        world.change(name, stilled=False, stilled_by=(), cause="frozen on request")
         world.note(name, "frozen", "frozen on request, where it stood still for its budget")
     elif life.state is State.FROZEN and life.frozen_for:
         slices.keep_still(world, name, "frozen on request")
@@ -311,13 +311,15 @@ def _freeze(world: World, name: str) -> None:
 
 
 def _thaw(world: World, name: str) -> None:
-    held = treasury.freezes(world, name) if world.life(name).stands_still else ""
+    held = treasury.freezes(world, name) if world.life(name).stands_still else ()
     if world.life(name).state is State.FROZEN and (above := slices.frozen_above(world, name)):
         words = f"cannot thaw {name}: {above}, which it is in, is frozen"
         world.refuse(name, Refusal("frozen", words, f"maestroctl thaw {above}"))
     elif held:
+        said = budgets.tell(name, held, world.wall)
         hint = "grant more, or have what was used forgotten: maestroctl budget reset"
-        world.refuse(name, Refusal("exhausted", f"cannot thaw {name}: {held}", f"{hint} {name}"))
+        holders = " ".join(one.holder for one in held)
+        world.refuse(name, Refusal("exhausted", f"cannot thaw {name}: {said}", f"{hint} {holders}"))
     elif world.life(name).state is State.FROZEN:
         world.apply(name, Input.THAW_ASKED)
     else:

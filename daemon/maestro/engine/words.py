@@ -18,6 +18,10 @@ _AWAITED = {
     "pid": "its main process to be known",
     "reloading": "RELOADING=1",
 }
+_BY_LIMITS = {  # signals that the kernel sends for a limit, and of which few know that
+    "SIGXFSZ": ": a file of it grew past agent.limits.fsize",
+    "SIGXCPU": ": it used up agent.limits.cpu",
+}
 _ORDINALS = {1: "first", 2: "second", 3: "third"}
 
 
@@ -26,7 +30,8 @@ def how_ended(ended: Ended | None) -> str:
     if ended is None or (ended.code is None and ended.signal is None):
         return "ended while nobody watched: its exit status is lost"
     if ended.signal is not None:
-        return f"was killed by {signal_name(ended.signal)}"
+        name = signal_name(ended.signal)
+        return f"was killed by {name}{_BY_LIMITS.get(name, '')}"
     return f"ended with exit status {ended.code}"
 
 

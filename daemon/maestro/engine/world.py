@@ -331,8 +331,7 @@ class World:
         if "probe" in before.awaits and "probe" not in outcome.life.awaits:
             self._step.deeds.append(Unprobe(before.agent))
         self._step.news.extend(replace(one, state=str(outcome.life.coarse)) for one in outcome.news)
-        if name in self.ledger.terms:
-            treasury.followed(self, name, before, moment)
+        treasury.followed(self, name, before, moment)
         bonds.followed(self, name, before, outcome.news)
         if outcome.life != before:
             if blockers.face(outcome.life) != blockers.face(before):

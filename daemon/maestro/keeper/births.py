@@ -46,6 +46,7 @@ class Births:
             if not kept and (quick := self._quick.spawn(recipe, output)):
                 self.tell_begun(self._born(agent, quick, recipe))
                 return
+            steps.learn(recipe)
             ends.make(recipe)
             stage = "fork into its control group" if recipe.get("cgroup") else "fork"
             birth = child.Birth(recipe, self._around.nest, output, ends.report[1])

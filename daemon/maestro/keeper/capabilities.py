@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 
 from maestro.keeper import kernel
@@ -11,6 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+SYS_ADMIN = 21
 _PR_SET_KEEPCAPS = 8
 _PR_CAPBSET_READ, _PR_CAPBSET_DROP = 23, 24
 _PR_SET_NO_NEW_PRIVS = 38
@@ -25,28 +27,45 @@ def bound(kept: Iterable[int]) -> None:
         if number in kept:
             continue
         try:
-            if kernel.prctl(_PR_CAPBSET_READ, number):
-                kernel.prctl(_PR_CAPBSET_DROP, number)
-        except OSError:
-            if number > 40:  # the kernel knows no more
+            kernel.prctl(_PR_CAPBSET_DROP, number)
+        except OSError as error:
+            if error.errno == errno.EINVAL:  # the kernel knows no more
                 return
-            raise
+            if _has(number):
+                raise
+
+
+def _has(number: int) -> bool:
+    try:
+        return bool(kernel.prctl(_PR_CAPBSET_READ, number))
+    except OSError:
+        return False
 
 
 def keep_over_change_of_user() -> None:
     kernel.prctl(_PR_SET_KEEPCAPS, 1)
 
 
+def use(number: int) -> None:
+    """Have this one in force, and no others, of those that were kept over a change of user."""
+    _have(1 << number, 0)
+
+
 def raise_ambient(numbers: Iterable[int]) -> None:
     """Have these, and no others, also when a program is executed that is not privileged."""
     mask = sum(1 << number for number in numbers)
-    low, high = mask & 0xFFFFFFFF, mask >> 32
-    header = (ctypes.c_uint32 * 2)(_VERSION_3, 0)
-    data = (ctypes.c_uint32 * 6)(low, low, low, high, high, high)
-    if kernel.libc.capset(header, data) < 0:
-        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+    _have(mask, mask)
     for number in numbers:
         kernel.prctl(_PR_CAP_AMBIENT, _RAISE, number)
+
+
+def _have(mask: int, inheritable: int) -> None:
+    low, high = mask & 0xFFFFFFFF, mask >> 32
+    header = (ctypes.c_uint32 * 2)(_VERSION_3, 0)
+    below, above = inheritable & 0xFFFFFFFF, inheritable >> 32
+    data = (ctypes.c_uint32 * 6)(low, low, below, high, high, above)
+    if kernel.libc.capset(header, data) < 0:
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
 
 
 def gain_no_more() -> None:

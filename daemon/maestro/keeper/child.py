@@ -42,6 +42,7 @@ class Birth:
     """One child: what it is to become, and how it tells that it cannot."""
 
     __slots__ = (
+        "accounts",
         "doing",
         "gate",
         "given",
@@ -53,6 +54,7 @@ class Birth:
         "passed",
         "recipe",
         "report",
+        "root",
         "slate",
         "writing",
     )
@@ -66,6 +68,8 @@ class Birth:
         self.passed: dict[int, int] = {}  # number that the child is to have it at -> our descriptor
         self.listening: tuple[str, ...] = ()  # the names of those from 3 on, of earlier processes of the unit
         self.inside = False  # it was born in its control group
+        self.accounts = -1  # directory of what the kernel counts for each user
+        self.root = -1  # the root that it changes to as its user
         self.gate = -1  # where it hands out sockets that listen in its network
         self.slate = -1  # memory for the report, where it will be bound by a filter of system calls
         self.writing: Any = None  # the same, once it is to be seen

@@ -8,7 +8,7 @@ Each is a tuple of a word and its arguments, shorter paths first:
     tmpfs TARGET DATA ATTRS FLAGS    an empty file system
     proc TARGET DATA ATTRS FLAGS     the processes of our pid namespace
     dev TARGET ATTRS                 pseudo-devices; the attributes count for what is mounted among them, too
-    hide TARGET FLAGS                it cannot be entered or opened
+    hide TARGET FLAGS                it cannot be entered or opened; MAKE: nor what is there later
 
 What shows somewhere else, or again below what hides it, is taken hold of before anything is laid: with the
 attributes that it has on the host, which a remount that lets write would lose.
@@ -58,6 +58,7 @@ class Layer:
         self.doing = "have mounts of its own"
         self._held: dict[int, int] = {}  # place of a mount in the list -> what is taken hold of
         self._devices: dict[str, int] = {}
+        self._null = -1  # the host's, whatever is laid over it: what shows where a file is hidden
         self._closing: list[tuple[str, int, int]] = []  # mounts, and attributes that are set once all is laid
 
     def lay(self, mounts: tuple[tuple[Any, ...], ...], propagation: str) -> None:
@@ -74,7 +75,7 @@ class Layer:
             os.close(fd)
         if propagation == "shared":
             kernel.mount("", "/", "", _REC | PROPAGATION["shared"])
-        for fd in (*self._held.values(), *self._devices.values()):
+        for fd in (*self._held.values(), *self._devices.values(), self._null):
             if fd >= 0:
                 os.close(fd)
         os.umask(mask)
@@ -90,7 +91,10 @@ class Layer:
         elif word == "dev":
             self._devices = {name: _grasp(f"/dev/{name}", OPTIONAL | FLAT) for name in (*_DEVICES, "log")}
         elif word == "hide":
-            self._held[place] = _grasp("/dev/null", FLAT)  # shows there if that is a file
+            if self._null < 0:
+                self._null = _grasp("/dev/null", FLAT)
+            if given[1] & MAKE:
+                _make_private(given[0])
 
     def _set(self, _: int, path: str, attributes: int) -> None:
         _set_attributes(_HERE, path, attributes, _RECURSIVE)
@@ -130,7 +134,7 @@ class Layer:
             return
         kernel.mount("proc", target, "proc", attributes, data)
 
-    def _hide(self, place: int, target: str, flags: int) -> None:
+    def _hide(self, _: int, target: str, flags: int) -> None:
         try:
             is_directory = stat.S_ISDIR(os.stat(target).st_mode)
         except OSError as error:
@@ -140,9 +144,10 @@ class Layer:
         if is_directory:
             kernel.mount("tmpfs", target, "tmpfs", RDONLY | NOSUID | NODEV | NOEXEC, "mode=0000,size=4k")
             return
-        nothing = self._held[place]
+        nothing = kernel.syscall(_OPEN_TREE, self._null, b"", _CLONE | os.O_CLOEXEC | _EMPTY_PATH)
         _set_attributes(nothing, "", RDONLY | NODEV | NOEXEC | NOSUID, _EMPTY_PATH)
         _put(nothing, target)
+        os.close(nothing)
 
     def _dev(self, _: int, target: str, attributes: int) -> None:
         if not os.path.isdir(target):
@@ -214,6 +219,16 @@ def _make_place(path: str, is_directory: bool) -> None:
         except OSError as error:
             if error.errno != errno.EROFS or not os.path.exists(one):
                 raise
+
+
+def _make_private(path: str) -> None:
+    """A directory that only we can enter, for others of us to use later."""
+    if not os.path.isdir(path):
+        _make_place(os.path.dirname(path), True)
+        try:  # noqa: SIM105 (contextlib costs the keeper memory)
+            os.mkdir(path, 0o700)
+        except FileExistsError:
+            pass
 
 
 def _make_common(path: str) -> None:

@@ -18,6 +18,17 @@ _SET_FLAGS = 0x8914  # SIOCSIFFLAGS
 _BACKLOG = 128
 _UP_AND_RUNNING = 0x41
 _PR_SET_DUMPABLE = 4
+_ACCOUNTS = (
+    "/proc/sys/user"  # what the kernel counts for each user, each namespace of users and those above it
+)
+_SHARE = 4  # a fourth of what its user may have
+_UNLIMITED = 0x7FFFFFFF  # to a namespace, which is held to what those above it may have
+_SHARES = {  # where that is not known
+    "max_inotify_instances": 32,
+    "max_inotify_watches": 16384,
+    "max_fanotify_groups": 32,
+    "max_fanotify_marks": 16384,
+}
 
 
 def enter(wanted: dict[str, Any]) -> None:
@@ -43,12 +54,55 @@ def listen(addresses: tuple[tuple[str, int], ...], gate: int) -> None:
     out.close()
 
 
-def be_alone() -> None:
-    """A user namespace whose only user is the one that we have become. After the change of users, for it takes no privilege."""
+def be_alone(accounts: int) -> None:
+    """A user namespace whose only user is the one that we have become: it counts to that user what is made in it."""
     uid, gid = os.geteuid(), os.getegid()  # inside, until it is mapped, we are nobody
+    shares = _shares(accounts)
     kernel.prctl(_PR_SET_DUMPABLE, 1)  # the change of users took our own /proc/self from us
     kernel.unshare(NEWUSER)
     map_ids(uid, gid)
+    _hold_to(accounts, shares)
+
+
+def open_accounts() -> int:
+    """Before /proc is hidden or protected: what is looked up in it shows the namespace that we are in then. -1: none."""
+    try:
+        return os.open(_ACCOUNTS, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError:
+        return -1
+
+
+def take_a_share(accounts: int) -> None:
+    """In a namespace that we were born in, which says nothing of what its user may have."""
+    _hold_to(accounts, _SHARES)
+
+
+def _shares(accounts: int) -> dict[str, int]:
+    """What one agent may have of what its user may: inotify's instances, say, which are 128 for all processes of a user."""
+    found = {}
+    for name in _SHARES:
+        try:
+            fd = os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=accounts)
+        except OSError:
+            continue  # this kernel counts none
+        try:
+            most = int(os.read(fd, 32))
+        finally:
+            os.close(fd)
+        found[name] = max(1, most // _SHARE) if most < _UNLIMITED else _SHARES[name]
+    return found
+
+
+def _hold_to(accounts: int, shares: dict[str, int]) -> None:
+    for name, most in shares.items():
+        try:
+            fd = os.open(name, os.O_WRONLY | os.O_CLOEXEC, dir_fd=accounts)
+        except OSError:
+            continue  # read-only, as in most containers: its user's limit is all there is
+        try:
+            os.write(fd, b"%d" % most)
+        finally:
+            os.close(fd)
 
 
 def map_ids(uid: int, gid: int) -> None:

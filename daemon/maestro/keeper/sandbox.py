@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from maestro.keeper import capabilities
 from maestro.keeper import namespaces as spaces
 from maestro.keeper.mounts import Layer
@@ -15,10 +17,16 @@ def users(birth: Birth) -> None:
     """Of a namespace of users that it was born in: before all else, for until then it is nobody."""
     if ids := birth.recipe["sandbox"].get("namespaces", {}).get("map"):
         spaces.map_ids(*ids)
+        accounts = spaces.open_accounts()
+        if accounts >= 0:
+            spaces.take_a_share(accounts)
+            os.close(accounts)
 
 
 def namespaces(birth: Birth) -> None:
     if wanted := birth.recipe["sandbox"].get("namespaces"):
+        if wanted.get("alone"):
+            birth.accounts = spaces.open_accounts()
         spaces.enter(wanted)
 
 
@@ -44,19 +52,36 @@ def bounding(birth: Birth) -> None:
     given = birth.recipe["sandbox"].get("capabilities", {})
     if "bounding" in given:
         capabilities.bound(given["bounding"])
-    if given.get("ambient"):
+    if given.get("ambient") or is_alone(birth):
         capabilities.keep_over_change_of_user()
 
 
 def ambient(birth: Birth) -> None:
     """As the user that it has become."""
-    sandbox, given = birth.recipe["sandbox"], birth.recipe["sandbox"].get("capabilities", {})
-    if sandbox.get("namespaces", {}).get("alone"):
-        spaces.be_alone()
+    given = birth.recipe["sandbox"].get("capabilities", {})
+    if is_alone(birth):
+        _be_alone(birth)
         if "bounding" in given:  # a new user namespace begins with all of them
             capabilities.bound(given["bounding"])
     if given.get("ambient"):
         capabilities.raise_ambient(given["ambient"])
+
+
+def is_alone(birth: Birth) -> bool:
+    return bool(birth.recipe["sandbox"].get("namespaces", {}).get("alone"))
+
+
+def _be_alone(birth: Birth) -> None:
+    birth.doing = "be the only user of its namespace"
+    if os.geteuid() != 0:  # root has them in force as it is
+        capabilities.use(capabilities.SYS_ADMIN)  # some hosts let nobody else make namespaces of users
+    spaces.be_alone(birth.accounts)
+    if birth.root >= 0:  # the kernel makes none for those who have changed their root
+        birth.doing = "change its root"
+        os.fchdir(birth.root)
+        os.chroot(".")
+        os.chdir("/")
+    birth.doing = ""
 
 
 def no_new_privileges(birth: Birth) -> None:

@@ -117,7 +117,8 @@ static __attribute__((noreturn, noinline)) void become(volatile struct plan *sha
         call(SYS_exit_group, 127, 0, 0, 0);
 }
 
-/* Whether the keeper's idea of a plan is ours. */
+/* Whether the keeper's idea of a plan is ours: another number wherever the plan changes, whatever its size. */
+__attribute__((visibility("default"))) const uint32_t maestro_plan_version = 2;
 __attribute__((visibility("default"))) const uint32_t maestro_plan_size = sizeof(struct plan);
 
 /* The pid of the child once it has executed or ended; or a negative error number, and then there was none. */

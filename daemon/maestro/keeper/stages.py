@@ -40,7 +40,7 @@ STAGES = {
     "listeners": "listen for its gateways",
     "mounts": "{doing}",
     "bounding": "bound its capabilities",
-    "ambient": "have its capabilities as its user",
+    "ambient": "{doing}",
     "no new privileges": "renounce further privileges",
     "landlock": "be bound by Landlock: {doing}",
     "seccomp": "load its filter of system calls",
@@ -59,6 +59,7 @@ _DOING = {  # where a step did not come as far as to say what it was about
     "directories": "its directories",
     "credentials": "its credentials",
     "mounts": "lay its mounts",
+    "ambient": "have its capabilities as its user",
 }
 
 

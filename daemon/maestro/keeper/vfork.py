@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _PATH = os.path.join(os.path.dirname(os.path.abspath(__file__)), "_spawn.so")
 _AS_IT_IS = -1
+_VERSION = 2  # of the plan, as in spawn.c
 
 
 class _Plan(ctypes.Structure):
@@ -47,7 +48,11 @@ class _Plan(ctypes.Structure):
 def load(path: str = _PATH) -> ctypes.CDLL:
     """The library. Raises OSError where it is not there, or is not of this version."""
     library = ctypes.CDLL(path)
-    if ctypes.c_uint32.in_dll(library, "maestro_plan_size").value != ctypes.sizeof(_Plan):
+    try:
+        numbers = [ctypes.c_uint32.in_dll(library, f"maestro_plan_{of}").value for of in ("version", "size")]
+    except ValueError:
+        numbers = []  # the first had no version
+    if numbers != [_VERSION, ctypes.sizeof(_Plan)]:
         raise OSError(f"{path} is of another version")
     return library
 

@@ -1,8 +1,8 @@
-"""Reads what agents use while they have budgets, each second, and tells the engine.
+"""Reads what agents use while budgets are charged with it, each second, and tells the engine.
 
 Time, starts and restarts the engine counts by itself; what only the kernel knows is read here, and only while something runs
-that has a budget of it. The readings are committed every few seconds: a manager that dies in between leaves a sum and the
-reading that it is the sum of, and the next one counts on from there.
+that has a budget of it, or is in a slice that has one. The readings are committed every few seconds: a manager that dies in
+between leaves a sum and the reading that it is the sum of, and the next one counts on from there.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Meter:
 
     def wake(self) -> None:
         """Begin to read, where there is something to be read."""
-        if self._timer is None and any(map(self._is_read, self._world.ledger.terms)):
+        if self._timer is None and any(map(self._is_read, self._world.ledger.metered())):
             self._timer = asyncio.get_running_loop().call_later(PERIOD, self._read)
 
     def close(self) -> None:
@@ -41,15 +41,18 @@ class Meter:
 
     def _is_read(self, name: str) -> bool:
         life = self._world.life(name)
-        limits = self._world.ledger.terms[name].limits
-        runs = bool(life.agents) and not life.stands_still
-        return runs and any(one.resource in _COUNTED for one in limits)
+        if not life.agents or life.stands_still:
+            return False
+        ledger = self._world.ledger
+        return any(
+            one.resource in _COUNTED for payer in ledger.payers(name) for one in ledger.terms[payer].limits
+        )
 
     def _read(self) -> None:
         self._timer = None
         self._readings += 1
         counters = {}
-        for name in filter(self._is_read, self._world.ledger.terms):
+        for name in filter(self._is_read, self._world.ledger.metered()):
             life = self._world.life(name)
             usage = self._usage(name, life)
             if usage is not None:

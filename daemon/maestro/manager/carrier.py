@@ -16,9 +16,10 @@ from maestro.engine.words import signal_name
 from maestro.manager import conditions, credentials, directories, dynamic_users, fdstore, pid_file, recipe
 from maestro.manager.catalogue import Catalogue, Changes
 from maestro.manager.credentials import Secrets, Vault
-from maestro.manager.given import checked, log_limits
+from maestro.manager.given import checked
 from maestro.manager.held import Held
 from maestro.manager.hidden import failure
+from maestro.manager.log_keeping import log_limits, relimit
 from maestro.manager.loop import Manager
 from maestro.manager.prober import Prober
 from maestro.manager.recipe import CannotPrepare, House
@@ -26,7 +27,7 @@ from maestro.manager.remains import Remains
 from maestro.manager.watchers import Watchers
 from maestro.model.status import signal_number
 from maestro.model.unit import Unit
-from maestro.ports import SOMEBODYS, Keeper, LogLimits, Logs
+from maestro.ports import SOMEBODYS, Keeper, Logs
 
 _log = logging.getLogger("maestro")
 _MOST_UNCLAIMED = 64  # senders whose notifications are kept until it is known whose they are
@@ -296,7 +297,7 @@ class Carrier:
         self._manager.feed(events.Notified(agent, {"READY": "1"}))
 
     def stream(self, name: str, fd: int) -> None:
-        self._logs.take(name, fd, self.limits(name))
+        self._logs.take(name, fd, log_limits(name, self._world.units))
 
     def told(self, signal: str) -> None:
         self.on_told(signal)
@@ -359,15 +360,11 @@ class Carrier:
             self._early[ended.agent] = ended
         return ended.agent in self._following
 
-    def limits(self, name: str) -> LogLimits:
-        unit = self._world.units.get(name)
-        return log_limits(unit.logs) if unit is not None else LogLimits()
-
     def reread(self) -> Changes:
         """Read the unit files again, and let what changed take effect where it can at once."""
         changes = self._catalogue.reload(self._world)
+        relimit(self._logs, changes, self._world.units)
         for name in (*changes.added, *changes.changed):
-            self._logs.relimit(name, self.limits(name))
             unit = self._world.units[name]
             if self._world.life(name).alive or unit.kind == "slice":
                 for words in self._house.groups.limit(unit):

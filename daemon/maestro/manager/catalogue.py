@@ -132,6 +132,10 @@ class Catalogue:
         """The text of a unit file of single options; a `Mistake` where they make none."""
         return properties_of_unit.compose(properties, self._settings)
 
+    def alone(self, name: str, text: str) -> Loaded:
+        """What a text says by itself, without what is laid over all agents."""
+        return load_pieces(names.split(name), [parse(text.encode(), self.place_of(name))], self._settings)
+
     def path_of(self, name: str) -> str:
         """The file that makes a unit of this name, loaded or not; empty when there is none."""
         found = self._files.look(name, self._sources.aliases).files

@@ -137,6 +137,13 @@ def writable(unit: Unit, house: House) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
+def private_places(house: House) -> tuple[str, ...]:
+    """What holds the directories of agents that nobody else is to get to."""
+    if house.uid != 0 or not house.may_mount:
+        return ()
+    return tuple(os.path.join(base_of(kind, house), _PRIVATE) for kind in KINDS if kind != "configuration")
+
+
 def _in_order(agent: AgentSection, kind: str) -> list[DirectoryName]:
     """Each after those that it lies in; and as systemd tells them."""
     return sorted(agent.directories(kind), key=lambda one: one.path)
@@ -152,8 +159,9 @@ def credentials_of(name: str, house: House) -> str:
 
 
 def _is_private(unit: Unit, kind: str, house: House) -> bool:
-    """Nobody but its dynamic user gets to it; that one does because its own view of the place is another."""
-    return kind != "configuration" and house.may_mount and has_dynamic_user(unit)
+    """Nobody else gets to it, not even of its own user; it does because its own view of the place is another."""
+    alone = has_dynamic_user(unit) or (unit.sandbox.level == "strict" and house.uid == 0)
+    return kind != "configuration" and house.may_mount and alone
 
 
 def removed(unit: Unit, house: House) -> list[tuple[str, str]]:

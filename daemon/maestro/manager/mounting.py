@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from typing import Any, Literal
 
 from msgspec import Struct
@@ -61,6 +62,7 @@ class Scene(Struct, frozen=True, kw_only=True):
     cwd: str = "/"
     kept: tuple[str, ...] = ()  # paths that it has to reach whatever is hidden: our sockets
     hidden: tuple[str, ...] = ()  # ours, and nobody else's business
+    private: tuple[str, ...] = ()  # what holds directories of other agents, by now or later
     own: tuple[str, ...] = ()  # directories of its own, which it can write, as in systemd
     common: str = ""  # directory for what is private to units; empty: none, and private files are in memory
     pids: bool = False  # it is in a pid namespace of its own
@@ -78,6 +80,7 @@ class Spot(Struct, frozen=True, kw_only=True):
     attributes: int = 0
     data: str = ""
     may_miss: bool = True
+    make: bool = False  # where it is missing, for it may come later
     flat: bool = False
 
 
@@ -89,12 +92,14 @@ class _Above(Struct, frozen=True):
     content: str = "keep"  # `what` of the nearest spot that is not "keep"
 
 
+@lru_cache(maxsize=128)
 def mounts(section: SandboxSection, scene: Scene) -> tuple[Mount, ...]:
-    """The list for the keeper; `section` has no option left open. Empty where the host's view will do."""
+    """The list for the keeper; `section` has no option left open. Empty where the host's view will do. Kept for the next start."""
     implied = [replace(spot, path=_below(scene.root, spot.path)) for spot in _implied(section, scene)]
     hidden = [
         Spot(path=path, what="hide") for path in (*_SECRETS, *scene.hidden) if section.level == "strict"
     ]
+    hidden += [Spot(path=path, what="hide", make=True) for path in scene.private if section.level == "strict"]
     own = [Spot(path=path, ro=False) for path in scene.own]
     spots = _merged([*implied, *hidden, *own, *_named(section, scene)])
     spots = _merged([*spots, *_reached(spots, scene)])
@@ -162,7 +167,7 @@ def _named(section: SandboxSection, scene: Scene) -> Iterator[Spot]:
     """By options that name paths: later ones count where two name the same."""
 
     def place(path: SandboxPath) -> str:
-        return _below(scene.root, path.path) if path.rooted else path.path
+        return _below(scene.root, path.path) if path.rooted else _real(path.path, scene)
 
     for path in section.no_exec_paths:
         yield Spot(path=place(path), noexec=True, may_miss=path.may_miss)
@@ -187,6 +192,16 @@ def _named(section: SandboxSection, scene: Scene) -> Iterator[Spot]:
             )
     for path in section.inaccessible_paths:
         yield Spot(path=place(path), what="hide", may_miss=path.may_miss)
+
+
+def _real(path: str, scene: Scene) -> str:
+    """Where a directory of its own is that is named by the link to it."""
+    for place in scene.private:
+        above, _, last = place.rpartition("/")
+        real = f"{above}/{last}/{path.removeprefix(f'{above}/')}"
+        if path.startswith(f"{above}/") and any(real == one or _is_below(real, one) for one in scene.own):
+            return real
+    return path
 
 
 def _empty(one: TemporaryFileSystem, scene: Scene) -> Spot:
@@ -298,7 +313,7 @@ def _one(spot: Spot, attributes: int) -> Iterator[Mount]:
     elif spot.what == "dev":
         yield ("dev", spot.path, attributes)
     else:
-        yield ("hide", spot.path, missing)
+        yield ("hide", spot.path, missing | (MAKE if spot.make else 0))
 
 
 def _tree(spot: Spot, attributes: int, content: str) -> Mount:

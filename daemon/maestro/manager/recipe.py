@@ -21,6 +21,7 @@ from maestro.manager.dynamic_users import DynamicUsers
 from maestro.manager.no_groups import NoGroups
 from maestro.model.checks import NOTIFIES
 from maestro.model.command import Command, expand
+from maestro.model.sandbox import confines
 from maestro.model.specifiers import Specifiers
 from maestro.model.status import signal_name
 from maestro.model.streams import openings, without_stored
@@ -143,7 +144,13 @@ def _own_words(unit: Unit, agent: AgentSection, house: House) -> dict[str, str]:
 
 
 def _sandbox(unit: Unit, house: House, *, main: bool = True) -> dict[str, Any]:
-    premises = replace(house.premises, own=directories.writable(unit, house))
+    if not confines(unit.sandbox):
+        return {}
+    premises = replace(
+        house.premises,
+        own=directories.writable(unit, house),
+        private=directories.private_places(house),
+    )
     confined = sandbox.confine(unit, house.abilities, premises, house.filters, main=main)
     if why_not := confined.refusal():
         raise CannotPrepare(why_not)
@@ -237,7 +244,7 @@ def identity(agent: AgentSection, own_uid: int) -> tuple[int | None, int | None,
         return None, None, more, _home(own_uid)
     if own_uid != 0:
         return _as_ordinary_user(agent, own_uid, more)
-    user = _user(agent.user) if agent.user is not None else pwd.getpwuid(0)
+    user = _user(agent.user, agent.group) if agent.user is not None else pwd.getpwuid(0)
     gid = directories.group(agent.group) if agent.group is not None else user.pw_gid
     groups = dict.fromkeys((*os.getgrouplist(user.pw_name, gid), *more))
     return user.pw_uid, gid, tuple(groups), user.pw_dir
@@ -257,10 +264,17 @@ def _as_ordinary_user(
     return None, None, groups, _home(own_uid)
 
 
-def _user(name: str) -> pwd.struct_passwd:
+def _user(name: str, group: str | None = None) -> pwd.struct_passwd:
+    """The account of a user. A number needs none where the group is named as well."""
     try:
         return pwd.getpwuid(int(name)) if name.isdigit() else pwd.getpwnam(name)
     except KeyError:
+        if name.isdigit() and group is not None:
+            return pwd.struct_passwd((name, "x", int(name), 0, "", "/", ""))
+        if name.isdigit():
+            raise CannotPrepare(
+                f"cannot run as user {name}: no account has this number; name its group, too"
+            ) from None
         raise CannotPrepare(f"cannot run as user {name}: no such user") from None
 
 

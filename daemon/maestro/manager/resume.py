@@ -15,7 +15,7 @@ from maestro.engine.state import Life
 from maestro.manager.carrier import Carrier
 from maestro.manager.catalogue import Catalogue
 from maestro.manager.loop import Manager
-from maestro.ports import Logs, Saved, Table
+from maestro.ports import Saved, Table
 
 T = TypeVar("T")
 _log = logging.getLogger("maestro")
@@ -65,10 +65,10 @@ def set_aside(manager: Manager, unit: str) -> None:
         manager.feed(SetAside(unit, why))
 
 
-def take_up(carrier: Carrier, logs: Logs, table: Table) -> Looked:
+def take_up(carrier: Carrier, table: Table) -> Looked:
     """Take the streams, end what earlier probes left, and say what the keeper's table shows."""
     for name, fd in table.streams.items():
-        logs.take(name, fd, carrier.limits(name))
+        carrier.stream(name, fd)
     running, ended = {}, {}
     for entry in table.entries:
         if carrier.prober.sweep(entry.agent):

@@ -62,6 +62,7 @@ class Premises(Struct, frozen=True, kw_only=True):
     root: str = ""  # of --root; empty or / for the host's own
     run: str = ""  # with our sockets
     hidden: tuple[str, ...] = ()  # state and logs
+    private: tuple[str, ...] = ()  # what holds the directories of agents that have them to themselves
     common: str = ""  # what is private to units
     own: tuple[str, ...] = ()  # directories that are made for the unit, to be written by it
 
@@ -190,8 +191,9 @@ def _scene(unit: Unit, section: SandboxSection, abilities: Abilities, premises: 
         cwd=os.path.normpath(agent.working_directory.removeprefix("-")),
         kept=tuple(path for path in (root, premises.run) if path),
         hidden=tuple(path for path in premises.hidden if path),
-        common=premises.common,
+        private=premises.private,
         own=premises.own,
+        common=premises.common,
         pids=bool(section.private_pids),
         proc=abilities.proc,
     )

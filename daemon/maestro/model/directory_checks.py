@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from maestro.model.budget import CALENDAR, INVOCATION, RESOURCES
 from maestro.model.directories import KINDS
 from maestro.model.finding import Finding
 from maestro.model.unit import Unit
@@ -30,4 +31,13 @@ def directories_are_in_sight(unit: Unit) -> Iterator[Finding]:
         yield Finding(f"agent.{option}", message, "leave one of the two out", ("agent.root_directory",))
 
 
-CHECKS = (variables_name_credentials, directories_are_in_sight)
+def slices_are_not_invoked(unit: Unit) -> Iterator[Finding]:
+    """Of what is in a slice each has invocations of its own."""
+    for resource in RESOURCES if unit.kind == "slice" else ():
+        if INVOCATION in getattr(unit.budget, resource):
+            message = "a slice has no invocations: what is in it is started and stopped by itself"
+            hint = f"write {', '.join(CALENDAR[:-1])} or {CALENDAR[-1]}, or give the agents a budget each"
+            yield Finding(f"budget.{resource}.{INVOCATION}", message, hint, (f"budget.{resource}",))
+
+
+CHECKS = (variables_name_credentials, directories_are_in_sight, slices_are_not_invoked)

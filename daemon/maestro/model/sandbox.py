@@ -60,7 +60,8 @@ class SandboxSection(SyscallOptions, frozen=True, kw_only=True):
     private_users: bool | None = option(
         None,
         "Whether there is no user but its own to it: files of others belong to nobody, and a capability is of no use on "
-        f"the host. Without root, whatever needs a namespace has this too. {_LEVEL}",
+        "the host. Of inotify and fanotify, which the kernel counts by user, it has a fourth of what its user may have. Without "
+        "root, whatever needs a namespace has this too. By default true with `level: strict`, unless the unit leaves it capabilities.",
     )
     protect_system: Literal["no", "yes", "full", "strict"] | None = option(
         None,
@@ -155,6 +156,7 @@ LEVELS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
                 "private_devices": True,
                 "private_pids": True,
                 "private_ipc": True,
+                "private_users": True,
                 "protect_system": "strict",
                 "protect_home": "yes",
                 "protect_control_groups": True,
@@ -175,9 +177,16 @@ def in_force(section: SandboxSection) -> SandboxSection:
     """The same with what the level says where the section says nothing."""
     level = LEVELS[section.level]
     said = {name: value for name, value in level.items() if getattr(section, name) is None}
+    if "private_users" in said and _keeps_capabilities(section):
+        said["private_users"] = False  # which would have them good for its own namespaces only
     calls = on_level(section, section.level)
     said |= {one.name: getattr(calls, one.name) for one in describe(SyscallOptions)}
     return replace(section, **said | {name: bool(said[name]) for name in _SWITCHES})
+
+
+def _keeps_capabilities(section: SandboxSection) -> bool:
+    kept = section.capability_bounding_set
+    return bool(section.ambient_capabilities.numbers or (kept is not None and kept.numbers))
 
 
 @lru_cache(maxsize=1024)

@@ -11,7 +11,7 @@ from msgspec import Struct
 from maestro.model import names
 from maestro.model.option import Change, option
 from maestro.model.plain import Mistake, shorten
-from maestro.model.values import UnitRef, UserName, Word
+from maestro.model.values import Size, UnitRef, UserName, Word
 
 if TYPE_CHECKING:
     from maestro.model.unit import Unit
@@ -78,17 +78,25 @@ class SliceSection(Struct, frozen=True, kw_only=True):
         "is within the other.",
         change=Change.LIVE,
     )
+    log_quota: Size | None = option(
+        None,
+        "What the log files of all agents in it may take together. When they take more, the oldest are removed, of whichever agent "
+        "they are, and an event says so.",
+        at_least=65536,
+        change=Change.LIVE,
+    )
 
 
 def chain(unit: Unit) -> tuple[str, ...]:
     """The slices that a unit is in, the outermost first."""
     if unit.kind == "slice":
-        return _parents(unit.name)
+        return outer(unit.name)
     named = getattr(unit.resources, "slice", None)
-    return (*_parents(named), str(named)) if named is not None else ()
+    return (*outer(named), str(named)) if named is not None else ()
 
 
-def _parents(name: str) -> tuple[str, ...]:
+def outer(name: str) -> tuple[str, ...]:
+    """The slices that a slice lies in, the outermost first."""
     if "-" not in name:
         return ()
     return tuple(parent.full for parent in names.split(name).parents)
@@ -96,4 +104,4 @@ def _parents(name: str) -> tuple[str, ...]:
 
 def is_within(slice_: str, other: str) -> bool:
     """Whether a slice is another one, or lies in it."""
-    return slice_ == other or other in _parents(slice_)
+    return slice_ == other or other in outer(slice_)

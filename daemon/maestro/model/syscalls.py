@@ -203,7 +203,8 @@ def filter_of(options: SyscallOptions, *, personality: int = 0) -> SyscallFilter
     calls = options.system_call_filter.chosen
     refused = {call for name, some in _PROTECTIONS.items() if getattr(options, name) for call in some}
     if calls is not None:  # what it refuses need not be refused twice
-        refused = {call for call in refused if (call in dict(calls.members)) == calls.allows}
+        members = dict(calls.members)
+        refused = {call for call in refused if (call in members) == calls.allows}
     made = SyscallFilter(
         calls=calls,
         error=KILL if error is None else error.number,

@@ -62,6 +62,7 @@ class SliceFile(Struct, frozen=True, kw_only=True):
     assert_: CheckSection = field(default=CheckSection(), name="assert")
     slice: SliceSection = SliceSection()
     resources: LimitsSection = LimitsSection()
+    budget: BudgetSection = BudgetSection()
     install: InstallSection = InstallSection()
 
 

@@ -161,6 +161,9 @@ class FakeLogs:
     def discard(self, name: str) -> None:
         self.discarded.append(name)
 
+    async def trim(self, names: Iterable[str], most: int) -> dict[str, int]:
+        return {}
+
     def tail(self, name: str, lines: int) -> list[LogLine]:
         if self.trouble is not None:
             raise self.trouble

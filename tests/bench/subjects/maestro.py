@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -11,11 +12,22 @@ from pathlib import Path
 from typing import Any
 
 from tests.bench import tools
-from tests.bench.life import Life
-from tests.bench.tools import REPOSITORY, Broken
+from tests.bench.life import LEVELS, Life
+from tests.bench.tools import REPOSITORY, Broken, Stamps
 
 _CTL = str(REPOSITORY / "bin/maestroctl")
 _SIMPLE = {"restart": {"policy": "always", "delay": 0, "start_limits": []}}
+_ROUNDS = {"compute": "40000000", "calls": "150000"}  # a fifth of a second each
+# As toil.c: when it ran, and what it had used until then.
+_SNAKE = """
+import os, sys, time
+at, used = time.monotonic_ns(), time.process_time_ns()
+name, pid = sys.argv[2], os.getpid()
+file = os.open(sys.argv[1], os.O_WRONLY)
+os.write(file, f"{name} {pid} {at}\\n{name}/cpu {pid} {used}\\n".encode())
+os.close(file)
+time.sleep(1000)
+"""
 
 
 class Maestro(Life):
@@ -34,6 +46,8 @@ class Maestro(Life):
             "writer.agent",
             {"agent": {"exec": self.writer_command(), "restart": {"policy": "no"}}, "logs": unlimited},
         )
+        self._confined: Stamps | None = None
+        self._client: Any = None
         self.daemon = self.run([str(REPOSITORY / "bin/maestrod"), "--root", str(self._root)])
         self.until_there(self.control_socket())
 
@@ -64,6 +78,48 @@ class Maestro(Life):
 
     def start_writer(self) -> None:
         tools.wall(self.ctl("start", "writer"))
+
+    # ------------------------------------------------------------------------------ sandboxes
+
+    @property
+    def confined(self) -> Stamps:
+        """Below the root, which is all that strict shows of a temporary folder."""
+        if self._confined is None:
+            self._confined = Stamps(self._root / "stamps")
+            self._write_confined()
+            self.ask("daemon-reload")
+        return self._confined
+
+    def _write_confined(self) -> None:
+        program, fifo = self._root / "toil", str(self._root / "stamps")
+        shutil.copy(tools.compiled("toil"), program)
+        program.chmod(0o755)
+        python = ["/usr/bin/python3", "-I", "-S", "-c", _SNAKE]
+        quiet = {"restart": {"policy": "no"}, "stop": {"sequence": ["KILL"]}}
+        for level in LEVELS:
+            for kind, command in (("c", [str(program)]), ("python", python)):
+                agent = {"exec": [*command, fifo, f"{kind}-{level}"], **quiet}
+                self._unit(f"{kind}-{level}.agent", {"agent": agent, "sandbox": {"level": level}})
+            for work, rounds in _ROUNDS.items():
+                words = [str(program), fifo, f"{work}-{level}", work, rounds]
+                agent = {"exec": words, "type": "oneshot", **quiet}
+                self._unit(f"{work}-{level}.agent", {"agent": agent, "sandbox": {"level": level}})
+
+    def ask(self, verb: str, name: str = "") -> None:
+        from maestro.control.client import Client
+
+        if self._client is None:
+            self._client = Client(str(self.control_socket()))
+        answer = self._client.call(verb, {"units": [name]} if name else {})
+        if answer.get("errors"):
+            raise Broken(f"{verb} {name}: {answer['errors']}")
+
+    def end(self) -> None:
+        if self._client is not None:
+            self._client.close()
+        if self._confined is not None:
+            self._confined.close()
+        super().end()
 
     def overhead(self) -> dict[str, list[int]]:
         assert self.daemon is not None

@@ -35,10 +35,16 @@ def facts(usage: View | None) -> Iterator[tuple[str, str]]:
         yield "Memory", f"{size(usage['memory'])}{beside}{kills}"
     if usage["cpu"] is not None:
         share = usage["cpu_share"]
-        yield "CPU", span(usage["cpu"]) + (f" ({percent(share)})" if share is not None else "")
+        held = usage.get("held_back")  # a daemon not yet renewed does not tell; nor of the next two
+        waited = f", held back by cpu_max for {span(held)}" if held else ""
+        yield "CPU", span(usage["cpu"]) + (f" ({percent(share)})" if share is not None else "") + waited
     if usage["tasks"] is not None:
-        most = usage["tasks_max"]
-        yield "Tasks", str(usage["tasks"]) + (f" (max {most})" if most is not None else "")
+        most, refused = usage["tasks_max"], usage.get("forks_refused")
+        limit = f" (max {most})" if most is not None else ""
+        told = f", {count(refused, 'fork')} refused by tasks_max" if refused else ""
+        yield "Tasks", f"{usage['tasks']}{limit}{told}"
+    if usage.get("crowded"):
+        yield "Files", usage["crowded"]
     if usage["read"] is not None and usage["written"] is not None:
         yield "IO", f"{size(usage['read'])} read, {size(usage['written'])} written"
 

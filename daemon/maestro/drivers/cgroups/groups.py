@@ -18,6 +18,7 @@ from msgspec.structs import replace
 from maestro.drivers.cgroups import files, limits
 from maestro.drivers.cgroups.layout import Host, Layout, directories, enable, inherit_processors
 from maestro.drivers.cgroups.limits import Setting
+from maestro.drivers.cgroups.usage import used
 from maestro.model import slices
 from maestro.model.amounts import CpuWeight
 from maestro.model.unit import Unit, UnitSection
@@ -27,6 +28,7 @@ from maestro.ports import CannotConfine, Place, Process, Usage
 _PROBE = "probe:"  # the prefix of the ids of probes' processes
 _THROTTLED, _LEAST = Percentage(5), CpuWeight("1")
 _MOST_LOOKED_AT = 1000  # processes of a unit, for the largest
+_MOST_ASKED = 100  # for their descriptors, which takes 25 µs each
 _ALWAYS = ("memory", "pids")  # v1: what a unit is in without asking for a limit, so that its use is known
 _log = logging.getLogger(__name__)
 
@@ -271,32 +273,8 @@ class ControlGroups:
     def usage(self, unit: Unit) -> Usage | None:
         if not self.layout.tracking or not os.path.isdir(self._of(unit)):
             return None
-        group = self._of(unit)
-        stat = files.pairs(files.read(f"{group}/cpu.stat"))
-        usec = stat.get("usage_usec")
-        if self.kind == "v2":
-            events = files.pairs(files.read(f"{group}/memory.events"))
-            return Usage(
-                cpu=None if usec is None else usec / 1e6,
-                memory=files.number(f"{group}/memory.current"),
-                memory_peak=files.number(f"{group}/memory.peak"),
-                tasks=files.number(f"{group}/pids.current"),
-                read=files.moved(files.read(f"{group}/io.stat"), "rbytes"),
-                written=files.moved(files.read(f"{group}/io.stat"), "wbytes"),
-                oom_kills=events.get("oom_kill", 0),
-                memory_max=files.number(f"{group}/memory.max"),
-                tasks_max=files.number(f"{group}/pids.max"),
-            )
-        memory, pids = (self._v1(unit, one) if one in self.layout.v1 else "" for one in _ALWAYS)
-        return Usage(
-            cpu=None if usec is None else usec / 1e6,
-            memory=files.number(f"{memory}/memory.usage_in_bytes"),
-            memory_peak=files.number(f"{memory}/memory.max_usage_in_bytes"),
-            tasks=files.number(f"{pids}/pids.current"),
-            oom_kills=files.pairs(files.read(f"{memory}/memory.oom_control")).get("oom_kill", 0),
-            memory_max=files.limit_v1(files.number(f"{memory}/memory.limit_in_bytes")),
-            tasks_max=files.number(f"{pids}/pids.max"),
-        )
+        v1 = {one: self._v1(unit, one) for one in ("memory", "pids", "cpu") if one in self.layout.v1}
+        return used(self._of(unit), v1, self.processes(unit)[:_MOST_ASKED])
 
     # ---------------------------------------------------------------------------------- the end
 

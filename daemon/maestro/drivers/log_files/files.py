@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import shutil
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TypeVar
 
+from maestro.drivers.log_files import quota
 from maestro.drivers.log_files.index import Pens, Times, offset_from
 from maestro.drivers.log_files.pump import Pump
 from maestro.drivers.log_files.reader import View, last_lines
@@ -100,6 +101,14 @@ class LogFiles:
         """Delete the files of a stream that nothing writes to any more."""
         self.drop(name)
         self._readers.submit(shutil.rmtree, self._path(name), ignore_errors=True)
+
+    async def trim(self, names: Iterable[str], most: int) -> dict[str, int]:
+        """Remove the oldest files of these streams until they take no more than that. Says how many bytes went of each."""
+        cut = await self._read(partial(quota.trim, {name: self._path(name) for name in names}, most))
+        for name in cut.too_long:  # gone on with in another file, the next time this one can go
+            stream = self._streams.get(name) or self._new(name)
+            self._wish(partial(self._pump.turn_over, stream))
+        return cut.removed
 
     async def follow(self, name: str, query: LogQuery) -> AsyncIterator[LogLine]:
         """Raises re.error for a pattern that is none, OSError when the files cannot be read."""

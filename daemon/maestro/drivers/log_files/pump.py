@@ -169,6 +169,7 @@ class Pump:
     def take(self, stream: Stream, fd: int, limits: LogLimits) -> None:
         self._leave(stream)
         stream.limits, stream.pipe = limits, fd
+        stream.tape.share(limits.readers)
         with contextlib.suppress(OSError):  # an unreadable directory shows at the first write
             stream.tape.find()
         try:
@@ -186,6 +187,20 @@ class Pump:
         stream.limits = limits
         with contextlib.suppress(OSError):
             stream.tape.prune(limits.max_files)
+        stream.tape.share(limits.readers)
+
+    def turn_over(self, stream: Stream) -> None:
+        """Go on in a new file, so that this one may be removed."""
+        try:
+            stream.tape.ready(time.monotonic())
+            if stream.tape.filled:
+                stream.tape.rotate(stream.limits.max_files)
+                stream.times.reset(stream.tape)
+        except OSError as error:
+            _log.warning("%s: cannot begin the next log file: %s", stream.name, error.strerror or error)
+        if stream.pipe < 0:
+            stream.tape.close()
+            stream.times.reset(stream.tape)
 
     def drop(self, stream: Stream) -> None:
         self._leave(stream)

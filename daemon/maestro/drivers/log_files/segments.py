@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 from bisect import bisect_right
 
 from maestro.drivers.log_files.pipes import move
+from maestro.drivers.log_files.sharing import Readers, share
 
+_log = logging.getLogger("maestro.logs")
 LOOK_EVERY = 0.2  # seconds between two looks whether our file is still the one at its path
 
 
@@ -91,6 +94,17 @@ class Tape:
         self._look_at = 0.0  # monotonic seconds
         self._boundary: bool | None = None  # does the last byte end a line? None: not looked at
         self._linked = False
+        self._readers: Readers = ()
+
+    def share(self, readers: Readers) -> None:
+        """Let these users and groups read the files, those to come as well."""
+        self._readers = readers
+        try:
+            share(self.path, readers)
+        except FileNotFoundError:
+            pass  # nothing was written yet
+        except OSError as error:
+            _log.warning("%s: its owner cannot be let read it: %s", self.path, error.strerror or error)
 
     @property
     def filled(self) -> int:
@@ -129,6 +143,7 @@ class Tape:
     def _open(self) -> None:
         os.makedirs(os.path.dirname(self.path), 0o750, exist_ok=True)
         os.makedirs(self.path, 0o750, exist_ok=True)
+        self.share(self._readers)
         self.find()
         starts = listing(self.path)
         start = starts[-1] if starts else self.end

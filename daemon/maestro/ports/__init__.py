@@ -8,8 +8,45 @@ from typing import Any, Literal, Protocol
 from msgspec import Struct
 
 from maestro.engine.events import Ended as Ended  # crosses the keeper port as it is
-from maestro.model.syscalls import SyscallFilter
-from maestro.model.unit import Unit
+from maestro.ports.confining import (
+    Abilities as Abilities,
+)
+from maestro.ports.confining import (
+    Alarm as Alarm,
+)
+from maestro.ports.confining import (
+    Brake as Brake,
+)
+from maestro.ports.confining import (
+    CannotConfine as CannotConfine,
+)
+from maestro.ports.confining import (
+    Gauge as Gauge,
+)
+from maestro.ports.confining import (
+    Gauges as Gauges,
+)
+from maestro.ports.confining import (
+    Groups as Groups,
+)
+from maestro.ports.confining import (
+    NoSeccomp as NoSeccomp,
+)
+from maestro.ports.confining import (
+    Place as Place,
+)
+from maestro.ports.confining import (
+    Process as Process,
+)
+from maestro.ports.confining import (
+    Seccomp as Seccomp,
+)
+from maestro.ports.confining import (
+    SeccompPrograms as SeccompPrograms,
+)
+from maestro.ports.confining import (
+    Usage as Usage,
+)
 
 # ------------------------------------------------------------------------------------------------ keeper
 
@@ -113,131 +150,6 @@ class Keeper(Protocol):
     def retire(self) -> None: ...  # end with me, start no further manager
 
 
-# ------------------------------------------------------------------------------------------------ confinement
-
-
-class Abilities(Struct, frozen=True, kw_only=True):
-    """What this host lets this daemon do to confine an agent."""
-
-    root: bool = False  # it may make namespaces as it is, and not only within one of users
-    namespaces: frozenset[str] = frozenset()  # of the kinds that it can make: mnt net ipc uts pid user cgroup
-    mounts: bool = False  # it can lay mounts, and make those that are there read-only
-    proc: bool = False  # it can mount a /proc for a pid namespace
-    landlock: int = 0  # ABI; 0: none
-    seccomp: bool = False
-    reason: str = ""  # why there are no namespaces, where there are none
-
-
-# ------------------------------------------------------------------------------------------------ groups
-
-
-class Usage(Struct, frozen=True, kw_only=True):
-    """What the processes of one group use now, and have used since the group was made. None: this kernel does not say."""
-
-    cpu: float | None = None  # seconds
-    memory: int | None = None  # bytes
-    memory_peak: int | None = None
-    tasks: int | None = None
-    read: int | None = None  # bytes from devices
-    written: int | None = None
-    oom_kills: int = 0
-    memory_max: int | None = None  # the limits in force; None: none
-    tasks_max: int | None = None
-
-
-class Process(Struct, frozen=True):
-    """One process of a group."""
-
-    pid: int
-    name: str
-    memory: int  # bytes of its own and shared ones, as it has them in use
-
-
-class Place(Struct, frozen=True, kw_only=True):
-    """Where a process is born."""
-
-    cgroup: str = ""  # directory of its own group; empty where this host has none
-    tasks: tuple[str, ...] = ()  # files of cgroup v1 by which it enters the groups that hold it to its limits
-
-
-class CannotConfine(Exception):
-    """A sentence that says which group could not be made."""
-
-
-class Groups(Protocol):
-    """Control groups: one for each unit, which has its limits, and in it one for each of its agents."""
-
-    def place(self, unit: Unit, agent: str) -> Place: ...  # the group is there then; raises CannotConfine
-    def where(self, unit: Unit, agent: str) -> str: ...  # the directory that `place` gave it
-    def limit(
-        self, unit: Unit
-    ) -> tuple[str, ...]: ...  # to what it says now; what could not be set, in words
-    def throttle(self, unit: Unit, on: bool) -> None: ...  # next to no processor time, or what its words say
-    def unmet(self, unit: Unit) -> tuple[str, ...]: ...  # options that this host has no means for
-    def usage(self, unit: Unit) -> Usage | None: ...
-    def largest(self, unit: Unit) -> Process | None: ...  # of its processes by memory
-    def clear(self, unit: Unit) -> None: ...  # nothing of it runs: remove its groups
-
-
-# ------------------------------------------------------------------------------------------------ system calls
-
-
-class NoSeccomp(Exception):
-    """System calls cannot be filtered as asked; the text says why."""
-
-
-class SeccompPrograms(Struct, frozen=True, kw_only=True):
-    """A filter as the kernel takes it."""
-
-    programs: tuple[bytes, ...]  # to be loaded in this order
-    deny_write_execute: bool = False  # the kernel is to be asked for that by itself: no program does it
-
-
-class Seccomp(Protocol):
-    """Makes programs for the kernel of what is to be filtered."""
-
-    def missing(self) -> str:
-        """Why there are no filters on this host; empty: there are."""
-        ...
-
-    def programs(self, wanted: SyscallFilter) -> SeccompPrograms:
-        """Raises NoSeccomp."""
-        ...
-
-
-class Alarm(Protocol):
-    """The kernel's word that memory has run out in the group of one of these units: nothing is polled."""
-
-    def begin(self, ring: Callable[[tuple[str, ...]], None]) -> None: ...
-    def watch(self, unit: Unit) -> None: ...
-    def kills(self, name: str) -> int: ...  # counted since its group was made; 0 where none is watched
-    def leave(self, name: str) -> None: ...
-
-
-class Brake(Protocol):
-    """All agents at once, in the kernel."""
-
-    def begin(self, changed: Callable[[], None]) -> None: ...  # is called when that may have changed
-    def hold(self, still: bool) -> bool: ...  # False: this host has no group of all agents
-    def is_held(self) -> bool: ...  # they are to stand still
-    def is_still(self) -> bool: ...  # they do
-    def kill(self) -> bool: ...
-
-
-class Gauge(Protocol):
-    """What the processes of one unit use. -1: this kernel does not say."""
-
-    def cpu(self) -> int: ...  # microseconds since its group was made
-    def memory(self) -> int: ...
-    def tasks(self) -> int: ...
-    def moved(self) -> tuple[int, int]: ...  # bytes read from devices, and written
-    def close(self) -> None: ...
-
-
-class Gauges(Protocol):
-    def gauge(self, unit: Unit) -> Gauge | None: ...  # None: it has no group
-
-
 # ------------------------------------------------------------------------------------------------ logs
 
 
@@ -255,6 +167,7 @@ class LogLimits(Struct, frozen=True, kw_only=True):
     max_files: int = 4
     rate_interval: float = 1.0  # seconds
     rate_burst: int = 32 << 20  # bytes each interval; more is dropped and counted
+    readers: tuple[tuple[str, int], ...] = ()  # who may read the files: ("user", 1001), ("group", 2000)
 
 
 class LogLine(Struct, frozen=True, kw_only=True):
@@ -278,6 +191,7 @@ class Logs(Protocol):
     ) -> Callable[[], None]: ...  # from now on, or from a wall clock time on
     def tail(self, name: str, lines: int) -> list[LogLine]: ...
     def discard(self, name: str) -> None: ...  # its files, too; of a unit that is gone
+    async def trim(self, names: Iterable[str], most: int) -> Mapping[str, int]: ...  # stream -> bytes removed
     def follow(self, name: str, query: LogQuery) -> AsyncIterator[LogLine]: ...
     def close(self) -> None: ...
 
