@@ -34,7 +34,8 @@ class EventNotice(Struct, frozen=True, kw_only=True):
     time: float  # seconds since 1970
     unit: str
     # starting started ready stopping sweeping timeout watchdog ended restart-scheduled gave-up failed completed
-    # frozen thawed budget-warning budget-exhausted log-quota stopped waiting reload reloaded reload-failed command-failed job …
+    # frozen thawed memory-pressure budget-warning budget-exhausted log-quota stopped waiting reload reloaded reload-failed
+    # command-failed job …
     kind: str
     words: str
     state: str

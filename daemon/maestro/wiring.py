@@ -23,7 +23,7 @@ from maestro.control import tenants
 from maestro.control.clerk import Office
 from maestro.control.desk import Desk
 from maestro.control.server import ControlServer
-from maestro.drivers import abilities, cgroups, host, processes, starts, usage, views
+from maestro.drivers import abilities, cgroups, host, pressure, processes, starts, usage, views
 from maestro.drivers.crashes import CrashFile
 from maestro.drivers.doors import Doors
 from maestro.drivers.keeper_link import EXIT_RESTART, LINK_VARIABLE, KeeperLink, Unheard, set_title
@@ -41,6 +41,7 @@ from maestro.manager.carrier import Carrier
 from maestro.manager.catalogue import Catalogue
 from maestro.manager.emergency import Emergency
 from maestro.manager.happened import Hub
+from maestro.manager.headroom import Headroom
 from maestro.manager.log_keeping import LogQuotas
 from maestro.manager.loop import Manager
 from maestro.manager.observer import Observer
@@ -136,6 +137,7 @@ class Parts(Struct, frozen=True, kw_only=True):
     transients: Transients
     crashes: CrashFile
     meter: Meter
+    headroom: Headroom
     trouble: str
 
 
@@ -217,6 +219,9 @@ async def _build(
         transients=Transients(manager, catalogue),
         crashes=crashes,
         meter=Meter(manager, functools.partial(_usage, groups, manager.world)),
+        headroom=Headroom(
+            manager, pressure.MemoryPressure(asyncio.get_running_loop()), cgroups.Fillings(groups)
+        ),
         trouble=trouble or "",
     )
 
@@ -324,6 +329,7 @@ def _watch(parts: Parts) -> None:
     LogQuotas(parts.manager, parts.logs, parts.transients).wind()
     parts.carrier.watchers.append(parts.sampler)
     parts.sampler.resume()
+    parts.headroom.begin()
 
 
 def _office(parts: Parts, where: Paths, session: Session, observer: Observer) -> Office:
@@ -347,7 +353,7 @@ def _office(parts: Parts, where: Paths, session: Session, observer: Observer) ->
         is_ending=lambda: session.is_ending,
         end=session.end,
         notices=functools.partial(session.notices, parts.catalogue),
-        examine=lambda: (*cgroups.findings(parts.groups.layout), *starts.findings()),
+        examine=lambda: (*cgroups.findings(parts.groups.layout), *pressure.findings(), *starts.findings()),
         tiers=functools.partial(_tiers, parts.groups),
     )
 

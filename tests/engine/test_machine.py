@@ -43,6 +43,9 @@ def cannot_come() -> set[tuple[State, Input]]:
     # Only what can stand still is told of its budget, and only what does stand still for it that this is over.
     pairs |= {(state, Input.EXHAUSTED) for state in State if state not in (State.RUNNING, State.STARTING)}
     pairs |= {(state, Input.REFILLED) for state in State if state not in (State.FROZEN, State.STARTING)}
+    # The world freezes for want of memory only what runs, and lets go on only what it has frozen.
+    pairs |= {(state, Input.PRESSED) for state in State if state is not State.RUNNING}
+    pairs |= {(state, Input.RELIEVED) for state in State if state is not State.FROZEN}
     not_ordered = {State.SPAWNING, State.STOPPING}  # elsewhere it was spawned, or it is not there at all
     pairs |= {(state, Input.CANNOT_SPAWN) for state in State if state not in not_ordered}
     coming_up = {State.SPAWNING, State.STARTING}

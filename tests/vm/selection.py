@@ -14,6 +14,7 @@ GUESTS = (BARE, USER, SYSTEMD)
 
 SELECTION: dict[str, tuple[str, ...]] = {
     "tests/keeper/test_quick.py": (BARE, USER),
+    "tests/system/test_admission.py": (BARE,),
     "tests/system/test_emergency.py": (BARE,),
     "tests/system/test_escapes.py": (BARE,),
     "tests/system/test_freezing.py": (BARE, USER),
@@ -22,6 +23,7 @@ SELECTION: dict[str, tuple[str, ...]] = {
     "tests/system/test_identity.py": (BARE,),
     "tests/system/test_layout.py": (BARE,),
     "tests/system/test_oom.py": (BARE,),
+    "tests/system/test_pressure.py": (BARE,),
     "tests/system/test_resources.py": (BARE, SYSTEMD),
     "tests/system/test_slices.py": (BARE, SYSTEMD),
     "tests/system/test_smoke.py": (BARE, USER, SYSTEMD),

@@ -123,6 +123,24 @@ class Reset(Struct, frozen=True, kw_only=True):
     resource: str = ""  # empty: all
 
 
+class Filling(Struct, frozen=True):
+    """What all that is in a slice uses together. -1: this host does not say."""
+
+    memory: int  # bytes that cannot be dropped at once
+    tasks: int
+
+
+class Measured(Struct, frozen=True, kw_only=True):
+    """What the host has left, and what slices and agents use. Follows when a step says `measure`, or the kernel rings."""
+
+    total: int = 0  # bytes of memory
+    available: int = -1  # of them; -1: not known
+    tasks: int = 0  # that the host allows in all
+    used: dict[str, int] = {}  # by agent: bytes of its unit that cannot be dropped at once
+    slices: dict[str, Filling] = {}
+    rang: bool = False  # the kernel says that work stands still for want of memory
+
+
 class Looked(Struct, frozen=True):
     """What the keeper's table says to a new manager, agent by agent: running with its pid, or ended."""
 
@@ -132,7 +150,9 @@ class Looked(Struct, frozen=True):
 
 
 AboutAgent = Spawned | CannotSpawn | Skipped | Ended | Emptied | Notified | ProbeAnswered | NoMain
-Event = Asked | AboutAgent | OutOfMemory | Tick | Reread | SetAside | Used | Granted | Reset | Looked
+Event = (
+    Asked | AboutAgent | OutOfMemory | Tick | Reread | SetAside | Used | Granted | Reset | Measured | Looked
+)
 
 # ------------------------------------------------------------------------------------------- what is asked
 

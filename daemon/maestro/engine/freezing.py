@@ -12,7 +12,10 @@ from maestro.engine import policy, words
 from maestro.engine.events import Freeze
 from maestro.engine.scene import Outcome, Scene
 
-EMERGENCY = "emergency-stop"  # what all agents are held for at once: by a group of all, not one by one
+# What a life is `frozen_for`:
+EMERGENCY = "emergency-stop"  # all agents are held at once: by a group of all, not one by one
+PRESSURE = "pressure"  # the host is short of memory
+SPARED = 600.0  # seconds for which one that an operator has let go on is not frozen for that again
 
 
 def hold_with_all(scene: Scene) -> Outcome:
@@ -36,6 +39,16 @@ def exhaust(scene: Scene) -> Outcome:
     return Outcome(life=life, deeds=(Freeze(life.agent, True),), news=(news,))
 
 
+def press(scene: Scene) -> Outcome:
+    life = replace(scene.life, was_frozen=True, frozen_for=PRESSURE, cause=f"frozen: {scene.words}")
+    news = words.tell(scene, "frozen", life.cause, life)
+    return Outcome(life=life, deeds=(Freeze(life.agent, True),), news=(news,))
+
+
+def relieve(scene: Scene) -> Outcome:
+    return _go_on(scene, "the host has memory again: it goes on")
+
+
 def hold(scene: Scene) -> Outcome:
     """It stands still on its way up."""
     timers = dict(scene.life.timers)
@@ -46,19 +59,23 @@ def hold(scene: Scene) -> Outcome:
 
 
 def thaw(scene: Scene) -> Outcome:
-    return _go_on(scene, scene.words or "thawed on request")
+    if scene.life.frozen_for != PRESSURE:
+        return _go_on(scene, scene.words or "thawed on request")
+    spared = replace(scene, life=replace(scene.life, spared_until=scene.now + SPARED))
+    promise = f"; it is not frozen for want of memory in the next {words.span(SPARED)}"
+    return _go_on(spared, "thawed on request", promise)
 
 
 def refill(scene: Scene) -> Outcome:
     return _go_on(scene, "its budget is used up no more: it goes on")
 
 
-def _go_on(scene: Scene, why: str) -> Outcome:
+def _go_on(scene: Scene, why: str, promise: str = "") -> Outcome:
     """That its processes go on is ordered by whatever leaves the state. While it stood still it could not say that it lives."""
     life, timers = scene.life, dict(scene.life.timers)
     if scene.unit.agent is not None and (period := policy.watchdog(scene.agent, life)):
         timers["watchdog"] = scene.now + period
-    cause = f"{why}, after {words.span(scene.now - life.since)}"
+    cause = f"{why}, after {words.span(scene.now - life.since)}{promise}"
     life = replace(life, timers=timers, cause=cause)
     return Outcome(life=life, news=(words.tell(scene, "thawed", cause, life),))
 

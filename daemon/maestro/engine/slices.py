@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from maestro.engine import treasury
 from maestro.engine.events import Freeze
+from maestro.engine.freezing import PRESSURE
 from maestro.engine.state import Life, State
 from maestro.engine.table import Input
 
@@ -36,8 +37,9 @@ def follow(world: World, name: str, life: Life) -> None:
 
 
 def keep_still(world: World, name: str, why: str) -> None:
-    """It stands still with all others, and from now on for a reason of its own: it does not go on with them."""
+    """It stands still with all others, or for want of memory, and from now on for another reason: it does not go on with that."""
     life = world.life(name)
+    where = "for want of memory" if life.frozen_for == PRESSURE else "with all agents"
     world.change(name, was_frozen=True, frozen_for="", cause=why)
     world.do(Freeze(life.agent, True))
-    world.note(name, "frozen", f"{why}, where it stood still with all agents")
+    world.note(name, "frozen", f"{why}, where it stood still {where}")

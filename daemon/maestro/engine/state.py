@@ -168,7 +168,8 @@ class Life(Struct, frozen=True, kw_only=True, omit_defaults=True):
     oom: str = ""  # the newest kill for want of memory among its processes, in words
     oom_at: float = 0.0  # and when that was heard of
     oom_kills: int = 0  # those that were counted of its control group, which may outlive an activation
-    frozen_for: str = ""  # what it is, or was last, frozen for; empty: somebody asked for it by name
+    frozen_for: str = ""  # what it is, or was last, frozen for, beside budget and slice; empty: somebody asked for it by name
+    spared_until: float = 0.0  # an operator had it go on: until then it is not frozen for want of memory
     watchdog: float | None = None  # WATCHDOG_USEC= as the agent said it, in seconds
     error: int = 0  # ERRNO= as the agent said it
     trigger: Trigger | None = None  # where the start follows from the end of another unit

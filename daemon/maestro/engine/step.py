@@ -23,4 +23,5 @@ class Step(Struct):
     lives: set[str] = set()  # units whose life changed
     accounts: set[str] = set()  # holders whose account changed, and is to be committed with all else
     jobs: list[Job] = []  # created, joined or ended
+    measure: bool = False  # what the host has left is to be looked at, and fed as `Measured`
     refusals: dict[str, Refusal] = {}  # by unit, for Asked

@@ -29,6 +29,8 @@ class Input(StrEnum):
     EXHAUSTED = "a budget is used up"
     REFILLED = "its budget is used up no more"
     HELD = "held with all others"
+    PRESSED = "the host is short of memory"
+    RELIEVED = "the host has memory again"
     RESET_ASKED = "past failures are to be forgotten"
     SPAWNED = "spawned"
     CANNOT_SPAWN = "cannot be spawned"
@@ -237,7 +239,9 @@ TABLE: tuple[Row, ...] = (
     Row(S.RUNNING, I.FREEZE_ASKED, guards.always, S.FROZEN, freezing.freeze),
     Row(S.RUNNING, I.EXHAUSTED, guards.always, S.FROZEN, freezing.exhaust),
     Row(S.RUNNING, I.HELD, guards.always, S.FROZEN, freezing.hold_with_all),
+    Row(S.RUNNING, I.PRESSED, guards.always, S.FROZEN, freezing.press),
     *_going(S.RUNNING),
+    Row(S.FROZEN, I.RELIEVED, guards.always, S.RUNNING, freezing.relieve),
     Row(S.FROZEN, I.THAW_ASKED, guards.always, S.RUNNING, freezing.thaw),
     Row(S.FROZEN, I.HALT, guards.bounces_without_process, S.WAITING, acts.turn_round),
     Row(S.FROZEN, I.HALT, guards.has_no_process, S.DEAD, acts.rest),

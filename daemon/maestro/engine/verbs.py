@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from maestro.engine import budgets, policy, slices, treasury
+from maestro.engine import budgets, policy, pressure, slices, treasury
 from maestro.engine.events import Asked
+from maestro.engine.freezing import EMERGENCY
 from maestro.engine.jobs import MERGE, JobState, Merge
 from maestro.engine.plan import Kind, Mode, Plan, Planned, Planner, Unplannable
 from maestro.engine.relations import Atom
@@ -329,12 +330,14 @@ def _thaw(world: World, name: str) -> None:
 def _hold(world: World, name: str) -> None:
     if world.life(name).state is State.RUNNING and world.units[name].agent is not None:
         world.apply(name, Input.HELD)
+    elif pressure.is_frozen(world.life(name)):  # it is an operator now who says when it goes on
+        world.change(name, frozen_for=EMERGENCY, cause=f"held with all agents, by {EMERGENCY}")
 
 
 def _release(world: World, name: str) -> None:
     """All are let go; what was frozen by name stays so."""
     life = world.life(name)
-    if life.state is State.FROZEN and life.frozen_for:
+    if life.state is State.FROZEN and life.frozen_for == EMERGENCY:
         world.apply(name, Input.THAW_ASKED)
 
 

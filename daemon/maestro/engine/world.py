@@ -15,6 +15,7 @@ from heapq import heappop, heappush
 from msgspec.structs import replace
 
 from maestro.engine import (
+    admission,
     adopt,
     blockers,
     bonds,
@@ -23,6 +24,7 @@ from maestro.engine import (
     notified,
     policy,
     slices,
+    starting,
     treasury,
     verbs,
 )
@@ -34,6 +36,7 @@ from maestro.engine.events import (
     Granted,
     Happening,
     Looked,
+    Measured,
     OutOfMemory,
     Reread,
     Reset,
@@ -48,6 +51,7 @@ from maestro.engine.jobs import Job, JobState
 from maestro.engine.ledger import Ledger
 from maestro.engine.machine import Impossible
 from maestro.engine.plan import Activity, Plan, Scope
+from maestro.engine.room import Room
 from maestro.engine.scene import Scene
 from maestro.engine.state import ALIVE, UP, Goal, Life, State, Trigger
 from maestro.engine.step import Refusal, Step
@@ -69,6 +73,7 @@ class World:
         self.graph = Graph()
         self._resolve = resolve
         self._masked_by = masked_by  # the path that keeps a unit from being started
+        self.room = Room()
         self.book = Book(self.life)
         self._todo: deque[str] = deque()
         self._in_todo: set[str] = set()
@@ -95,6 +100,7 @@ class World:
         self.units[unit.name] = unit
         self.ledger.put(unit)
         self.graph.put(unit)
+        self.room.put(unit)
         self._holds.clear()
 
     def _remove(self, name: str) -> None:
@@ -104,6 +110,7 @@ class World:
         self.unseen = Life(spawns=max(self.unseen.spawns, self.life(name).spawns))
         self.units.pop(name, None)
         self.graph.remove(name)
+        self.room.remove(name)
         self._holds.clear()
         self.lives.pop(name, None)
         self._step.lives.add(name)
@@ -146,7 +153,7 @@ class World:
 
     def next_ring(self) -> float | None:
         """When the next timer is due."""
-        rings = (self._next_timer(), self.ledger.next_ring())
+        rings = (self._next_timer(), self.ledger.next_ring(), self.room.due)
         return min((at for at in rings if at is not None), default=None)
 
     def _next_timer(self) -> float | None:
@@ -163,6 +170,19 @@ class World:
         """Take in one event at time `now`, with a number drawn from [0, 1). Returns what follows from it."""
         self._step, self.now, self.chance, self.wall = Step(), now, chance, wall
         self.book.step = self.ledger.step = self._step
+        self._take(event)
+        self.settle()
+        self._skip_empty_pauses()
+        while self._triggered:
+            name, by = self._triggered.popleft()
+            past = self.life(by)
+            trigger = Trigger(unit=by, agent=past.agent, result=past.result, ended=past.ended)
+            verbs.start_for(self, name, f"wanted by {by}", trigger)
+            self.settle()
+        admission.wound(self)
+        return self._step
+
+    def _take(self, event: Event) -> None:
         match event:
             case Asked():
                 verbs.take(self, event)
@@ -181,17 +201,10 @@ class World:
                 adopt.take_up(self, event)
             case Used() | Granted() | Reset():
                 treasury.take(self, event)
+            case Measured():
+                admission.take(self, event)
             case _:
                 hearing.hear(self, event)
-        self.settle()
-        self._skip_empty_pauses()
-        while self._triggered:
-            name, by = self._triggered.popleft()
-            past = self.life(by)
-            trigger = Trigger(unit=by, agent=past.agent, result=past.result, ended=past.ended)
-            verbs.start_for(self, name, f"wanted by {by}", trigger)
-            self.settle()
-        return self._step
 
     def rehearse(self, asked: Asked) -> tuple[Plan, dict[str, Refusal]]:
         """What a request would come to, and whom it would be refused for. Changes nothing."""
@@ -215,6 +228,9 @@ class World:
             self.apply(name, moment, words)
 
     def _ring(self) -> None:
+        if self.room.due is not None and self.room.due <= self.now:
+            self.room.due = None
+            self.measure()
         while (holder := self.ledger.take_due(self.now)) is not None:
             treasury.attend(self, holder)
         while (at := self._next_timer()) is not None and at <= self.now:
@@ -279,6 +295,7 @@ class World:
         self._step.lives.add(name)
         if life.state is not State.WAITING:
             self._holds.pop(name, None)
+        admission.followed(self, name, before, life)
         if self._holds and blockers.face(before) != blockers.face(life):
             for other in self.graph.neighbours(name):
                 if other in self._holds:
@@ -344,7 +361,7 @@ class World:
         if life.goal is Goal.DOWN and life.state in (State.WAITING, State.BACKOFF, State.COOLDOWN):
             self.apply(name, Input.HALT)
         elif life.state is State.WAITING:
-            self._try_start(name, life)
+            starting.try_start(self, name, life)
         elif life.state in (State.DEAD, State.FAILED):
             bonds.uphold(self, name, life)
         elif bonds.lost(self, name, life):
@@ -359,27 +376,15 @@ class World:
         elif not life.must_come_down:
             slices.follow(self, name, life)
 
-    def _try_start(self, name: str, life: Life) -> None:
-        hold = self._holds.get(name)
-        if hold is None:
-            hold = self._holds[name] = blockers.Hold(name, self.graph, self.lives, self.units)
-        short = treasury.holds(self, name, life)
-        if not short and (not hold or life.unordered):
-            self.apply(name, Input.GO)
-            return
-        now = replace(
-            life,
-            blocked_by=tuple(one.unit for one in hold.first(blockers.LISTED)),
-            hopeless=bool(hold.hopeless or short),
-            cause="; ".join(filter(None, (short, blockers.tell(hold) if hold else ""))),
-        )
-        if now != life:
-            self.set_life(name, now)
-            if blockers.is_news(life, now, len(hold)):
-                self._step.news.append(Happening(unit=name, kind="waiting", words=now.cause, state="waiting"))
-            if blockers.face(now) != blockers.face(life):
-                self.stir(name)
-        self.book.conclude(name)
+    def hold_of(self, name: str) -> blockers.Hold:
+        """What is known of what holds a start back beside budgets and room."""
+        if name not in self._holds:
+            self._holds[name] = blockers.Hold(name, self.graph, self.lives, self.units)
+        return self._holds[name]
+
+    def measure(self) -> None:
+        """Have it looked at what the host has left."""
+        self._step.measure = True
 
     def refuse(self, name: str, refusal: Refusal) -> None:
         self._step.refusals[name] = refusal

@@ -16,6 +16,7 @@ from msgspec import Struct
 
 from maestro.engine.events import Asked
 from maestro.engine.freezing import EMERGENCY
+from maestro.engine.pressure import is_frozen
 from maestro.engine.state import Goal, Life, State
 from maestro.manager.carrier import Carrier
 from maestro.manager.loop import Manager
@@ -79,12 +80,8 @@ class Emergency:
 
     def _tell(self) -> None:
         """The engine: which units stand still, or go on."""
-        wanted = State.RUNNING if self.is_on else State.FROZEN
-        names = [
-            name
-            for name, life in self._world.lives.items()
-            if life.state is wanted and (self.is_on or life.frozen_for == EMERGENCY)
-        ]
+        meant = _can_be_held if self.is_on else _is_held
+        names = [name for name, life in self._world.lives.items() if meant(life)]
         if names:
             self._manager.feed(Asked("hold" if self.is_on else "release", tuple(names)))
 
@@ -171,6 +168,15 @@ class Emergency:
         except OSError as error:
             if held:
                 _log.warning("%s: %s", self._mark, error.strerror)
+
+
+def _can_be_held(life: Life) -> bool:
+    """What runs, and what goes on by itself when the host has memory."""
+    return life.state is State.RUNNING or is_frozen(life)
+
+
+def _is_held(life: Life) -> bool:
+    return life.state is State.FROZEN and life.frozen_for == EMERGENCY
 
 
 def _is_up(life: Life) -> bool:

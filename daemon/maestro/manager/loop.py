@@ -46,6 +46,7 @@ class Manager:
         self.foresee: Callable[[Deed], None] = lambda deed: None  # notes what is to be committed with a deed
         self.hear: Callable[[], None] = lambda: None  # takes in what agents have said by now
         self.on_committed: Callable[[Iterable[str]], None] = lambda units: None  # is told whose lives were
+        self.measure: Callable[[], None] = lambda: None  # looks at what the host has left, and feeds it
         self.on_accounts: Callable[[], None] = lambda: None  # is told that a budget is at work
         self._unsaved: set[str] = set()  # units whose lives the disk has refused so far
         self._batch = Batch()
@@ -102,6 +103,8 @@ class Manager:
         self._wind()
         if step.accounts:
             self.on_accounts()
+        if step.measure:
+            self.measure()
         return step
 
     def tell(self, happening: Happening) -> None:

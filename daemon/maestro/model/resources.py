@@ -104,6 +104,19 @@ class ResourcesSection(LimitsSection, frozen=True, kw_only=True):
         "as failed, or all of it is killed at once.",
         change=Change.LIVE,
     )
+    priority: int = option(
+        0,
+        "How important it is: -1000 to 1000. What does not fit on the host or into its slice is started in this order, and "
+        "when the host is short of memory, those of the lowest are frozen first.",
+        change=Change.LIVE,
+        at_least=-1000,
+        at_most=1000,
+    )
+    on_pressure: Literal["freeze", "none"] = option(
+        "freeze",
+        "When the host is short of memory: it may be frozen until that is over, or it never is for that.",
+        change=Change.LIVE,
+    )
     slice: SliceRef | None = option(
         None,
         "The slice that it is part of: what the slice may use holds for all in it together. It is started with the "

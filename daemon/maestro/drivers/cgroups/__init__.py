@@ -10,6 +10,7 @@ from maestro.drivers.cgroups.brake import Brake as Brake
 from maestro.drivers.cgroups.events import Changes as Changes
 from maestro.drivers.cgroups.events import MemoryAlarm as MemoryAlarm
 from maestro.drivers.cgroups.examine import findings as findings
+from maestro.drivers.cgroups.filling import Fillings as Fillings
 from maestro.drivers.cgroups.groups import ControlGroups as ControlGroups
 from maestro.drivers.cgroups.groups import sweep as sweep
 from maestro.drivers.cgroups.layout import Layout as Layout
