@@ -79,6 +79,12 @@ class Room:
         self.asking.pop(name, None)
         self.limited.pop(name, None)
 
+    def forget(self, name: str) -> None:
+        """It is no unit any more: who is behind it is not to wait for it."""
+        self.remove(name)
+        self.leave(name)
+        self.frozen.discard(name)
+
     def wants(self, unit: Unit) -> dict[Key, int]:
         """What a start takes of what."""
         asks = self.asks(unit)
@@ -187,10 +193,15 @@ class Room:
         wait = self.line.pop(name, None)
         if wait is None:
             return set()
-        queues = [self._queues[key] for key in wait.needs]
-        for queue in queues:
+        first = set()
+        for key in wait.needs:
+            queue = self._queues[key]
             del queue[bisect_left(queue, wait.rank)]
-        return {queue[0][2] for queue in queues if queue}
+            if queue:
+                first.add(queue[0][2])
+            else:
+                del self._queues[key]
+        return first
 
     def wake(self, at: float) -> None:
         """Have facts wanted then, or before."""
