@@ -92,3 +92,14 @@ def test_the_oldest_of_all_streams_go_first(tmp_path: Path) -> None:
         "of those that are written to, as many as it takes are to be gone on with in another file"
     )
     assert [listing(path) for path in paths.values()] == [[2000], [1000], [0]]
+
+
+def test_what_cannot_be_removed_is_not_said_to_be(tmp_path: Path) -> None:
+    for start in (0, 100):
+        Path(log_path(str(tmp_path), start)).write_bytes(b"x" * 100)
+    stuck = Path(log_path(str(tmp_path), 0))
+    stuck.unlink()
+    stuck.mkdir()  # the one refusal that root gets as well
+    cut = quota.trim({"a": str(tmp_path)}, 10)
+    assert cut.removed == {}
+    assert cut.too_long == ("a",)
