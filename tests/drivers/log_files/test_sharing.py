@@ -74,6 +74,22 @@ def test_owners_read_and_nobody_else_and_nobody_writes(folder: Path) -> None:
     tape.close()
 
 
+def test_who_goes_on_in_another_file_and_was_not_told_leaves_the_readers(folder: Path) -> None:
+    """The log of an agent that is down is cut for the quota of its slice: its owner still reads it."""
+    tape = Tape(str(folder))
+    tape.share((("user", READER),))
+    tape.ready(0)
+    tape.write(b"old\n")
+    tape.close()
+    later = Tape(str(folder))
+    later.ready(0)
+    later.rotate(4)
+    later.close()
+    files = [Path(log_path(str(folder), start)) for start in (0, 4)]
+    assert [tried(READER, READER, one) for one in files] == ["done", "done"]
+    assert {tried(OTHER, OTHER, one) for one in files} == {"EACCES"}
+
+
 def test_the_oldest_of_all_streams_go_first(tmp_path: Path) -> None:
     paths = {}
     for stream, ages in {"web": (5, 3, 1), "db": (4, 2), "late": (0,)}.items():
