@@ -47,6 +47,7 @@ class Room:
         self.facts = Measured()
         self.at = -inf  # when they were taken
         self.left: dict[Key, int] = {}
+        self._most: dict[Key, int] = {}  # what slices have in all
         self.kept: dict[
             str, dict[Key, int]
         ] = {}  # by units that are about to be restarted: what they take of `left`
@@ -121,7 +122,8 @@ class Room:
     ) -> None:
         """Count anew. `running` are the agents that run and reserve memory, by agent id; `paused` those that are about to again."""
         self.facts, self.at, self.due = facts, now, None
-        self.left = self._limits()
+        self._most = self._limits()
+        self.left = dict(self._most)
         if facts.available >= 0:
             self.left["memory", ""] = facts.available - spare(facts.total)
         for name, filling in facts.slices.items():
@@ -147,7 +149,7 @@ class Room:
         return left + sum(self.kept[name].get(key, 0) for name in above) < amount
 
     def _limits(self) -> dict[Key, int]:
-        found = {}
+        found: dict[Key, int] = {}
         for name, filling in self.facts.slices.items():
             section = self.limited[name].resources if name in self.limited else LimitsSection()
             for kind, amount, total, used in (
@@ -164,7 +166,7 @@ class Room:
         kind, name = key
         if not name:
             return self.facts.total - spare(self.facts.total) if self.facts.total else None
-        return self._limits().get((kind, name))
+        return self._most.get((kind, name))
 
     def give(self, wants: Mapping[Key, int]) -> None:
         """It starts."""
