@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import subprocess
+import sys
+import termios
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -70,8 +73,21 @@ def told(daemon: Daemon) -> list[str]:
     try:
         until(lambda: b"end\n" in daemon.log("spy"), what="the spy has tried it all")
     except pytest.fail.Exception:
-        pytest.fail(f"{daemon.log('spy').decode()}\n{daemon.status('spy')['cause']}")
+        pytest.fail(f"{daemon.log('spy').decode()}\n{daemon.status('spy')['cause']}\n{where(daemon)}")
     return daemon.log("spy").decode().splitlines()[:-1]
+
+
+def where(daemon: Daemon) -> str:
+    """What the spy is at."""
+    proc = f"/proc/{daemon.status('spy')['pid']}"
+    looks = [Path(proc, name) for name in ("stat", "wchan", "syscall", "stack")]
+    pipe, waits = os.open(f"{proc}/fd/1", os.O_RDONLY | os.O_NONBLOCK), bytearray(4)
+    fcntl.ioctl(pipe, termios.FIONREAD, waits)
+    os.close(pipe)
+    words = [path.read_text() for path in looks if os.access(path, os.R_OK)]
+    return "\n".join(
+        [*words, f"{int.from_bytes(waits, sys.byteorder)} bytes in its pipe", daemon.said()[-2000:]]
+    )
 
 
 # ------------------------------------------------------------------------------------------------ inotify
