@@ -24,12 +24,21 @@ class Setting(Struct, frozen=True):
     options: tuple[str, ...]  # that it follows from
     lines: Callable[[LimitsSection], tuple[str, ...]]  # each written by itself; () as `resets`
     resets: tuple[str, ...]
+    lifts: str = ""  # where a line is for a device, by its number: what takes that one back
 
     def wanted(self, section: LimitsSection) -> tuple[str, ...]:
         return self.lines(section) or self.resets
 
     def is_set(self, section: LimitsSection) -> bool:
         return bool(self.lines(section))
+
+    def taken_back(self, section: LimitsSection, found: str) -> tuple[str, ...]:
+        """Lines for the devices that the file has and the section does not name any more."""
+        if not self.lifts:
+            return ()
+        named = {line.split()[0] for line in self.lines(section)}
+        there = (line.split()[0] for line in found.splitlines() if ":" in line)
+        return tuple(f"{device} {self.lifts}" for device in there if device not in named)
 
 
 @cache
@@ -101,8 +110,11 @@ def _set_of(option: str) -> Callable[[LimitsSection], tuple[str, ...]]:
 
 
 def _io_weight(section: LimitsSection) -> tuple[str, ...]:
-    usual = (f"default {section.io_weight.number}",) if section.io_weight is not None else ()
-    return (*usual, *(f"{number} {weight}" for number, weight in devices(section.io_device_weight)))
+    if section.io_weight is None and not section.io_device_weight:
+        return ()
+    usual = section.io_weight.number if section.io_weight is not None else 100
+    each = (f"{number} {weight}" for number, weight in devices(section.io_device_weight))
+    return (f"default {usual}", *each)
 
 
 _IO_KEYS = {
@@ -148,8 +160,8 @@ V2: tuple[Setting, ...] = (
     Setting("cpu", "cpu.max", ("cpu_max", "cpu_period"), _cpu_max, ("max 100000",)),
     Setting("cpuset", "cpuset.cpus", ("allowed_cpus",), _set_of("allowed_cpus"), ("",)),
     Setting("cpuset", "cpuset.mems", ("allowed_memory_nodes",), _set_of("allowed_memory_nodes"), ("",)),
-    Setting("io", "io.weight", ("io_weight", "io_device_weight"), _io_weight, ("default 100",)),
-    Setting("io", "io.max", tuple(_IO_KEYS), _io_max, ()),
+    Setting("io", "io.weight", ("io_weight", "io_device_weight"), _io_weight, ("default 100",), "default"),
+    Setting("io", "io.max", tuple(_IO_KEYS), _io_max, (), "rbps=max wbps=max riops=max wiops=max"),
     Setting("pids", "pids.max", ("tasks_max",), _amount("tasks_max", host_tasks), ("max",)),
 )
 
@@ -171,7 +183,7 @@ def _v1_throttle(file: str, option: str) -> Setting:
     def lines(section: LimitsSection) -> tuple[str, ...]:
         return tuple(f"{number} {value}" for number, value in devices(getattr(section, option)))
 
-    return Setting("blkio", f"blkio.throttle.{file}_device", (option,), lines, ())
+    return Setting("blkio", f"blkio.throttle.{file}_device", (option,), lines, (), "0")
 
 
 def _with_swap(section: LimitsSection) -> tuple[str, ...]:
