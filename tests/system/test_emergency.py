@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -152,3 +154,24 @@ def test_nothing_is_left_held_when_the_daemon_ends(daemon: Daemon) -> None:
     emergency(daemon)
     assert daemon.stop() == 0
     assert not any(map(is_alive, found))
+
+
+def test_while_another_process_has_the_database(daemon: Daemon) -> None:
+    """The manager does not come up without it: this is done in the kernel, and found by the one that comes."""
+    daemon.first_pause = 0.5  # until the next manager: time to take the database
+    found = herd(daemon, 5)
+    first = daemon.kill_manager()
+    locked = f"state.db is locked by process {os.getpid()}: trying again"
+    with closing(sqlite3.connect(daemon.root / "var/lib/maestro/state.db", timeout=20)) as store:
+        store.execute("PRAGMA locking_mode=EXCLUSIVE")
+        store.execute("BEGIN EXCLUSIVE")
+        until(lambda: locked in daemon.said(), what="who has it")
+        answer = emergency(daemon)
+        assert (answer["agents"], answer["by"], answer["still"]) == (5, "kernel", True)
+        until(lambda: all_still(found), what="all stand still")
+        store.rollback()
+    daemon.new_manager(first)
+    until(lambda: fines(daemon) == {"frozen"}, what="the next one knows")
+    assert all_still(found)
+    emergency(daemon, "--thaw")
+    until(lambda: all_going(found), what="all go on")
