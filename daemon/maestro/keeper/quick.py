@@ -2,7 +2,8 @@
 
 By spawn.c where that was built, which knows control groups and users; else by posix_spawn. Either shares our memory until
 the exec, and we wait for that: so it is taken only where an exec cannot hang, that is, where no file system of the network
-is mounted, and nobody else has a hand in the program. What it refuses, or fails at, is left to the fork, whose child says which step failed.
+is mounted, and nobody else has a hand in the program. What it refuses, or fails at, is left to the fork, whose child says
+which step failed.
 """
 
 from __future__ import annotations
