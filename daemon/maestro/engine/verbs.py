@@ -337,7 +337,11 @@ def _hold(world: World, name: str) -> None:
 def _release(world: World, name: str) -> None:
     """All are let go; what was frozen by name stays so."""
     life = world.life(name)
-    if life.state is State.FROZEN and life.frozen_for == EMERGENCY:
+    if life.state is not State.FROZEN or life.frozen_for != EMERGENCY:
+        return
+    if held := treasury.freezes(world, name):  # used up by others of its slice, while it stood still for want of memory
+        treasury.keep_still(world, name, held, frozen_for="")
+    else:
         world.apply(name, Input.THAW_ASKED)
 
 
