@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import shutil
 import signal
@@ -206,3 +207,14 @@ def test_a_program_that_somebody_else_has_a_hand_in_is_left_to_the_fork(
             other.chmod(0o755)
         path = str(other)
     assert run({**PLAIN, "argv": (path, "x")}, way) == (0, [])
+
+
+@pytest.mark.system
+@pytest.mark.skipif(os.geteuid() != 0, reason="becomes another user")
+def test_who_becomes_another_user_in_our_memory_does_not_take_it_from_us(own: Quick) -> None:
+    """The kernel marks the memory of who changes users: /proc/self would be root's, and no debugger could look at it."""
+    libc = ctypes.CDLL(None)
+    assert libc.prctl(3, 0, 0, 0, 0) == 1
+    pid, said = run({**PLAIN, "uid": 65534, "gid": 65534}, own)
+    assert (pid > 0, len(said)) == (True, 5)
+    assert libc.prctl(3, 0, 0, 0, 0) == 1

@@ -339,7 +339,7 @@ def _release(world: World, name: str) -> None:
     life = world.life(name)
     if life.state is not State.FROZEN or life.frozen_for != EMERGENCY:
         return
-    if held := treasury.freezes(world, name):  # used up by others of its slice, while it stood still for want of memory
+    if held := treasury.freezes(world, name):  # used up by others of its slice meanwhile
         treasury.keep_still(world, name, held, frozen_for="")
     else:
         world.apply(name, Input.THAW_ASKED)
