@@ -340,3 +340,33 @@ def test_a_priority_that_changes_changes_the_order() -> None:
     host.ask("stop", "all")
     host.run(until=3)
     assert states(host, "one", "two") == [State.WAITING, State.RUNNING]
+
+
+def test_who_waits_and_loses_its_file_holds_nobody_up() -> None:
+    host = Host([agent("big", "1G"), agent("first", "1G"), agent("second", "512M", -5)])
+    host.uses["big"] = 1024
+    host.ask("start", "big", "first")
+    host.run(until=1)
+    host.ask("start", "second")
+    host.run(until=2)
+    assert host.life("second").cause.endswith("next in line: first (priority 0)")
+    host.declared.pop("first")
+    host.feed(Reread(("first",)))
+    host.run(until=3)
+    assert states(host, "big", "second") == [State.RUNNING, State.RUNNING]
+    host.ask("stop", "big")
+    host.run(until=10)
+    assert (host.world.room.line, host.world.room._queues) == ({}, {})
+
+
+def test_what_can_never_fit_is_not_looked_after_each_second() -> None:
+    host = Host([agent("huge", "1000G")])
+    host.ask("start", "huge")
+    host.run(until=1000)
+    assert (host.life("huge").state, host.life("huge").hopeless) == (State.WAITING, True)
+    assert host.looks == 1
+    host.declared["huge"] = agent("huge", "1G")
+    host.world.put(host.declared["huge"])
+    host.feed(Reread())
+    host.run(until=1001)
+    assert host.life("huge").state is State.RUNNING

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -105,3 +106,11 @@ def test_what_shows_in_a_tmp_of_its_own_is_not_hidden(monkeypatch: pytest.Monkey
     assert "hidden by sandbox.private_tmp: write" in said(closed, "/tmp/a/b")
     assert said(there, "/tmp/a/b").endswith(NONE)
     assert failure(closed, "execute /tmp/a/b", errno.ENOENT, house(root="/tmp/a")).endswith(NONE)
+
+
+def test_what_is_no_file_is_not_opened(tmp_path: Path) -> None:
+    """Opening a pipe that nobody writes to would hold up the daemon for ever; its path may be a tenant's choice."""
+    os.mkfifo(tmp_path / "pipe")
+    closed = unit("inaccessible_paths: [/nowhere]")
+    words = said(closed, tmp_path / "pipe", number=errno.EACCES)
+    assert words == f"cannot execute {tmp_path}/pipe: permission denied"

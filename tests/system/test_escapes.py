@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import shutil
+import subprocess
+import sys
+import termios
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -66,8 +73,21 @@ def told(daemon: Daemon) -> list[str]:
     try:
         until(lambda: b"end\n" in daemon.log("spy"), what="the spy has tried it all")
     except pytest.fail.Exception:
-        pytest.fail(f"{daemon.log('spy').decode()}\n{daemon.status('spy')['cause']}")
+        pytest.fail(f"{daemon.log('spy').decode()}\n{daemon.status('spy')['cause']}\n{where(daemon)}")
     return daemon.log("spy").decode().splitlines()[:-1]
+
+
+def where(daemon: Daemon) -> str:
+    """What the spy is at."""
+    proc = f"/proc/{daemon.status('spy')['pid']}"
+    looks = [Path(proc, name) for name in ("stat", "wchan", "syscall", "stack")]
+    pipe, waits = os.open(f"{proc}/fd/1", os.O_RDONLY | os.O_NONBLOCK), bytearray(4)
+    fcntl.ioctl(pipe, termios.FIONREAD, waits)
+    os.close(pipe)
+    words = [path.read_text() for path in looks if os.access(path, os.R_OK)]
+    return "\n".join(
+        [*words, f"{int.from_bytes(waits, sys.byteorder)} bytes in its pipe", daemon.said()[-2000:]]
+    )
 
 
 # ------------------------------------------------------------------------------------------------ inotify
@@ -113,6 +133,70 @@ def _libc_inotify() -> int:
     if fd < 0:
         raise OSError(ctypes.get_errno(), "")
     return int(fd)
+
+
+# ------------------------------------------------------------------------------------------------ the network
+
+OUTSIDE = """
+place = (sys.argv[2], int(sys.argv[3]))
+tried("connects", lambda: socket.create_connection(place, 5).getpeername())
+tried("sends", lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b"x", place))
+if libc.unshare(0x10000000 | 0x40000000) == 0:
+    tried("connects, nested", lambda: socket.create_connection(place, 5).getpeername())
+"""
+LISTENS = """
+import socket, sys
+server = socket.create_server(("10.99.0.2", 0))
+print(server.getsockname()[1], flush=True)
+sys.stdin.read()
+"""
+
+
+@contextmanager
+def apart(*command: str) -> Iterator[subprocess.Popen[str]]:
+    """A process in a network of its own, that says a line when it is there, and ends with its input."""
+    with subprocess.Popen(
+        ["unshare", "--net", "sh", "-c", 'echo up; read go; exec "$@"', "sh", *command],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "up\n"
+        yield process
+
+
+def ip(process: subprocess.Popen[str], line: str) -> int:
+    command = ["nsenter", f"--net=/proc/{process.pid}/ns/net", "ip", *line.split()]
+    return subprocess.run(command, stderr=subprocess.DEVNULL, check=False).returncode
+
+
+def test_a_host_outside_is_not_reached(daemon: Daemon, user: dict[str, str]) -> None:
+    """It is played by a network of its own, that the daemon's is joined to by a cable: an agent without a sandbox gets there."""
+    if shutil.which("ip") is None:
+        pytest.skip("ip is not there")
+    with apart(PYTHON, "-c", LISTENS) as host, apart("cat") as ours:
+        if ip(ours, f"link add here type veth peer name there netns {host.pid}"):
+            pytest.skip("this host lets us lay no cable between networks")
+        for process, end, number in ((ours, "here", 1), (host, "there", 2)):
+            assert (
+                ip(process, f"addr add 10.99.0.{number}/24 dev {end}")
+                == ip(process, f"link set {end} up")
+                == 0
+            )
+        assert host.stdin is not None
+        assert host.stdout is not None
+        host.stdin.write("go\n")
+        host.stdin.flush()
+        place = ("10.99.0.2", host.stdout.readline().strip())
+        daemon.prefix = ("nsenter", f"--net=/proc/{ours.pid}/ns/net", *daemon.prefix)
+        reaches = f"import socket; socket.create_connection(('{place[0]}', {place[1]}), 5)"
+        daemon.unit("free", agent={"exec": [PYTHON, "-c", reaches], "type": "oneshot", **user})
+        spy(daemon, OUTSIDE, user, *place)
+        assert told(daemon)[:2] == ["connects ENETUNREACH", "sends ENETUNREACH"]
+        assert not [line for line in told(daemon) if line.startswith("escaped")]
+        assert [job["state"] for job in daemon.call("start", units=["free"])["jobs"]] == ["done"]
+        assert daemon.stop() == 0
 
 
 # ------------------------------------------------------------------------------------------------ the control socket

@@ -258,7 +258,7 @@ def test_commands_around_it_reach_it(anyones: Daemon) -> None:
 
 
 ESCAPES = r"""
-import ctypes, os, signal, socket, sys, time
+import ctypes, os, signal, socket, struct, sys, time
 libc = ctypes.CDLL(None, use_errno=True)
 control = os.environ["MAESTRO_CONTROL"]
 outer, root = int(sys.argv[1]), sys.argv[2]
@@ -277,6 +277,12 @@ def make_device(path):
 def set_clock(): time.clock_settime(time.CLOCK_REALTIME, time.time())
 def mount(kind): kernel(libc.mount(b"none", b"/mnt", kind, 0, None))
 REMOUNT_RW, BIND = 32, 4096
+program = ctypes.create_string_buffer(bytes.fromhex("b700000000000000" "9500000000000000"))  # returns 0
+licence = ctypes.create_string_buffer(b"GPL")
+filters = struct.pack("IIQQ", 1, 2, ctypes.addressof(program), ctypes.addressof(licence))  # one of sockets, of two instructions
+def load_bpf():  # such as root can: whoever asks for nonsense is refused by nobody but the kernel's taste
+    number = {"aarch64": 280}.get(os.uname().machine, 321)
+    kernel(libc.syscall(number, 5, ctypes.create_string_buffer(filters, 128), 128))
 attempts = {
     "write /etc": lambda: make("/etc/escaped"),
     "write /sys/fs/cgroup": lambda: make_directory("/sys/fs/cgroup/escaped"),
@@ -294,7 +300,7 @@ attempts = {
     "make a device": lambda: make_device("/tmp/escaped"),
     "raw socket": lambda: socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP),
     "packet socket": lambda: socket.socket(socket.AF_PACKET, socket.SOCK_RAW),
-    "bpf": lambda: kernel(libc.syscall({"aarch64": 280}.get(os.uname().machine, 321), 5, ctypes.create_string_buffer(128), 128)),
+    "bpf": load_bpf,
     "become another": lambda: os.setuid(12345),
     "chroot": lambda: os.chroot("/tmp"),
     "host network": lambda: socket.create_connection(("127.0.0.1", int(sys.argv[3])), 2),

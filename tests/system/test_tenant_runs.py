@@ -65,6 +65,20 @@ def test_its_output_is_its_own_also_when_it_is_gone(two: Daemon) -> None:
     assert ctl_as(ACME, two, "logs", "tenants-acme-job").stdout.split() == [str(ACME)]
 
 
+def test_the_log_of_another_unit_that_took_the_name_of_one_that_is_gone_is_not_its_own(two: Daemon) -> None:
+    name = "tenants-acme-job"
+    assert ctl_as(ACME, two, "run", "--unit", "job", "-f", "/bin/true").returncode == 0
+    until(lambda: name not in {one["name"] for one in two.call("status")["units"]})
+    path = two.unit(name, agent={"exec": ["/bin/echo", "secret"], "type": "oneshot"})
+    two.call("daemon-reload")
+    two.call("start", units=[name])
+    until(lambda: b"secret" in two.log(name), what="it has said it")
+    path.unlink()
+    assert two.call("daemon-reload")["removed"] == [name]
+    seen = ctl_as(ACME, two, "logs", name)
+    assert (seen.returncode, "secret" in seen.stdout) == (4, False), seen.stdout + seen.stderr
+
+
 def test_a_log_that_another_unit_left_is_not_brought_into_sight(two: Daemon) -> None:
     path = two.unit("tenants-acme-old", agent={"exec": ["/bin/echo", "secret"], "type": "oneshot"})
     two.call("daemon-reload")

@@ -58,9 +58,9 @@ def followed(world: World, name: str, before: Life, life: Life) -> None:
 
 
 def wound(world: World) -> None:
-    """While somebody waits, or stands still for it, there are to be facts again."""
+    """While somebody waits, or stands still for it, there are to be facts again; not for those whom no facts would let start."""
     room = world.room
-    if (room.line or room.frozen) and room.due is None:
+    if room.due is None and (room.frozen or any(not one.never for one in room.line.values())):
         room.wake(world.now + AGAIN)
 
 

@@ -125,7 +125,12 @@ def _beyond(world: World, name: str) -> int:
 
 def _thaw_one(world: World) -> None:
     """Who was frozen last goes on first; unless by now there is another reason for it to stand still."""
-    name = max(world.room.frozen, key=lambda one: (world.life(one).since, one))
+    frozen = [
+        one for one in world.room.frozen if one in world.units
+    ]  # of a lost definition it is not known what it is
+    if not frozen:
+        return
+    name = max(frozen, key=lambda one: (world.life(one).since, one))
     world.room.thawed_at = world.now
     if held := treasury.freezes(world, name):
         treasury.keep_still(world, name, held, frozen_for="")

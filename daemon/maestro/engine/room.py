@@ -48,6 +48,7 @@ class Room:
         self.facts = Measured()
         self.at = -inf  # when they were taken
         self.left: dict[Key, int] = {}
+        self._most: dict[Key, int] = {}  # what slices have in all
         self.kept: dict[
             str, dict[Key, int]
         ] = {}  # by units that are about to be restarted: what they take of `left`
@@ -79,6 +80,12 @@ class Room:
         self.unkeep(name)
         self.asking.pop(name, None)
         self.limited.pop(name, None)
+
+    def forget(self, name: str) -> None:
+        """It is no unit any more: who is behind it is not to wait for it."""
+        self.remove(name)
+        self.leave(name)
+        self.frozen.discard(name)
 
     def wants(self, unit: Unit) -> dict[Key, int]:
         """What a start takes of what."""
@@ -116,7 +123,8 @@ class Room:
     ) -> None:
         """Count anew. `running` are the agents that run and reserve memory, by agent id; `paused` those that are about to again."""
         self.facts, self.at, self.due = facts, now, None
-        self.left = self._limits()
+        self._most = self._limits()
+        self.left = dict(self._most)
         if facts.available >= 0:
             self.left["memory", ""] = facts.available - spare(facts.total)
         for name, filling in facts.slices.items():
@@ -142,7 +150,7 @@ class Room:
         return left + sum(self.kept[name].get(key, 0) for name in above) < amount
 
     def _limits(self) -> dict[Key, int]:
-        found = {}
+        found: dict[Key, int] = {}
         for name, filling in self.facts.slices.items():
             section = self.limited[name].resources if name in self.limited else LimitsSection()
             for kind, amount, total, used in (
@@ -159,7 +167,7 @@ class Room:
         kind, name = key
         if not name:
             return self.facts.total - spare(self.facts.total) if self.facts.total else None
-        return self._limits().get((kind, name))
+        return self._most.get((kind, name))
 
     def give(self, wants: Mapping[Key, int]) -> None:
         """It starts."""
@@ -188,10 +196,15 @@ class Room:
         wait = self.line.pop(name, None)
         if wait is None:
             return set()
-        queues = [self._queues[key] for key in wait.needs]
-        for queue in queues:
+        first = set()
+        for key in wait.needs:
+            queue = self._queues[key]
             del queue[bisect_left(queue, wait.rank)]
-        return {queue[0][2] for queue in queues if queue}
+            if queue:
+                first.add(queue[0][2])
+            else:
+                del self._queues[key]
+        return first
 
     def wake(self, at: float) -> None:
         """Have facts wanted then, or before."""

@@ -5,7 +5,7 @@ An agent uses its own budget, and those of all slices that it is in; it goes on 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from maestro.engine import budgets
@@ -49,10 +49,13 @@ def take(world: World, event: Used | Granted | Reset) -> None:
 
 def used(world: World, event: Used) -> None:
     """Counters of several agents were read."""
+    read = []
     for agent, counters in event.counters.items():
         name = world.owner(agent)
         if name is not None and world.ledger.payers(name) and world.life(name).agents:
-            look(world, name, agent, counters, keep=event.keep)
+            _read(world, name, agent, counters, keep=event.keep)
+            read.append(name)
+    _heed(world, read)
     if event.keep:
         world.ledger.keep()
 
@@ -74,7 +77,8 @@ def followed(world: World, name: str, before: Life, moment: Input) -> None:
         return
     if moment is Input.GO and world.life(name).agent != before.agent:
         account, deltas = budgets.begun(world.ledger.of(name), automatic=before.again)
-        _take(world, name, account, deltas, 0.0)
+        _charge(world, name, account, deltas, 0.0, keep=True)
+        _heed(world, (name,))
     life = world.life(name)
     if _runs(life) != world.ledger.of(name).running:
         attend(world, name)
@@ -102,45 +106,50 @@ def _runs(life: Life) -> bool:
 
 
 def look(
-    world: World,
-    name: str,
-    agent: str = "",
-    counters: Mapping[str, float] = {},
-    *,
-    at: float | None = None,
-    keep: bool = True,
+    world: World, name: str, agent: str = "", counters: Mapping[str, float] = {}, at: float | None = None
 ) -> None:
     """Take in what was used by now, and have the unit asked what that means for it. Of a slice, what all in it have used."""
     if not world.ledger.payers(name):
-        for one in sorted(world.ledger.active(name)):
-            look(world, one)
-        _enter(world, name, world.ledger.of(name), {}, 0.0, keep)  # a window may be over
+        active = sorted(world.ledger.active(name))
+        for one in active:
+            _read(world, one, "", {}, keep=True)
+        _heed(world, active)
+        _enter(world, name, world.ledger.of(name), {}, 0.0, keep=True)  # a window may be over
         _tell_members(world, name)
         return
+    _read(world, name, agent, counters, at, keep=True)
+    _heed(world, (name,))
+
+
+def _read(
+    world: World, name: str, agent: str, counters: Mapping[str, float], at: float | None = None, *, keep: bool
+) -> None:
     before = world.ledger.of(name)
     now = world.now if at is None else at
     account, deltas = budgets.measure(before, agent or before.agent, counters, now)
-    _take(world, name, account, deltas, now - before.at, keep=keep)
+    _charge(world, name, account, deltas, now - before.at, keep=keep)
 
 
-def _take(
-    world: World,
-    name: str,
-    account: Account,
-    deltas: Mapping[str, float],
-    elapsed: float,
-    *,
-    keep: bool = True,
+def _charge(
+    world: World, name: str, account: Account, deltas: Mapping[str, float], elapsed: float, *, keep: bool
 ) -> None:
     """Charge an agent and its slices, in one commit."""
-    ledger, life = world.ledger, world.life(name)
     keep = _enter(world, name, account, deltas, elapsed, keep)
-    is_short = _wind(world, name)
-    for above in ledger.above(name):
-        keep = _enter(world, above, ledger.of(above), deltas, elapsed, keep)
-        is_short |= _tell_members(world, above)
-    if is_short or life.stilled or life.throttled or life.state is State.WAITING:
-        world.ask_anew((name,))
+    for above in world.ledger.above(name):
+        keep = _enter(world, above, world.ledger.of(above), deltas, elapsed, keep)
+
+
+def _heed(world: World, names: Sequence[str]) -> None:
+    """Have those asked that have used something where that means something for them. A slice of all of them is looked at once."""
+    short: dict[str, bool] = {}
+    for name in names:
+        life, is_short = world.life(name), _wind(world, name)
+        for above in world.ledger.above(name):
+            if above not in short:
+                short[above] = _tell_members(world, above)
+            is_short |= short[above]
+        if is_short or life.stilled or life.throttled or life.state is State.WAITING:
+            world.ask_anew((name,))
 
 
 def _enter(

@@ -110,7 +110,7 @@ class World:
         self.unseen = Life(spawns=max(self.unseen.spawns, self.life(name).spawns))
         self.units.pop(name, None)
         self.graph.remove(name)
-        self.room.remove(name)
+        self.room.forget(name)
         self._holds.clear()
         self.lives.pop(name, None)
         self._step.lives.add(name)

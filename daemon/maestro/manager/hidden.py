@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import stat
 from collections.abc import Iterator
 
 from maestro.manager.mounting import HOMES, TMP
@@ -56,12 +57,23 @@ def _needed(path: str) -> Iterator[str]:
 
 def _interpreter(path: str) -> str:
     try:
-        with open(path, "rb") as file:
-            line = file.read(_LONGEST_LINE).split(b"\n", 1)[0]
+        line = _beginning(path).split(b"\n", 1)[0]
     except OSError:
         return ""
     named = line.removeprefix(b"#!").split()
     return os.fsdecode(named[0]) if line.startswith(b"#!") and named else ""
+
+
+def _beginning(path: str) -> bytes:
+    """Of a file. Who opens a pipe waits until somebody writes, and some devices do something: such are not opened at all."""
+    what = os.open(path, os.O_PATH | os.O_CLOEXEC)
+    try:
+        if not stat.S_ISREG(os.fstat(what).st_mode):
+            return b""
+        with open(f"/proc/self/fd/{what}", "rb") as file:
+            return file.read(_LONGEST_LINE)
+    finally:
+        os.close(what)
 
 
 def _kept(agent: AgentSection, house: House) -> tuple[str, ...]:

@@ -80,7 +80,7 @@ def _kept_otherwise(changes: Changes, units: Mapping[str, Unit]) -> Iterable[str
 
 
 class LogQuotas:
-    """Looks every few seconds, while there are slices with a quota, and has the oldest output of those that are over it removed."""
+    """Looks every few seconds whether slices are over their quota, and has the oldest output of those removed."""
 
     def __init__(self, manager: Manager, logs: Logs, transients: Transients) -> None:
         self._manager, self._logs, self._transients = manager, logs, transients

@@ -65,7 +65,10 @@ class Transients:
         return self._gone.get(name, "")
 
     def look_at(self, names: Iterable[str]) -> None:
-        """After something about these was committed: forget those that have ended."""
+        """After something about these was committed: forget those that have ended, and whose logs are another unit's by now."""
+        taken = [name for name in names if name in self._gone and name in self._manager.world.units]
+        if taken:
+            self._note_gone({name: was_in for name, was_in in self._gone.items() if name not in taken})
         if self._names:
             self.forget([name for name in names if name in self._names and self._is_over(name)])
 

@@ -25,6 +25,7 @@ _ASKED = "the daemon would ask it, from where you may not reach it"
 _ALL = "it concerns units that are not yours"
 _BEYOND = "it could allow more than your login does"
 _SHARED = "it takes of what the daemon has for all"
+_KEPT = "what it keeps for itself, agents that are not yours could not start in"
 _WHOSE = "who it runs as is its user's matter: name that one, within your slice's uid_range"
 
 REFUSED: Mapping[str, str] = {
@@ -41,6 +42,7 @@ REFUSED: Mapping[str, str] = {
     "agent.pid_file": "the daemon would read it and remove it, with more rights than yours",
     "agent.supplementary_groups": "it is in the groups of its user, and in no others",
     "agent.file_descriptor_store_max": _SHARED,
+    "agent.gateway_ports": "a gateway hears of the agents of all",
     "agent.configuration_directory": "configuration is the administrators'",
     "agent.configuration_directory_mode": "configuration is the administrators'",
     "agent.dynamic_user": _WHOSE,
@@ -53,6 +55,10 @@ REFUSED: Mapping[str, str] = {
     "agent.limits.rtprio": _BEYOND,
     "agent.limits.rttime": _BEYOND,
     "agent.limits.sigpending": _BEYOND,
+    "resources.memory_min": _KEPT,
+    "resources.memory_low": _KEPT,
+    "resources.priority": "it would go before agents that are not yours",
+    "resources.on_pressure": "others would stand still in its stead",
     "resources.io_device_weight": _OPENED,
     "resources.io_read_bandwidth_max": _OPENED,
     "resources.io_write_bandwidth_max": _OPENED,
@@ -95,8 +101,8 @@ FREE = frozenset(
         *(f"agent.{kind}_directory_mode" for kind in KINDS if kind != "configuration"),
         *("agent.set_credential", "agent.credentials_in_environment"),
         "agent.credentials_on_disk",
-        *("resources.memory_min", "resources.memory_low", "resources.memory_high", "resources.memory_max"),
-        *("resources.memory_swap_max", "resources.cpu_weight", "resources.cpu_max", "resources.cpu_period"),
+        *("resources.memory_high", "resources.memory_max", "resources.memory_swap_max"),
+        *("resources.cpu_weight", "resources.cpu_max", "resources.cpu_period"),
         *("resources.allowed_cpus", "resources.allowed_memory_nodes", "resources.io_weight"),
         *("resources.tasks_max", "resources.oom_policy", "resources.slice"),
         *("sandbox.level", "sandbox.required", "sandbox.capability_bounding_set"),

@@ -74,6 +74,22 @@ def test_owners_read_and_nobody_else_and_nobody_writes(folder: Path) -> None:
     tape.close()
 
 
+def test_who_goes_on_in_another_file_and_was_not_told_leaves_the_readers(folder: Path) -> None:
+    """The log of an agent that is down is cut for the quota of its slice: its owner still reads it."""
+    tape = Tape(str(folder))
+    tape.share((("user", READER),))
+    tape.ready(0)
+    tape.write(b"old\n")
+    tape.close()
+    later = Tape(str(folder))
+    later.ready(0)
+    later.rotate(4)
+    later.close()
+    files = [Path(log_path(str(folder), start)) for start in (0, 4)]
+    assert [tried(READER, READER, one) for one in files] == ["done", "done"]
+    assert {tried(OTHER, OTHER, one) for one in files} == {"EACCES"}
+
+
 def test_the_oldest_of_all_streams_go_first(tmp_path: Path) -> None:
     paths = {}
     for stream, ages in {"web": (5, 3, 1), "db": (4, 2), "late": (0,)}.items():
@@ -92,3 +108,14 @@ def test_the_oldest_of_all_streams_go_first(tmp_path: Path) -> None:
         "of those that are written to, as many as it takes are to be gone on with in another file"
     )
     assert [listing(path) for path in paths.values()] == [[2000], [1000], [0]]
+
+
+def test_what_cannot_be_removed_is_not_said_to_be(tmp_path: Path) -> None:
+    for start in (0, 100):
+        Path(log_path(str(tmp_path), start)).write_bytes(b"x" * 100)
+    stuck = Path(log_path(str(tmp_path), 0))
+    stuck.unlink()
+    stuck.mkdir()  # the one refusal that root gets as well
+    cut = quota.trim({"a": str(tmp_path)}, 10)
+    assert cut.removed == {}
+    assert cut.too_long == ("a",)

@@ -36,10 +36,7 @@ def trim(paths: Mapping[str, str], most: int) -> Cut:
     for one in sorted(found):
         if over <= 0:
             break
-        if not one.is_last:
-            for file in (log_path, index_path):
-                with contextlib.suppress(OSError):
-                    os.unlink(file(paths[one.stream], one.start))
+        if not one.is_last and _is_removed(paths[one.stream], one.start):
             removed[one.stream] = removed.get(one.stream, 0) + one.size
             over -= one.size
     too_long = []
@@ -48,6 +45,19 @@ def trim(paths: Mapping[str, str], most: int) -> Cut:
             too_long.append(one.stream)
             over -= one.size
     return Cut(removed, tuple(too_long))
+
+
+def _is_removed(path: str, start: int) -> bool:
+    """What is still there counts on: a full or read-only disk may keep it."""
+    try:
+        os.unlink(log_path(path, start))
+    except FileNotFoundError:
+        pass  # its stream was faster
+    except OSError:
+        return False
+    with contextlib.suppress(OSError):
+        os.unlink(index_path(path, start))
+    return True
 
 
 def _segments(stream: str, path: str) -> list[Segment]:

@@ -94,7 +94,7 @@ class Tape:
         self._look_at = 0.0  # monotonic seconds
         self._boundary: bool | None = None  # does the last byte end a line? None: not looked at
         self._linked = False
-        self._readers: Readers = ()
+        self._readers: Readers | None = None  # nobody has said: those that there are stay
 
     def share(self, readers: Readers) -> None:
         """Let these users and groups read the files, those to come as well."""
@@ -143,7 +143,8 @@ class Tape:
     def _open(self) -> None:
         os.makedirs(os.path.dirname(self.path), 0o750, exist_ok=True)
         os.makedirs(self.path, 0o750, exist_ok=True)
-        self.share(self._readers)
+        if self._readers is not None:
+            self.share(self._readers)
         self.find()
         starts = listing(self.path)
         start = starts[-1] if starts else self.end
