@@ -13,7 +13,6 @@ from msgspec.structs import replace
 
 from maestro.engine import pressure
 from maestro.engine.events import Measured
-from maestro.engine.freezing import EMERGENCY
 from maestro.engine.room import AGAIN, PRESSURE, SOON, Key, Rank, Room, Wait
 from maestro.engine.state import Life, State
 from maestro.model import slices
@@ -23,7 +22,6 @@ from maestro.model.unit import ResourcesSection, Unit
 if TYPE_CHECKING:
     from maestro.engine.world import World
 
-_HELD = f"waits until {EMERGENCY} is over"
 _SAID_FOR = 10.0  # seconds for which the numbers of a reason are left as they are: each change is committed
 
 
@@ -64,21 +62,10 @@ def wound(world: World) -> None:
         room.wake(world.now + AGAIN)
 
 
-def hold_all(world: World, still: bool) -> None:
-    """An operator has all agents stand still: nothing is started, either, until that is over."""
-    world.room.is_held = still
-    if not still:
-        world.ask_anew(in_line(world.room))
-
-
 def wait(world: World, name: str, life: Life) -> Wait | None:
     """What a start, which nothing else holds back, has to wait for; None: nothing."""
     room, unit = world.room, world.units[name]
-    if unit.agent is None:
-        return None
-    if room.is_held:  # its start time-out would be over before it is let begin
-        return Wait(rank=(-priority(unit), life.asked or 0.0, name), words=_HELD)
-    if not room.is_measured:
+    if not room.is_measured or unit.agent is None:
         return None
     if not (room.line or room.frozen or pressure.is_short(world) or _takes_of_something(room, unit)):
         return None
