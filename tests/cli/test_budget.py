@@ -72,7 +72,9 @@ def test_what_is_used_up_is_red() -> None:
 
 def test_no_budgets(ctl: Ctl) -> None:
     assert ctl("budget").out == "no unit has a budget\n"
-    assert ctl("budget", "web").out == "none of these has a budget\n"
+    assert (
+        ctl("budget", "web").out == "none of these has a budget of its own; status tells of those of slices\n"
+    )
 
 
 def test_grants_and_resets_are_asked_for(ctl: Ctl, served: Served) -> None:

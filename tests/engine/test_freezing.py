@@ -176,3 +176,21 @@ def test_what_froze_the_slice_while_all_were_held_holds_afterwards() -> None:
     theatre.ask("thaw", "a.slice")
     assert theatre.life("db").state is State.RUNNING
     assert not theatre.still
+
+
+def test_a_restart_that_falls_due_while_all_are_held_waits_and_is_not_blamed_for_it() -> None:
+    """Its start time-out would be over long before it is let begin."""
+    theatre = Theatre(
+        [unit("web", restart=RestartSection(delay=Seconds(5)), start_timeout=Seconds(5)), unit("db")],
+        lambda *_: Play(ends=1.0, code=1),
+    )
+    theatre.ask("start", "web")
+    theatre.run(until=2)
+    assert theatre.life("web").state is State.BACKOFF
+    theatre.ask("hold", "web", "db")
+    theatre.run(until=60)
+    life = theatre.life("web")
+    assert (life.state, life.cause) == (State.WAITING, "waits until emergency-stop is over")
+    theatre.ask("release", "web", "db")
+    assert theatre.life("web").coarse is Coarse.ACTIVATING
+    assert [one.kind for one in theatre.news if one.kind == "timeout"] == []

@@ -233,3 +233,26 @@ def test_a_slice_that_is_frozen_keeps_it() -> None:
     assert (host.life(LOW).state, host.life(LOW).frozen_with) == (State.FROZEN, "a.slice")
     host.ask("thaw", "a.slice")
     assert (host.life(LOW).state, host.still) == (State.RUNNING, set())
+
+
+def test_a_budget_that_is_used_up_by_then_keeps_it_at_the_end_of_an_emergency() -> None:
+    """Another agent of its slice has used up the budget of both while it stood still for want of memory."""
+    limit = BudgetSection(cpu_seconds=Durations({"day": Seconds("1h")}))
+    inside = unit("a.slice", budget=limit)
+    host = Host(
+        [inside, agent(LOW, slice="a.slice"), agent(MID, slice="a.slice", priority=1), agent(TOP, priority=2)]
+    )
+    host.free = 50
+    host.epoch = 1_795_219_200.0  # 2026-11-21 00:00 UTC
+    host.ask("start", LOW, MID, TOP)
+    host.run(until=1)
+    host.ring()
+    assert frozen(host) == {LOW}
+    host.feed(Used(counters={"mid#1": {"cpu_seconds": 4000.0}}))
+    assert frozen(host) == {LOW, MID}
+    host.ask("hold", LOW, MID, TOP)
+    host.ask("release", LOW, MID, TOP)
+    life = host.life(LOW)
+    assert (frozen(host), host.still) == ({LOW, MID}, {"low#1", "mid#1"})
+    assert life.cause.startswith("frozen: budget of slice a.slice"), life.cause
+    assert [one.words for one in host.news if one.unit == LOW and one.kind == "thawed"] == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import shutil
 import signal
@@ -172,3 +173,48 @@ def test_a_library_of_another_version_is_not_used(
     monkeypatch.setattr(vfork, "_VERSION", 1)  # of the same size: only the number tells them apart
     with pytest.raises(OSError, match="another version"):
         vfork.Spawner(own._nest, library)
+
+
+@pytest.mark.system
+@pytest.mark.skipif(os.geteuid() != 0, reason="gives files away")
+@pytest.mark.parametrize("whose", ["program", "directory", "link", "interpreter", "writable", "proc"])
+def test_a_program_that_somebody_else_has_a_hand_in_is_left_to_the_fork(
+    way: Quick, tmp_path: Path, whose: str
+) -> None:
+    """Its owner may hold a lease on it: then an exec waits for 45 s, and we would wait with it."""
+    place = tmp_path / "bin"
+    place.mkdir()
+    program = place / "say"
+    shutil.copy("/bin/echo", program)
+    assert run({**PLAIN, "argv": (str(program), "x")}, way)[1] == ["x"], "it is root's own"
+    way._ours.clear()
+    path = str(program)
+    if whose == "program":
+        os.chown(program, 65534, 65534)
+    elif whose == "directory":
+        os.chown(place, 65534, 65534)
+    elif whose == "writable":
+        program.chmod(0o757)
+    elif whose == "proc":
+        path = f"/proc/self/root{program}"
+    else:
+        os.chown(program, 65534, 65534)
+        other = tmp_path / whose
+        if whose == "link":
+            other.symlink_to("bin/say")
+        else:
+            other.write_text(f"#! {program} -x\n", encoding="utf-8")
+            other.chmod(0o755)
+        path = str(other)
+    assert run({**PLAIN, "argv": (path, "x")}, way) == (0, [])
+
+
+@pytest.mark.system
+@pytest.mark.skipif(os.geteuid() != 0, reason="becomes another user")
+def test_who_becomes_another_user_in_our_memory_does_not_take_it_from_us(own: Quick) -> None:
+    """The kernel marks the memory of who changes users: /proc/self would be root's, and no debugger could look at it."""
+    libc = ctypes.CDLL(None)
+    assert libc.prctl(3, 0, 0, 0, 0) == 1
+    pid, said = run({**PLAIN, "uid": 65534, "gid": 65534}, own)
+    assert (pid > 0, len(said)) == (True, 5)
+    assert libc.prctl(3, 0, 0, 0, 0) == 1

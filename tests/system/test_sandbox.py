@@ -100,7 +100,7 @@ def test_an_agent_in_strict_tells_that_it_is_ready(anyones: Daemon) -> None:
     assert anyones.call("start", units=["a"])["jobs"][0]["state"] == "done"
     [main] = anyones.status("a")["processes"]
     assert "nobody" not in anyones.ctl("status", "a").stdout
-    assert "Sandbox: namespaces (" in anyones.ctl("status", "a").stdout
+    assert "Confined: namespaces (" in anyones.ctl("status", "a").stdout
     assert is_alive(main["pid"])
     assert anyones.call("stop", units=["a"])["jobs"][0]["state"] == "done"
 

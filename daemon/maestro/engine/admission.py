@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from maestro.engine import pressure
 from maestro.engine.events import Measured
+from maestro.engine.freezing import EMERGENCY
 from maestro.engine.room import AGAIN, PRESSURE, SOON, Key, Rank, Room, Wait
 from maestro.engine.state import Life, State
 from maestro.model import slices
@@ -22,6 +23,7 @@ from maestro.model.unit import ResourcesSection, Unit
 if TYPE_CHECKING:
     from maestro.engine.world import World
 
+_HELD = f"waits until {EMERGENCY} is over"
 _SAID_FOR = 10.0  # seconds for which the numbers of a reason are left as they are: each change is committed
 
 
@@ -58,14 +60,26 @@ def followed(world: World, name: str, before: Life, life: Life) -> None:
 def wound(world: World) -> None:
     """While somebody waits, or stands still for it, there are to be facts again; not for those whom no facts would let start."""
     room = world.room
-    if room.due is None and (room.frozen or any(not one.never for one in room.line.values())):
+    waits = not room.is_held and any(not one.never for one in room.line.values())
+    if room.due is None and (room.frozen or waits):
         room.wake(world.now + AGAIN)
+
+
+def hold_all(world: World, still: bool) -> None:
+    """An operator has all agents stand still: nothing is started, either, until that is over."""
+    world.room.is_held = still
+    if not still:
+        world.ask_anew(in_line(world.room))
 
 
 def wait(world: World, name: str, life: Life) -> Wait | None:
     """What a start, which nothing else holds back, has to wait for; None: nothing."""
     room, unit = world.room, world.units[name]
-    if not room.is_measured or unit.agent is None:
+    if unit.agent is None:
+        return None
+    if room.is_held:  # its start time-out would be over before it is let begin
+        return Wait(rank=(-priority(unit), life.asked or 0.0, name), words=_HELD)
+    if not room.is_measured:
         return None
     if not (room.line or room.frozen or pressure.is_short(world) or _takes_of_something(room, unit)):
         return None

@@ -79,7 +79,7 @@ class OutOfMemory(Struct, frozen=True):
     """The kernel has killed processes of a unit for want of memory."""
 
     unit: str
-    why: str  # limit, peak, largest process: what is known of it
+    why: str  # limit, peak, largest process: what is known of it; empty: none of them, its group is another one
     kills: int  # all that were counted of its control group
 
 

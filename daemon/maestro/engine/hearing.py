@@ -100,6 +100,9 @@ def out_of_memory(world: World, event: OutOfMemory) -> None:
     """What its policy says is done, unless it was over before that was heard of."""
     if event.unit not in world.units or not world.life(event.unit).alive:
         return
+    if not event.why:
+        world.change(event.unit, oom_kills=event.kills)
+        return
     why = f"killed for want of memory: {event.why}"
     world.change(event.unit, oom=why, oom_at=world.now, oom_kills=event.kills)
     world.apply(event.unit, Input.OUT_OF_MEMORY, why)

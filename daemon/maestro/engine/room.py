@@ -44,6 +44,7 @@ class Room:
 
     def __init__(self) -> None:
         self.is_measured = False  # somebody outside answers `Step.measure`; else nothing is held back
+        self.is_held = False  # all agents stand still, at an operator's word
         self.facts = Measured()
         self.at = -inf  # when they were taken
         self.left: dict[Key, int] = {}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from maestro.engine import budgets, policy, pressure, slices, treasury
+from maestro.engine import admission, budgets, policy, pressure, slices, treasury
 from maestro.engine.events import Asked
 from maestro.engine.freezing import EMERGENCY
 from maestro.engine.jobs import MERGE, JobState, Merge
@@ -26,6 +26,8 @@ Wish = tuple[str, Kind]  # a unit that was named, and what is asked of it
 def take(world: World, asked: Asked) -> None:
     """Carry one request out on all its units; those that can't be are refused one by one, each with its reason."""
     if asked.verb in _AT_ONCE:
+        if asked.verb in ("hold", "release"):
+            admission.hold_all(world, asked.verb == "hold")
         for name in asked.units:
             _AT_ONCE[asked.verb](world, name) if _is_known(world, name) else None
         world.settle()
@@ -337,7 +339,11 @@ def _hold(world: World, name: str) -> None:
 def _release(world: World, name: str) -> None:
     """All are let go; what was frozen by name stays so."""
     life = world.life(name)
-    if life.state is State.FROZEN and life.frozen_for == EMERGENCY:
+    if life.state is not State.FROZEN or life.frozen_for != EMERGENCY:
+        return
+    if held := treasury.freezes(world, name):  # used up by others of its slice meanwhile
+        treasury.keep_still(world, name, held, frozen_for="")
+    else:
         world.apply(name, Input.THAW_ASKED)
 
 

@@ -2,7 +2,8 @@
 
 By spawn.c where that was built, which knows control groups and users; else by posix_spawn. Either shares our memory until
 the exec, and we wait for that: so it is taken only where an exec cannot hang, that is, where no file system of the network
-is mounted. What it refuses, or fails at, is left to the fork, whose child says which step failed.
+is mounted, and nobody else has a hand in the program. What it refuses, or fails at, is left to the fork, whose child says
+which step failed.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import resource
 import time
 
 from maestro.keeper import signals
+from maestro.keeper.programs import is_ours
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -49,11 +51,12 @@ class Quick:
         self._nest = nest
         self._looked = -_LOOK_EVERY
         self._safe = False
+        self._ours: dict[str, bool] = {}  # programs that were looked at since then
         self._spawner = _spawner(nest)
 
     def spawn(self, recipe: dict[str, Any], output: int) -> int:
         """The pid of the new process, which has been executed; 0 where it has to be forked."""
-        if not self._fits(recipe, output) or not self._is_safe():
+        if not self._fits(recipe, output) or not self._is_safe(recipe["argv"][0]):
             return 0
         hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
         files = (min(_OPEN_FILES, hard), hard)
@@ -104,11 +107,14 @@ class Quick:
             return False
         return not any(_is_set(value) for name, value in recipe.items() if name not in can)
 
-    def _is_safe(self) -> bool:
+    def _is_safe(self, program: str) -> bool:
         now = time.monotonic()
         if now - self._looked >= _LOOK_EVERY:
             self._looked, self._safe = now, not _may_hang()
-        return self._safe
+            self._ours.clear()
+        if self._safe and program not in self._ours:
+            self._ours[program] = is_ours(program)
+        return self._safe and self._ours[program]
 
 
 def _spawner(nest: Nest) -> Spawner | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import ctypes
 import os
 
-from maestro.keeper import signals
+from maestro.keeper import kernel, signals
 from maestro.keeper.cgroup import is_v1
 
 TYPE_CHECKING = False
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 _PATH = os.path.join(os.path.dirname(os.path.abspath(__file__)), "_spawn.so")
 _AS_IT_IS = -1
+_SET_DUMPABLE = (
+    4  # prctl(2): /proc/PID is its user's, it may leave a core, and who may trace it may look at it
+)
 _VERSION = 2  # of the plan, as in spawn.c
 
 
@@ -74,6 +77,10 @@ class Spawner:
         kept = self._fill(plan, recipe)
         with signals.Held():
             pid: int = self._spawn(ctypes.byref(plan))
+        if (
+            plan.grouping != _AS_IT_IS
+        ):  # whose memory belongs to nobody after that, by the kernel's rule, and it was ours
+            kernel.prctl(_SET_DUMPABLE, 1)
         del kept
         if pid > 0 and plan.failed:
             os.waitpid(pid, 0)

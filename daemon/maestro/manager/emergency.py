@@ -79,10 +79,10 @@ class Emergency:
         self._tell()
 
     def _tell(self) -> None:
-        """The engine: which units stand still, or go on."""
+        """The engine: which units stand still, or go on; and that nothing is to be started, or may be again."""
         meant = _can_be_held if self.is_on else _is_held
         names = [name for name, life in self._world.lives.items() if meant(life)]
-        if names:
+        if names or self._world.room.is_held != self.is_on:
             self._manager.feed(Asked("hold" if self.is_on else "release", tuple(names)))
 
     # ---------------------------------------------------------------------------------- what is asked

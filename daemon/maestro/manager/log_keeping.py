@@ -22,16 +22,26 @@ from maestro.ports import LogLimits, Logs
 
 _log = logging.getLogger("maestro")
 PERIOD = 5.0  # seconds between two looks at what logs take
+_FILES_OF_A_QUOTA = 8  # at least
 _TOLD = 3  # of the agents whose output was removed
 
 
 def log_limits(name: str, units: Mapping[str, Unit]) -> LogLimits:
     unit = units.get(name)
-    return (
-        replace(given.log_limits(unit.logs), readers=_readers(unit, units))
-        if unit is not None
-        else LogLimits()
-    )
+    if unit is None:
+        return LogLimits()
+    return replace(_in_small_files(given.log_limits(unit.logs), unit, units), readers=_readers(unit, units))
+
+
+def _in_small_files(limits: LogLimits, unit: Unit, units: Mapping[str, Unit]) -> LogLimits:
+    """Under a quota whole files are removed, and one as large as that would take what was written last along."""
+    quotas = [units[one].slice.log_quota for one in slices.chain(unit) if one in units]
+    quota = min((int(one) for one in quotas if one is not None), default=0)
+    if not quota or limits.max_size <= quota // _FILES_OF_A_QUOTA:
+        return limits
+    size = quota // _FILES_OF_A_QUOTA
+    kept = min(limits.max_size * limits.max_files, quota)
+    return replace(limits, max_size=size, max_files=-(-kept // size))
 
 
 def _readers(unit: Unit, units: Mapping[str, Unit]) -> tuple[tuple[str, int], ...]:

@@ -37,7 +37,10 @@ class Starving:
         """A process of it is about to be born in its group."""
         if unit.name not in self._seen:
             self._alarm.watch(unit)
-            self._seen[unit.name] = self._alarm.kills(unit.name)
+            before, kills = self._world.life(unit.name).oom_kills, self._alarm.kills(unit.name)
+            self._seen[unit.name] = kills if kills is not None else before
+            if self._seen[unit.name] != before:
+                self._feed(OutOfMemory(unit.name, "", self._seen[unit.name]))
 
     def leave(self, name: str) -> None:
         """Its group is about to go."""
@@ -87,8 +90,11 @@ class Starving:
         if unit is None or name not in self._seen:
             return False
         kills, before = self._alarm.kills(name), self._seen[name]
+        if kills is None or kills == before:
+            return False
         self._seen[name] = kills
-        if kills <= before:
+        if not kills:  # its group was made anew, and counts from nothing
+            self._feed(OutOfMemory(name, "", 0))
             return False
         life = self._world.life(name)
         self._feed(OutOfMemory(name, self._words(unit, life.pid, ended), kills))

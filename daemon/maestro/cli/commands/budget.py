@@ -52,7 +52,11 @@ def _show(context: Context, names: tuple[str, ...]) -> int:
 
         context.say(table(view["budgets"], context.width, context.paint))
     elif not context.quiet and not view["errors"]:
-        context.say("none of these has a budget" if names else "no unit has a budget")
+        context.say(
+            "none of these has a budget of its own; status tells of those of slices"
+            if names
+            else "no unit has a budget"
+        )
     for one in view["errors"].values():
         context.complain_about(one)
     return exits.worst([exits.of_error(one["code"]) for one in view["errors"].values()])

@@ -68,7 +68,7 @@ def _counted(unit: View) -> Iterator[tuple[str, str]]:
 
 def _told(unit: View) -> Iterator[tuple[str, str]]:
     if unit.get("tiers"):
-        yield "Sandbox", ", ".join(unit["tiers"])
+        yield "Confined", ", ".join(unit["tiers"])
     if unit["status"]:
         yield "Status", f'"{clean(unit["status"])}"'
 

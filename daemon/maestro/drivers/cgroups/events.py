@@ -101,10 +101,10 @@ class MemoryAlarm:
         else:
             self._register(path)
 
-    def kills(self, name: str) -> int:
-        """Of a group's counter, by as little as can be: it is read at each bad end, before another begins."""
+    def kills(self, name: str) -> int | None:
+        """Of a group's counter, by as little as can be: it is read at each bad end, before another begins. None: not to be read."""
         _, there, count = files.content(self._watched.get(name, "")).partition(b"oom_kill ")
-        return int(count.split(None, 1)[0]) if there else 0
+        return int(count.split(None, 1)[0]) if there else None
 
     def leave(self, name: str) -> None:
         """v1 forgets of itself when the group is removed."""
