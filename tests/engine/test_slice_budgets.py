@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -219,6 +220,20 @@ def test_a_budget_that_comes_or_goes_with_a_file_holds_from_then_on() -> None:
         made.feed(Reread())
         spend(made, web=12_000)
         assert made.still == ({"web#1", "db#1"} if one.budget.cpu_seconds else set())
+
+
+def test_the_time_between_a_budget_that_is_taken_away_and_given_back_is_nobodys() -> None:
+    """Of a slice, and of an agent itself."""
+    day = budget(wall_time={"day": "10h"})
+    for holder, made, members in ((INNER, play((INNER, day)), 2), ("web", play(own=day), 1)):
+        before = made.world.units[holder]
+        made.run(until=600)
+        for one, until in ((replace(before, budget=_NONE), 4000), (before, 4600)):
+            made.world.put(one)
+            made.feed(Reread())
+            made.run(until=until)
+        made.feed(Reread())
+        assert 600 * members <= used(made, holder, "wall_time/day") <= 1200 * members + 1
 
 
 def test_who_moves_to_another_slice_is_let_go() -> None:

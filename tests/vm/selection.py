@@ -16,7 +16,6 @@ GUESTS = (BARE, USER, SYSTEMD)
 SELECTION: dict[str, tuple[str, ...]] = {
     "tests/keeper/test_quick.py": (BARE, USER),
     "tests/system/test_admission.py": (BARE,),
-    "tests/system/test_budgets.py::test_a_busy_one_is_frozen_and_a_grant_lets_it_go_on_where_it_was": (BARE,),
     "tests/system/test_budgets.py::test_a_slice_is_used_up_by_all_in_it_together": (BARE,),
     "tests/system/test_credentials.py": (BARE,),
     "tests/system/test_disk_limits.py": (BARE,),
@@ -33,10 +32,8 @@ SELECTION: dict[str, tuple[str, ...]] = {
     "tests/system/test_pressure.py": (BARE,),
     "tests/system/test_resources.py": (BARE, SYSTEMD),
     "tests/system/test_sandbox.py::test_baseline_is_what_it_says": (BARE,),
-    "tests/system/test_sandbox.py::test_commands_around_it_reach_it": (BARE,),
     "tests/system/test_sandbox.py::test_nobody_escapes_from_strict": (BARE,),
     "tests/system/test_sandbox.py::test_nothing_outlives_the_first_process": (BARE,),
-    "tests/system/test_sandbox.py::test_private_files_are_shared_by_commands_and_gone_afterwards": (BARE,),
     "tests/system/test_sandbox.py::test_strict_is_what_it_says": (BARE,),
     "tests/system/test_slices.py": (BARE, SYSTEMD),
     "tests/system/test_smoke.py": (BARE, USER, SYSTEMD),

@@ -88,6 +88,10 @@ class Ledger:
         """The agents that use budgets."""
         return [name for name in self._agents if self.payers(name)]
 
+    def left(self) -> list[str]:
+        """Agents for which time is counted though they use no budget any more."""
+        return [name for name, account in self.accounts.items() if account.running and not self.payers(name)]
+
     def active(self, holder: str) -> set[str]:
         """The agents for which time is counted, of which this is a payer."""
         if holder in self._agents:

@@ -97,6 +97,8 @@ def attend(world: World, name: str) -> None:
 def attend_all(world: World) -> None:
     """Units may have come and gone, and moved to other slices: from now on, others pay."""
     world.ledger.keep()
+    for name in world.ledger.left():  # what passes until it comes back is nobody's
+        world.ledger.set(name, budgets.running(world.ledger.of(name), False, world.now))
     for name in sorted({*world.ledger.metered(), *world.ledger.terms}):
         attend(world, name)
 
