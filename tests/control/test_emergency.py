@@ -90,7 +90,7 @@ def test_nothing_is_started_meanwhile() -> None:
                 pass
         place.ended("a#1", None, signal=9)  # somebody killed it, and its policy starts it again
         await turns()
-        assert place.state("a") == "spawning"
+        assert place.state("a") == "waiting"
         assert place.keeper.asked("spawn") == [("a#1",)]
         await place.ask("thaw")
         await turns()
