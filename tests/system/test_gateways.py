@@ -176,4 +176,8 @@ def test_a_gateway_that_does_not_listen_holds_nobody_up(daemon: Daemon) -> None:
     expected = {f"listen one#4 127.0.0.1:{port}" for port in ports}
     until(lambda: expected <= set(told(daemon, "gateway")))
     assert len([line for line in told(daemon, "gateway") if line.startswith("listen one#4")]) == count
+    until(
+        lambda: any(" one#4 " in line for line in told(daemon, "one")),
+        what="it has asked once, and can be told to ask again",
+    )
     assert ask(daemon, "one").endswith(" one#4 127.0.0.1:4000")
