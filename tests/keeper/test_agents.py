@@ -287,10 +287,8 @@ def test_a_daemon_that_an_agent_left_is_found_and_killed(manager: Manager) -> No
 def test_a_tree_is_killed_at_one_blow(manager: Manager) -> None:
     _, pids = family(manager)
     manager.order("send", "a#1", signal.SIGKILL, True)
-    ended = manager.news("ended", "a#1")
-    assert ended[3] == signal.SIGKILL
-    if ended[-1]:  # not all of them had been reaped by then
-        manager.news("emptied", "a#1")
+    assert (ended := manager.news("ended", "a#1"))[3] == signal.SIGKILL
+    assert not ended[-1] or manager.news("emptied", "a#1"), "what was not reaped by then is told of later"
     assert not [pid for pid in pids if is_alive(pid)]
     manager.order("acknowledge", "a#1")
     assert manager.hello() == {}, "nothing of it is left to be told"

@@ -104,6 +104,16 @@ def test_the_last_minute_is_kept() -> None:
     assert times == [int(host.now - back) * 1000 for back in range(KEPT)]
 
 
+def test_while_nothing_changes_the_last_sample_is_made_later() -> None:
+    host = Host("web")
+    host.turn("web", times=3)
+    ring, woken = host.sampler.rings["web"], host.now
+    host.turn(times=20 * KEPT)
+    assert len(ring.samples) == 4 * len(ring.newest())
+    assert ring.newest()[1:] == ring.newest(1)[1:]
+    assert ring.newest()[0] > (host.now - 10) * 1000 > ring.newest(1)[0] == woken * 1000
+
+
 def test_a_group_that_is_made_anew_has_used_nothing_negative() -> None:
     host = Host("web")
     host.turn("web", times=5)
