@@ -318,6 +318,13 @@ class Daemon:
         return self.output.read_text(errors="replace")[-8000:]
 
 
+def descriptors(pid: int) -> Iterator[str]:
+    """What those of a process are links to; some of them go while we look."""
+    for one in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            yield os.readlink(one)
+
+
 def children(pid: int) -> list[int]:
     try:
         lists = [task / "children" for task in Path(f"/proc/{pid}/task").iterdir()]

@@ -5,15 +5,13 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from maestro.drivers.abilities import probe
-from tests.system.harness import Daemon, is_alive, until
+from tests.system.harness import Daemon, descriptors, is_alive, until
 from tests.system.ordinary import become_ordinary
 
 pytestmark = [
@@ -140,14 +138,7 @@ def test_nobody_else_gets_one(daemon: Daemon) -> None:
     assert told(daemon, "other") == ["listen one#1 [::1]:4001"]
     assert told(daemon, "poor") == ["None 0"]
     assert sorted(told(daemon, "gateway")) == ["None 0", "None 0", "listen one#1 127.0.0.1:4000"]
-    assert not listening_in(daemon.status("one")["pid"]) & set(descriptors_of(daemon.manager() or 0))
-
-
-def descriptors_of(pid: int) -> Iterator[str]:
-    """What they are links to; some of them go while we look."""
-    for one in Path(f"/proc/{pid}/fd").iterdir():
-        with suppress(FileNotFoundError):
-            yield os.readlink(one)
+    assert not listening_in(daemon.status("one")["pid"]) & set(descriptors(daemon.manager() or 0))
 
 
 def listening_in(pid: int) -> set[str]:

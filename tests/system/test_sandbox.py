@@ -14,7 +14,7 @@ import pytest
 
 from maestro.drivers.abilities import probe
 from maestro.drivers.seccomp import Seccomp
-from tests.system.harness import Daemon, children, is_alive, until
+from tests.system.harness import Daemon, children, descriptors, is_alive, until
 from tests.system.ordinary import NOBODY, become_ordinary
 
 PYTHON = "/usr/bin/python3"  # ours may lie in a home, or in /tmp, which a sandbox hides
@@ -378,5 +378,4 @@ def test_a_program_that_is_not_there_is_told_though_nothing_may_be_written(
     assert jobs["b"]["state"] == "done"
     assert daemon.status("a")["fine"] == "failed"
     daemon.call("stop", units=["b"])
-    left = [os.readlink(one) for one in Path(f"/proc/{daemon.keeper}/fd").iterdir()]
-    assert not [one for one in left if "memfd:report" in one]
+    assert not [one for one in descriptors(daemon.keeper) if "memfd:report" in one]
