@@ -35,6 +35,7 @@ from maestro.drivers.sqlite_store import SqliteStore, StoreLocked
 from maestro.drivers.unit_files import UnitDirectories
 from maestro.engine.state import Life, State
 from maestro.engine.world import World
+from maestro.keeper.programs import interpreter
 from maestro.manager import directories, dynamic_users, resume
 from maestro.manager.budgets import Meter
 from maestro.manager.carrier import Carrier
@@ -243,6 +244,7 @@ def _house(
         premises=_premises(where),
         abilities=abilities.probe,
         filters=_FILTERS,
+        interpreter=interpreter,
     )
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
+import signal
 from pathlib import Path
 
 import pytest
 
+from maestro.keeper.programs import interpreter
 from maestro.manager.hidden import failure
 from maestro.manager.recipe import House
 from maestro.manager.sandbox import Premises
@@ -21,7 +24,15 @@ BY = "hidden by sandbox.inaccessible_paths: write sandbox.read_only_paths"
 def house(path: str = "", root: str = "") -> House:
     environ = {"PATH": path}
     premises = Premises(root=root)
-    return House(notify="", control="", identity="", environ=environ, uid=0, premises=premises)
+    return House(
+        notify="",
+        control="",
+        identity="",
+        environ=environ,
+        uid=0,
+        premises=premises,
+        interpreter=interpreter,
+    )
 
 
 def unit(sandbox: str, agent: str = "") -> Unit:
@@ -114,3 +125,13 @@ def test_what_is_no_file_is_not_opened(tmp_path: Path) -> None:
     closed = unit("inaccessible_paths: [/nowhere]")
     words = said(closed, tmp_path / "pipe", number=errno.EACCES)
     assert words == f"cannot execute {tmp_path}/pipe: permission denied"
+
+
+def test_nobody_waits_for_who_holds_a_lease_on_it(tmp_path: Path) -> None:
+    """Its owner may, and whoever opened it as usual would wait for 45 s: the daemon, for a program of a tenant's choice."""
+    (tmp_path / "script").write_text("#!/bin/sh\n")
+    with (tmp_path / "script").open("r+") as held:
+        fcntl.fcntl(held, fcntl.F_SETSIG, signal.SIGURG)  # which does nothing, and not SIGIO, which kills
+        fcntl.fcntl(held, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+        words = said(unit("inaccessible_paths: [/nowhere]"), tmp_path / "script")
+    assert words == f"cannot execute {tmp_path}/script: {NONE}"

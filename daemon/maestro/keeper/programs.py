@@ -18,7 +18,7 @@ def is_ours(path: str) -> bool:
     """Whether the program, its interpreter, and all on the way to them are root's or our own user's, and nobody else may write them."""
     for _ in range(_MOST_INTERPRETERS):
         try:
-            path = _interpreter(_resolved(path))
+            path = interpreter(_resolved(path))
         except (OSError, ValueError):
             return False
         if not path:
@@ -64,15 +64,22 @@ def _look(path: str) -> os.stat_result:
     return found
 
 
-def _interpreter(path: str) -> str:
-    """What the kernel executes in the stead of a script; empty where it is none."""
-    if not stat.S_ISREG(os.lstat(path).st_mode):
-        raise OSError(f"{path} is no file")
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW)
+def interpreter(path: str) -> str:
+    """What the kernel executes in the stead of a script; empty where it is none. Raises OSError, ValueError.
+
+    Only a regular file is opened, and nobody is waited for: who owns a pipe or a lease could hold up whoever opens it.
+    """
+    what = os.open(path, os.O_PATH | os.O_CLOEXEC | os.O_NOFOLLOW)
     try:
-        head = os.read(fd, _HEAD)
+        if not stat.S_ISREG(os.fstat(what).st_mode):
+            raise OSError(f"{path} is no file")
+        fd = os.open(f"/proc/self/fd/{what}", os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        try:
+            head = os.read(fd, _HEAD)
+        finally:
+            os.close(fd)
     finally:
-        os.close(fd)
+        os.close(what)
     if not head.startswith(b"#!"):
         return ""
     words = head[2:].partition(b"\n")[0].split(None, 1)

@@ -5,8 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from maestro.manager.mounting import HOMES, TMP
 from maestro.manager.recipe import House
@@ -15,7 +14,6 @@ from maestro.model.unit import AgentSection, Unit
 
 _STAGES = ("execute ", "change directory to ")  # the keeper's words, followed by a path
 _LIKE_HIDDEN = (errno.ENOENT, errno.EACCES)
-_LONGEST_LINE = 256  # of an interpreter's, as the kernel reads it
 _MOST = 8  # interpreters of interpreters
 
 
@@ -31,7 +29,7 @@ def _hint(unit: Unit | None, stage: str, house: House) -> str:
     if unit is None or agent is None or agent.root_directory or not what:
         return ""
     what = _found(what, agent, house)
-    for one in _needed(what):
+    for one in _needed(what, house.interpreter):
         if option := _hidden_by(unit.sandbox, one, _kept(agent, house)):
             needs = "" if stage.endswith(one) else f"it needs {one}, "
             return f" ({needs}hidden by {option}: write sandbox.read_only_paths: [{_folder(one)}])"
@@ -45,35 +43,17 @@ def _found(program: str, agent: AgentSection, house: House) -> str:
     return shutil.which(program, path=places) or ""
 
 
-def _needed(path: str) -> Iterator[str]:
+def _needed(path: str, interpreter: Callable[[str], str]) -> Iterator[str]:
     """A path, what it leads to, and the interpreters that the kernel executes in its place: as they are on the host."""
     for _ in range(_MOST):
         if not path.startswith("/") or not os.path.lexists(path):
             return
         real = os.path.realpath(path)
         yield from dict.fromkeys((path, real))
-        path = _interpreter(real)
-
-
-def _interpreter(path: str) -> str:
-    try:
-        line = _beginning(path).split(b"\n", 1)[0]
-    except OSError:
-        return ""
-    named = line.removeprefix(b"#!").split()
-    return os.fsdecode(named[0]) if line.startswith(b"#!") and named else ""
-
-
-def _beginning(path: str) -> bytes:
-    """Of a file. Who opens a pipe waits until somebody writes, and some devices do something: such are not opened at all."""
-    what = os.open(path, os.O_PATH | os.O_CLOEXEC)
-    try:
-        if not stat.S_ISREG(os.fstat(what).st_mode):
-            return b""
-        with open(f"/proc/self/fd/{what}", "rb") as file:
-            return file.read(_LONGEST_LINE)
-    finally:
-        os.close(what)
+        try:
+            path = interpreter(real)
+        except (OSError, ValueError):
+            return
 
 
 def _kept(agent: AgentSection, house: House) -> tuple[str, ...]:

@@ -55,6 +55,7 @@ class House(Struct, frozen=True, kw_only=True):
     premises: sandbox.Premises = sandbox.Premises()
     abilities: Callable[[], Abilities] = Abilities
     filters: Seccomp | None = None
+    interpreter: Callable[[str], str] = lambda path: ""  # of a script; raises OSError, ValueError
     drafts: Drafts = field(default_factory=Drafts)
 
 
