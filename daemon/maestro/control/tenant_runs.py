@@ -5,7 +5,6 @@ What the request says is read twice: alone, for what the tenant itself has writt
 
 from __future__ import annotations
 
-import grp
 import os
 import pwd
 from collections.abc import Iterable, Sequence
@@ -15,6 +14,7 @@ from msgspec import Struct
 from maestro.control.roles import Caller
 from maestro.control.service import refused
 from maestro.control.tenants import Reach
+from maestro.manager.accounts import gid_of, uid_of
 from maestro.model.load import Loaded
 from maestro.model.properties import verbatim
 from maestro.model.slices import SUFFIX, is_within, outer
@@ -134,13 +134,17 @@ def _identity(alone: Unit, caller: Caller, within: range) -> tuple[int, int]:
     """uid and gid that it gets. Whoever asks, never root's."""
     agent = alone.agent
     assert agent is not None
-    uid = caller.uid if agent.user is None else _uid(agent.user)
+    uid = caller.uid
+    if agent.user is not None:
+        uid = _known(uid_of(agent.user), "agent.user", f"user {agent.user}", "leave --uid out")
     if uid == 0 or (uid != caller.uid and uid not in within):
         also = f", or as one from {within[0]} to {within[-1]}" if within else ""
         message = f"not allowed: agent.user: it cannot run as {agent.user}; you may run agents as yourself, uid {caller.uid}{also}"
         raise refused("not-allowed", message, "leave --uid out")
     groups = _groups(uid, caller)
-    gid = groups[0] if agent.group is None else _gid(agent.group)
+    gid = groups[0]
+    if agent.group is not None:
+        gid = _known(gid_of(agent.group), "agent.group", f"group {agent.group}", "leave --gid out")
     if gid not in groups and gid not in within:
         message = f"not allowed: agent.group: user {uid} is not in group {agent.group}"
         raise refused("not-allowed", message, "leave --gid out")
@@ -157,15 +161,7 @@ def _groups(uid: int, caller: Caller) -> list[int]:
     return [own, *os.getgrouplist(account.pw_name, account.pw_gid)]
 
 
-def _uid(name: str) -> int:
-    try:
-        return int(name) if name.isdigit() else pwd.getpwnam(name).pw_uid
-    except KeyError:
-        raise refused("bad-request", f"agent.user: there is no user {name}", "leave --uid out") from None
-
-
-def _gid(name: str) -> int:
-    try:
-        return int(name) if name.isdigit() else grp.getgrnam(name).gr_gid
-    except KeyError:
-        raise refused("bad-request", f"agent.group: there is no group {name}", "leave --gid out") from None
+def _known(number: int | None, option: str, what: str, hint: str) -> int:
+    if number is None:
+        raise refused("bad-request", f"{option}: there is no {what}", hint)
+    return number

@@ -14,11 +14,11 @@ from msgspec.structs import replace
 from maestro.engine import pressure
 from maestro.engine.events import Measured
 from maestro.engine.freezing import EMERGENCY
-from maestro.engine.room import AGAIN, PRESSURE, SOON, Key, Rank, Room, Wait
+from maestro.engine.room import AGAIN, PRESSURE, SOON, Key, Rank, Room, Wait, priority
 from maestro.engine.state import Life, State
 from maestro.model import slices
 from maestro.model.amounts import bytes_in_words
-from maestro.model.unit import ResourcesSection, Unit
+from maestro.model.unit import Unit
 
 if TYPE_CHECKING:
     from maestro.engine.world import World
@@ -93,10 +93,6 @@ def wait(world: World, name: str, life: Life) -> Wait | None:
 
 def _takes_of_something(room: Room, unit: Unit) -> bool:
     return unit.name in room.asking or not room.limited.keys().isdisjoint(slices.chain(unit))
-
-
-def priority(unit: Unit) -> int:
-    return unit.resources.priority if isinstance(unit.resources, ResourcesSection) else 0
 
 
 def _judge(world: World, unit: Unit, rank: Rank) -> Wait | None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from maestro.engine import treasury, words
 from maestro.engine.events import Measured
 from maestro.engine.freezing import PRESSURE
-from maestro.engine.room import low
+from maestro.engine.room import low, priority
 from maestro.engine.state import COMING_UP, Life, State
 from maestro.engine.table import Input
 from maestro.model.amounts import bytes_in_words
@@ -54,9 +54,7 @@ def _available(facts: Measured) -> str:
 
 
 def _priority(world: World, name: str) -> int:
-    unit = world.units.get(name)
-    section = unit.resources if unit is not None else None
-    return section.priority if isinstance(section, ResourcesSection) else 0
+    return priority(world.units.get(name))
 
 
 def take(world: World, facts: Measured) -> None:

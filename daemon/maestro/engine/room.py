@@ -211,6 +211,12 @@ class Room:
         self.due = at if self.due is None else min(self.due, at)
 
 
+def priority(unit: Unit | None) -> int:
+    """That of what has none is the usual one."""
+    section = unit.resources if unit is not None else None
+    return section.priority if isinstance(section, ResourcesSection) else 0
+
+
 def spare(total: int) -> int:
     """Bytes that no start is given."""
     return max(_SPARE, int(total * _SPARE_SHARE))

@@ -21,7 +21,7 @@ _MOST_READ = 1 << 20  # bytes of a list of pids
 
 def pids(directory: str) -> list[int]:
     """Of all processes in the group, and in groups that the agent made below it."""
-    found = [int(word) for word in _read(f"{directory}/{_PROCESSES}").split()]
+    found = [int(word) for word in read(f"{directory}/{_PROCESSES}").split()]
     for inner in _inner(directory):
         found.extend(pids(inner))
     return found
@@ -29,7 +29,7 @@ def pids(directory: str) -> list[int]:
 
 def is_empty(directory: str) -> bool:
     """Whether no process is in it, as far as can be seen."""
-    events = _read(f"{directory}/cgroup.events")
+    events = read(f"{directory}/cgroup.events")
     if events:
         return b"populated 0" in events
     return not pids(directory)
@@ -38,14 +38,14 @@ def is_empty(directory: str) -> bool:
 def kill(directory: str) -> bool:
     """SIGKILL to all at once; False where this kernel cannot."""
     thaw_v1(directory)  # SIGKILL does nothing to what that holds
-    return _write(f"{directory}/{_KILL}", b"1")
+    return write(f"{directory}/{_KILL}", b"1")
 
 
 def freeze(directory: str, still: bool) -> bool:
     """Hold all of it, also what is only born in a moment, or let it go on; False where this kernel cannot."""
-    if _write(f"{directory}/{_FREEZE}", b"1" if still else b"0"):
+    if write(f"{directory}/{_FREEZE}", b"1" if still else b"0"):
         return True
-    return _write(f"{directory}/{_V1_FREEZE}", b"FROZEN" if still else b"THAWED")
+    return write(f"{directory}/{_V1_FREEZE}", b"FROZEN" if still else b"THAWED")
 
 
 def thaw_v1(directory: str) -> None:
@@ -116,7 +116,8 @@ def _inner(directory: str) -> list[str]:
         return []
 
 
-def _read(path: str) -> bytes:
+def read(path: str) -> bytes:
+    """A file of a group, or of /proc; empty where it cannot be read."""
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
@@ -132,7 +133,8 @@ def _read(path: str) -> bytes:
         os.close(fd)
 
 
-def _write(path: str, text: bytes) -> bool:
+def write(path: str, text: bytes) -> bool:
+    """Whether it could be written."""
     try:
         fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
     except OSError:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import grp
 import os
 import pwd
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from maestro.manager.accounts import gid_of
 from maestro.manager.cannot import CannotPrepare
 from maestro.manager.dynamic_users import NoneLeft
 from maestro.model.directories import KINDS, DirectoryName
@@ -76,10 +76,10 @@ def further_groups(agent: AgentSection) -> tuple[int, ...]:
 
 def group(name: str) -> int:
     """The number of a group, which need not exist where it is named by that."""
-    try:
-        return int(name) if name.isdigit() else grp.getgrnam(name).gr_gid
-    except KeyError:
-        raise CannotPrepare(f"cannot run as group {name}: no such group") from None
+    gid = gid_of(name)
+    if gid is None:
+        raise CannotPrepare(f"cannot run as group {name}: no such group")
+    return gid
 
 
 def prepare(unit: Unit, house: House, uid: int | None, gid: int | None) -> tuple[Made, ...]:

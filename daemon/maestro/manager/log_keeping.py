@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import grp
 import logging
-import pwd
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from msgspec.structs import replace
 
 from maestro.engine.events import Happening
 from maestro.manager import given, tasks
+from maestro.manager.accounts import gid_of, uid_of
 from maestro.manager.catalogue import Changes
 from maestro.manager.loop import Manager
 from maestro.manager.transients import Transients
@@ -45,23 +44,15 @@ def _in_small_files(limits: LogLimits, unit: Unit, units: Mapping[str, Unit]) ->
 
 
 def _readers(unit: Unit, units: Mapping[str, Unit]) -> tuple[tuple[str, int], ...]:
-    """The owners of the slices that a unit is in."""
-    found = []
+    """The owners of the slices that a unit is in, as far as there are any of that name; root reads everything."""
+    found: list[tuple[str, int | None]] = []
     for name in slices.chain(unit):
         above = units[name].slice if name in units else None
         if above is not None and above.owner is not None:
-            found.append(("user", _number(above.owner, lambda user: pwd.getpwnam(user).pw_uid)))
+            found.append(("user", uid_of(above.owner)))
         if above is not None and above.owner_group is not None:
-            found.append(("group", _number(above.owner_group, lambda group: grp.getgrnam(group).gr_gid)))
+            found.append(("group", gid_of(above.owner_group)))
     return tuple(sorted({(kind, number) for kind, number in found if number}))
-
-
-def _number(name: str, look: Callable[[str], int]) -> int:
-    """0: there is none of that name, or root, who reads everything."""
-    try:
-        return int(name) if name.isdigit() else look(name)
-    except KeyError:
-        return 0
 
 
 def relimit(logs: Logs, changes: Changes, units: Mapping[str, Unit]) -> None:

@@ -80,9 +80,11 @@ def make(
     assert agent is not None
     if line > len(agent.exec_more):
         raise CannotPrepare(f"its unit was changed meanwhile and has no agent.exec_more[{line - 1}] any more")
-    draft = house.drafts.of(unit) or _draft(unit, agent, house, note)
-    if _is_settled(agent):
-        house.drafts.keep(unit, draft)
+    draft = house.drafts.of(unit)
+    if draft is None:
+        draft = _draft(unit, agent, house, note)
+        if _is_settled(agent):
+            house.drafts.keep(unit, draft)
     env = {**draft.env, **(_monitored(trigger, house) if trigger is not None else {})}
     env["INVOCATION_ID"] = invocation(house, agent_id)
     place = _place(unit, agent_id, house)

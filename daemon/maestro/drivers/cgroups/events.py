@@ -14,8 +14,8 @@ import os
 import struct
 from collections.abc import Callable
 
-from maestro.drivers.cgroups import files
 from maestro.drivers.cgroups.groups import ControlGroups
+from maestro.keeper import cgroup
 from maestro.model.unit import Unit
 
 _IN_MODIFY = 0x2
@@ -103,7 +103,7 @@ class MemoryAlarm:
 
     def kills(self, name: str) -> int | None:
         """Of a group's counter, by as little as can be: it is read at each bad end, before another begins. None: not to be read."""
-        _, there, count = files.content(self._watched.get(name, "")).partition(b"oom_kill ")
+        _, there, count = cgroup.read(self._watched.get(name, "")).partition(b"oom_kill ")
         return int(count.split(None, 1)[0]) if there else None
 
     def leave(self, name: str) -> None:

@@ -6,10 +6,10 @@ import contextlib
 import logging
 import os
 
+from maestro.keeper import cgroup
 from maestro.ports import Process
 
 _PAGE = os.sysconf("SC_PAGE_SIZE")
-_SHORT = 4096  # bytes
 _log = logging.getLogger(__name__)
 
 
@@ -44,26 +44,9 @@ def below(group: str) -> list[str]:
         return []
 
 
-def content(path: str) -> bytes:
-    """Of a short file, by a third of what a text file costs; empty where it cannot be read."""
-    try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return b""
-    try:
-        return os.read(fd, _SHORT)
-    except OSError:
-        return b""  # removed meanwhile
-    finally:
-        os.close(fd)
-
-
 def read(path: str) -> str:
-    try:
-        with open(path, encoding="ascii", errors="replace") as file:
-            return file.read()
-    except OSError:
-        return ""
+    """Empty where it cannot be read."""
+    return cgroup.read(path).decode("ascii", "replace")
 
 
 def reads(path: str, text: str) -> bool:
@@ -82,11 +65,7 @@ def write(path: str, text: str) -> None:
 
 def wrote(path: str, text: str) -> bool:
     """Whether it could be written."""
-    try:
-        write(path, text)
-    except OSError:
-        return False
-    return True
+    return cgroup.write(path, text.encode())
 
 
 def write_softly(path: str, text: str) -> None:

@@ -197,7 +197,8 @@ class ControlGroups:
         path = f"{group}/{setting.file}"
         option = f"resources.{setting.options[0]}"
         try:
-            for line in setting.taken_back(unit.resources, files.read(path)) if setting.lifts else ():
+            found = files.read(path) if setting.lifts else ""
+            for line in setting.taken_back(unit.resources, found):
                 files.write(path, line)
             for line in setting.wanted(unit.resources):
                 if line == "" or setting.is_set(unit.resources) or not files.reads(path, line):

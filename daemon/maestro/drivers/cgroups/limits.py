@@ -34,8 +34,6 @@ class Setting(Struct, frozen=True):
 
     def taken_back(self, section: LimitsSection, found: str) -> tuple[str, ...]:
         """Lines for the devices that the file has and the section does not name any more."""
-        if not self.lifts:
-            return ()
         named = {line.split()[0] for line in self.lines(section)}
         there = (line.split()[0] for line in found.splitlines() if ":" in line)
         return tuple(f"{device} {self.lifts}" for device in there if device not in named)
