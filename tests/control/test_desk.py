@@ -12,7 +12,7 @@ from maestro.control import protocol as p
 from maestro.control.roles import Caller, Role
 from maestro.control.service import Refused
 from maestro.drivers.unit_files import links
-from maestro.engine.events import CannotSpawn
+from maestro.engine.events import CannotSpawn, Happening
 from maestro.manager import tasks
 from maestro.testing.loop import play
 from tests.control.office import GOOD, ROOT, Behind
@@ -251,5 +251,29 @@ def test_status_names_the_options_that_what_runs_does_not_have_yet() -> None:
                 view = await behind.desk.daemon_reload(ROOT, p.DaemonReload())
                 assert view.asked == {"web": {"agent.exec": "restart", "agent.umask": "restart"}}
                 assert (await unit(behind, "web")).outdated == view.asked["web"]
+
+    play(go())
+
+
+def test_what_led_to_a_state_is_told_to_whoever_has_seen_it() -> None:
+    """Also while it is still being committed."""
+
+    async def go() -> None:
+        behind = Behind(web=GOOD)
+        async with manned(behind):
+            behind.manager.tell(Happening(unit="web", kind="noted", words="it was seen"))
+            asked = p.Events(cursor=0, follow=False)
+            told = [view.words async for view in behind.desk.events(ROOT, asked)]
+            assert told[-1] == "it was seen", told
+
+    play(go())
+
+
+def test_a_disk_that_hangs_keeps_nobody_from_the_events_it_has() -> None:
+    async def go() -> None:
+        behind = Behind(web=GOOD)  # whose manager commits nothing
+        behind.manager.tell(Happening(unit="web", kind="noted", words="it was seen"))
+        told = [view.kind async for view in behind.desk.events(ROOT, p.Events(cursor=0, follow=False))]
+        assert told == ["mark"]
 
     play(go())

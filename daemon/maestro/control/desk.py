@@ -108,6 +108,7 @@ class Desk(Till, Survey):
 
     async def events(self, caller: Caller, request: p.Events) -> AsyncIterator[p.EventView]:
         hub = self._o.manager.hub
+        await self._o.manager.caught_up()
         after = hub.published - request.lines if request.cursor is None else request.cursor
         after = min(max(0, after), hub.published)  # a cursor may be from before the store was lost
         sees = self._find.of(caller).reach.sees
@@ -121,6 +122,7 @@ class Desk(Till, Survey):
     async def audit(self, caller: Caller, request: p.Audit) -> tuple[p.AuditView, ...]:
         if request.check:
             await self._check_audit(caller)
+        await self._o.manager.caught_up()
         rows = await self._o.store.audit(request.lines)
         return tuple(
             p.AuditView(seq=row.seq, time=row.time, hash=row.hash, **json.loads(row.body)) for row in rows

@@ -234,6 +234,7 @@ class Survey:
     async def _who_asked(self, names: set[str]) -> dict[str, tuple[str, str, float]]:
         """The newest request that was accepted for each of these units, as far back as is looked: what, by whom, when."""
         found: dict[str, tuple[str, str, float]] = {}
+        await self._o.manager.caught_up()
         for row in await self._o.store.audit(_REMEMBERED):  # oldest first
             entry = json.loads(row.body)
             verb, *others = str(entry["action"]).split()

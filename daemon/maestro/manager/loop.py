@@ -26,6 +26,7 @@ _log = logging.getLogger("maestro")
 _encode = msgspec.msgpack.Encoder().encode
 KEPT_JOBS = 1000  # finished jobs that are remembered, so that a request sent again finds its answer
 RETRY_STORE = 2.0  # seconds between two tries when the disk refuses
+_CATCHES_UP = 1.0  # seconds: a disk that hangs must not keep anybody from reading what it has
 _LONGEST_NAP = 86400.0  # seconds; a loop's timer need not carry a year, and cannot carry for ever
 
 
@@ -238,6 +239,10 @@ class Manager:
         self._settlers.append(settled)
         self._stir()
         return settled
+
+    async def caught_up(self) -> None:
+        """What has happened by now is in the store and told: whoever has seen a state may ask how it came to be."""
+        await asyncio.wait({self.settle()}, timeout=_CATCHES_UP)
 
     def _note_trouble(self, trouble: str | None) -> None:
         if trouble and not self.store_trouble:
