@@ -170,7 +170,7 @@ def test_what_only_root_can_do_is_left_to_the_fork(own: Quick, monkeypatch: pyte
 def test_a_library_of_another_version_is_not_used(
     own: Quick, monkeypatch: pytest.MonkeyPatch, library: str
 ) -> None:
-    monkeypatch.setattr(vfork, "_VERSION", 1)  # of the same size: only the number tells them apart
+    monkeypatch.setattr(vfork, "VERSION", 1)  # of the same size: only the number tells them apart
     with pytest.raises(OSError, match="another version"):
         vfork.Spawner(own._nest, library)
 

@@ -216,8 +216,8 @@ class Agents:
             return None
         if entry.unconfirmed >= 0:
             self._births.confirm(entry)  # the pipe is at its end: nobody has it any more
-            if entry.agent not in self._table.entries:
-                return None
+            if self._table.entries.get(entry.agent) is not entry:
+                return None  # it was never the agent
         if entry.ready_fd >= 0:
             self._births.hear_ready(entry)  # what it said before it ended comes first
         signalled = os.WIFSIGNALED(status)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from maestro.keeper.table import Table
 
 _FIRST_PASSED = 3  # number of the first descriptor after the standard streams: where sd_listen_fds(3) begins
+_UNTOLD = "be started as it is confined"  # where nobody can take the steps again that would say which it was
 
 
 class Births:
@@ -28,6 +29,7 @@ class Births:
         self._tell = around.tell
         self._forget = forget
         self._quick = Quick(around.nest)
+        self._played: dict[str, dict[str, Any]] = {}  # agent whose tape is being played -> its recipe
 
     def resume(self, entry: Entry) -> None:
         """After a re-exec: wait again for what the predecessor waited for."""
@@ -37,15 +39,37 @@ class Births:
             self._await_ready(entry)
 
     def spawn(self, agent: str, recipe: dict[str, Any]) -> None:
-        stage = "make a pipe"
-        ends = _Ends()
         try:
             output = self._output(recipe.get("stream"))
             kept = self._around.store.of(recipe.get("store", ""))
             given = streams.choose(recipe, kept)
-            if not kept and (quick := self._quick.spawn(recipe, output)):
-                self.tell_begun(self._born(agent, quick, recipe))
-                return
+        except streams.NotStored as why:
+            self._tell("cannot_spawn", agent, str(why), 0)
+            return
+        except OSError as error:
+            self._tell("cannot_spawn", agent, "make a pipe", error.errno or 0)
+            return
+        if not kept and (quick := self._quick.spawn(recipe, output)):
+            self.tell_begun(self._born(agent, quick, recipe))
+        elif not kept and (played := self._quick.play(recipe, output)):
+            entry = self._born(agent, played[0], recipe)
+            entry.unconfirmed, entry.slate = played[1:]
+            self._played[agent] = recipe
+            self._await_exec(entry)
+        else:
+            self._fork(agent, recipe, output, kept, given)
+
+    def _fork(
+        self,
+        agent: str,
+        recipe: dict[str, Any],
+        output: int,
+        kept: list[Kept],
+        given: dict[tuple[str, str], int],
+    ) -> None:
+        stage = "make a pipe"
+        ends = _Ends()
+        try:
             steps.learn(recipe)
             ends.make(recipe)
             stage = "fork into its control group" if recipe.get("cgroup") else "fork"
@@ -55,9 +79,6 @@ class Births:
             if birth.clone_flags:
                 stage = "make namespaces of its own"
             pid = child.fork(birth, steps.AGENT)
-        except streams.NotStored as why:
-            self._tell("cannot_spawn", agent, str(why), 0)
-            return
         except OSError as error:
             ends.close()
             self._tell("cannot_spawn", agent, stage, error.errno or 0)
@@ -105,15 +126,25 @@ class Births:
         os.close(entry.unconfirmed)
         entry.unconfirmed = -1
         report = self._on_slate(entry) or report
+        recipe = self._played.pop(entry.agent, None)
         if not report:
             if entry.gate >= 0:
                 gate, entry.gate = entry.gate, -1
                 self._around.gateways.take(entry.agent, gate)
             self.tell_begun(entry)
             return
+        if recipe is not None and not entry.order and not entry.doomed:
+            self._take_steps(entry, recipe)
+            return
         self._forget(entry)
         number, _, stage = report.decode(errors="replace").partition(" ")
-        self._tell("cannot_spawn", entry.agent, stage, int(number))
+        self._tell("cannot_spawn", entry.agent, stage or _UNTOLD, int(number))
+
+    def _take_steps(self, entry: Entry, recipe: dict[str, Any]) -> None:
+        """A tape could not be played to its end: a child that takes the steps can, or says in words what it cannot."""
+        self.forget(entry)
+        self._table.drop(entry)
+        self._fork(entry.agent, recipe, self._table.streams.get(recipe.get("stream") or "", -1), [], {})
 
     def _on_slate(self, entry: Entry) -> bytes:
         """What a child has written that may not write to pipes any more."""
@@ -145,6 +176,7 @@ class Births:
 
     def forget(self, entry: Entry) -> None:
         """Hear no more whether it is ready."""
+        self._played.pop(entry.agent, None)
         self._on_slate(entry)
         if entry.gate >= 0:
             os.close(entry.gate)

@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 SYS_ADMIN = 21
-_PR_SET_KEEPCAPS = 8
-_PR_CAPBSET_READ, _PR_CAPBSET_DROP = 23, 24
-_PR_SET_NO_NEW_PRIVS = 38
-_PR_CAP_AMBIENT, _RAISE = 47, 2
+PR_SET_KEEPCAPS = 8
+_PR_CAPBSET_READ, PR_CAPBSET_DROP = 23, 24
+PR_SET_NO_NEW_PRIVS = 38
+PR_CAP_AMBIENT, RAISE = 47, 2
 _VERSION_3 = 0x20080522
 _MOST = 64  # capabilities that the kernel's words have room for
 
@@ -27,7 +27,7 @@ def bound(kept: Iterable[int]) -> None:
         if number in kept:
             continue
         try:
-            kernel.prctl(_PR_CAPBSET_DROP, number)
+            kernel.prctl(PR_CAPBSET_DROP, number)
         except OSError as error:
             if error.errno == errno.EINVAL:  # the kernel knows no more
                 return
@@ -42,8 +42,25 @@ def _has(number: int) -> bool:
         return False
 
 
+def bounding() -> list[int]:
+    """Those that we could lose."""
+    return [number for number in known() if _has(number)]
+
+
+def known() -> list[int]:
+    """Those that this kernel has."""
+    found = []
+    for number in range(_MOST):
+        try:
+            kernel.prctl(_PR_CAPBSET_READ, number)
+        except OSError:
+            break
+        found.append(number)
+    return found
+
+
 def keep_over_change_of_user() -> None:
-    kernel.prctl(_PR_SET_KEEPCAPS, 1)
+    kernel.prctl(PR_SET_KEEPCAPS, 1)
 
 
 def use(number: int) -> None:
@@ -56,18 +73,22 @@ def raise_ambient(numbers: Iterable[int]) -> None:
     mask = sum(1 << number for number in numbers)
     _have(mask, mask)
     for number in numbers:
-        kernel.prctl(_PR_CAP_AMBIENT, _RAISE, number)
+        kernel.prctl(PR_CAP_AMBIENT, RAISE, number)
 
 
 def _have(mask: int, inheritable: int) -> None:
+    if kernel.libc.capset(*words(mask, inheritable)) < 0:
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+
+
+def words(mask: int, inheritable: int) -> tuple[ctypes.Array[ctypes.c_uint32], ctypes.Array[ctypes.c_uint32]]:
+    """What capset(2) takes to have those of `mask`, and no others."""
     low, high = mask & 0xFFFFFFFF, mask >> 32
     header = (ctypes.c_uint32 * 2)(_VERSION_3, 0)
     below, above = inheritable & 0xFFFFFFFF, inheritable >> 32
-    data = (ctypes.c_uint32 * 6)(low, low, below, high, high, above)
-    if kernel.libc.capset(header, data) < 0:
-        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+    return header, (ctypes.c_uint32 * 6)(low, low, below, high, high, above)
 
 
 def gain_no_more() -> None:
     """Set-uid programs and capabilities of files give nothing from now on."""
-    kernel.prctl(_PR_SET_NO_NEW_PRIVS, 1)
+    kernel.prctl(PR_SET_NO_NEW_PRIVS, 1)

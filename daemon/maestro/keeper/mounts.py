@@ -38,16 +38,23 @@ _OPEN_TREE, _MOVE_MOUNT, _MOUNT_SETATTR = 428, 429, 442
 _HERE, _EMPTY_PATH, _RECURSIVE = -100, 0x1000, 0x8000
 _CLONE = 1
 _FROM_EMPTY_PATH, _TO_SYMLINK = 0x4, 0x10
-_REC = 1 << 14
+REC = 1 << 14
 PROPAGATION = {"private": 1 << 18, "slave": 1 << 19, "shared": 1 << 20}
-_DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
-_LINKS = (
+DEVICES = ("null", "zero", "full", "random", "urandom", "tty", "log")  # the last where it is there
+LINKS = (
     ("fd", "/proc/self/fd"),
     ("stdin", "fd/0"),
     ("stdout", "fd/1"),
     ("stderr", "fd/2"),
     ("ptmx", "pts/ptmx"),
 )
+FILE_SYSTEMS = (  # among the devices: name, kind, attributes, data
+    ("pts", "devpts", NOSUID | NOEXEC, "newinstance,ptmxmode=0666,mode=0620"),
+    ("shm", "tmpfs", NOSUID | NODEV, "mode=1777"),
+    ("mqueue", "mqueue", NOSUID | NODEV | NOEXEC, ""),
+)
+OF_DEVICES = "mode=0755,size=4m,nr_inodes=64k"
+OF_NOTHING = "mode=0000,size=4k"
 _GONE = (errno.ENOENT, errno.ENOTDIR)
 
 
@@ -63,7 +70,7 @@ class Layer:
 
     def lay(self, mounts: tuple[tuple[Any, ...], ...], propagation: str) -> None:
         mask = os.umask(0)
-        kernel.mount("", "/", "", _REC | PROPAGATION["private" if propagation == "private" else "slave"])
+        kernel.mount("", "/", "", REC | PROPAGATION["private" if propagation == "private" else "slave"])
         for place, (word, *given) in enumerate(mounts):
             self._take_hold(place, word, given)
         for place, (word, *given) in enumerate(mounts):
@@ -74,7 +81,7 @@ class Layer:
             _set_attributes(fd, "", attributes, _EMPTY_PATH)
             os.close(fd)
         if propagation == "shared":
-            kernel.mount("", "/", "", _REC | PROPAGATION["shared"])
+            kernel.mount("", "/", "", REC | PROPAGATION["shared"])
         for fd in (*self._held.values(), *self._devices.values(), self._null):
             if fd >= 0:
                 os.close(fd)
@@ -89,7 +96,7 @@ class Layer:
             _make_common(given[0])
             self._held[place] = _grasp(given[0], given[3])
         elif word == "dev":
-            self._devices = {name: _grasp(f"/dev/{name}", OPTIONAL | FLAT) for name in (*_DEVICES, "log")}
+            self._devices = {name: _grasp(f"/dev/{name}", OPTIONAL | FLAT) for name in DEVICES}
         elif word == "hide":
             if self._null < 0:
                 self._null = _grasp("/dev/null", FLAT)
@@ -142,7 +149,7 @@ class Layer:
                 return
             raise
         if is_directory:
-            kernel.mount("tmpfs", target, "tmpfs", RDONLY | NOSUID | NODEV | NOEXEC, "mode=0000,size=4k")
+            kernel.mount("tmpfs", target, "tmpfs", RDONLY | NOSUID | NODEV | NOEXEC, OF_NOTHING)
             return
         nothing = kernel.syscall(_OPEN_TREE, self._null, b"", _CLONE | os.O_CLOEXEC | _EMPTY_PATH)
         _set_attributes(nothing, "", RDONLY | NODEV | NOEXEC | NOSUID, _EMPTY_PATH)
@@ -152,18 +159,14 @@ class Layer:
     def _dev(self, _: int, target: str, attributes: int) -> None:
         if not os.path.isdir(target):
             return
-        kernel.mount("tmpfs", target, "tmpfs", NOSUID, "mode=0755,size=4m,nr_inodes=64k")
+        kernel.mount("tmpfs", target, "tmpfs", NOSUID, OF_DEVICES)
         for name, fd in self._devices.items():
             if fd >= 0:
                 _make_place(f"{target}/{name}", False)
                 _put(fd, f"{target}/{name}")
-        for name, to in _LINKS:
+        for name, to in LINKS:
             os.symlink(to, f"{target}/{name}")
-        for name, kind, flags, data in (
-            ("pts", "devpts", NOSUID | NOEXEC, "newinstance,ptmxmode=0666,mode=0620"),
-            ("shm", "tmpfs", NOSUID | NODEV, "mode=1777"),
-            ("mqueue", "mqueue", NOSUID | NODEV | NOEXEC, ""),
-        ):
+        for name, kind, flags, data in FILE_SYSTEMS:
             os.mkdir(f"{target}/{name}")
             try:
                 kernel.mount(kind, f"{target}/{name}", kind, flags, data)

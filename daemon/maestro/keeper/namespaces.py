@@ -14,11 +14,15 @@ if TYPE_CHECKING:
     from typing import Any
 
 NEWUSER = 0x10000000
-_SET_FLAGS = 0x8914  # SIOCSIFFLAGS
+SET_FLAGS = 0x8914  # SIOCSIFFLAGS
 _BACKLOG = 128
 _UP_AND_RUNNING = 0x41
+PROBE = (_socket.AF_INET, _socket.SOCK_DGRAM | _socket.SOCK_CLOEXEC)
+LOOPBACK_UP = (b"lo".ljust(16, b"\0") + _UP_AND_RUNNING.to_bytes(2, sys.byteorder)).ljust(
+    40, b"\0"
+)  # struct ifreq
 _PR_SET_DUMPABLE = 4
-_ACCOUNTS = (
+ACCOUNTS = (
     "/proc/sys/user"  # what the kernel counts for each user, each namespace of users and those above it
 )
 _SHARE = 4  # a fourth of what its user may have
@@ -57,17 +61,17 @@ def listen(addresses: tuple[tuple[str, int], ...], gate: int) -> None:
 def be_alone(accounts: int) -> None:
     """A user namespace whose only user is the one that we have become: it counts to that user what is made in it."""
     uid, gid = os.geteuid(), os.getegid()  # inside, until it is mapped, we are nobody
-    shares = _shares(accounts)
+    has = shares(accounts)
     kernel.prctl(_PR_SET_DUMPABLE, 1)  # the change of users took our own /proc/self from us
     kernel.unshare(NEWUSER)
     map_ids(uid, gid)
-    _hold_to(accounts, shares)
+    _hold_to(accounts, has)
 
 
 def open_accounts() -> int:
     """Before /proc is hidden or protected: what is looked up in it shows the namespace that we are in then. -1: none."""
     try:
-        return os.open(_ACCOUNTS, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        return os.open(ACCOUNTS, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError:
         return -1
 
@@ -77,7 +81,7 @@ def take_a_share(accounts: int) -> None:
     _hold_to(accounts, _SHARES)
 
 
-def _shares(accounts: int) -> dict[str, int]:
+def shares(accounts: int) -> dict[str, int]:
     """What one agent may have of what its user may: inotify's instances, say, which are 128 for all processes of a user."""
     found = {}
     for name in _SHARES:
@@ -93,8 +97,8 @@ def _shares(accounts: int) -> dict[str, int]:
     return found
 
 
-def _hold_to(accounts: int, shares: dict[str, int]) -> None:
-    for name, most in shares.items():
+def _hold_to(accounts: int, has: dict[str, int]) -> None:
+    for name, most in has.items():
         try:
             fd = os.open(name, os.O_WRONLY | os.O_CLOEXEC, dir_fd=accounts)
         except OSError:
@@ -107,11 +111,7 @@ def _hold_to(accounts: int, shares: dict[str, int]) -> None:
 
 def map_ids(uid: int, gid: int) -> None:
     """One user and one group, by the numbers they have outside."""
-    for name, text in (
-        ("setgroups", b"deny"),
-        ("uid_map", b"%d %d 1" % (uid, uid)),
-        ("gid_map", b"%d %d 1" % (gid, gid)),
-    ):
+    for name, text in maps(uid, gid):
         fd = os.open(f"/proc/self/{name}", os.O_WRONLY | os.O_CLOEXEC)
         try:
             os.write(fd, text)
@@ -119,11 +119,15 @@ def map_ids(uid: int, gid: int) -> None:
             os.close(fd)
 
 
+def maps(uid: int, gid: int) -> tuple[tuple[str, bytes], ...]:
+    """Files of /proc/self, and what is written to them."""
+    return ("setgroups", b"deny"), ("uid_map", b"%d %d 1" % (uid, uid)), ("gid_map", b"%d %d 1" % (gid, gid))
+
+
 def raise_loopback() -> None:
     """A new network has a loopback, and it is down."""
-    request = b"lo".ljust(16, b"\0") + _UP_AND_RUNNING.to_bytes(2, sys.byteorder)
-    probe = _socket.socket(_socket.AF_INET, _socket.SOCK_DGRAM | _socket.SOCK_CLOEXEC)
+    probe = _socket.socket(*PROBE)
     try:
-        ioctl(probe.fileno(), _SET_FLAGS, request.ljust(40, b"\0"))
+        ioctl(probe.fileno(), SET_FLAGS, LOOPBACK_UP)
     finally:
         probe.close()

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from maestro.keeper.child import Nest
+    from maestro.keeper.player import Player
     from maestro.keeper.vfork import Spawner
 
 _OPEN_FILES = 1024  # soft limit, as the fork's children get it
@@ -53,6 +54,8 @@ class Quick:
         self._safe = False
         self._ours: dict[str, bool] = {}  # programs that were looked at since then
         self._spawner = _spawner(nest)
+        self._player: Player | None = None
+        self._has_no_player = False
 
     def spawn(self, recipe: dict[str, Any], output: int) -> int:
         """The pid of the new process, which has been executed; 0 where it has to be forked."""
@@ -66,6 +69,23 @@ class Quick:
             return self._by_library(recipe, output, files)
         except (OSError, ValueError):
             return 0
+
+    def play(self, recipe: dict[str, Any], output: int) -> tuple[int, int, int] | None:
+        """What takes longer, is waited for by nobody: the pid, and where is told whether it was executed. None: to be forked."""
+        if self._spawner is None or self._has_no_player:
+            return None
+        try:
+            if self._player is None:
+                from maestro.keeper.player import Player
+
+                self._player = Player(self._spawner)
+        except (ImportError, SyntaxError, OSError):
+            self._has_no_player = True  # code that was replaced or cannot be read
+            return None
+        try:
+            return self._player.spawn(recipe, output)
+        except Exception:  # whatever is wrong with it, the step that it is for says so
+            return None
 
     def _by_library(self, recipe: dict[str, Any], output: int, files: tuple[int, int]) -> int:
         """By the C library's posix_spawn, which takes from us what it cannot be told."""
@@ -105,7 +125,7 @@ class Quick:
             can = _CAN_MORE if os.geteuid() == 0 else _CAN_IN_GROUPS
         elif self._nest.oom is not None:
             return False
-        return not any(_is_set(value) for name, value in recipe.items() if name not in can)
+        return not any(is_set(value) for name, value in recipe.items() if name not in can)
 
     def _is_safe(self, program: str) -> bool:
         now = time.monotonic()
@@ -126,7 +146,7 @@ def _spawner(nest: Nest) -> Spawner | None:
         return None
 
 
-def _is_set(value: object) -> bool:
+def is_set(value: object) -> bool:
     """Whether a recipe asks for something by it: 0 is a number like another."""
     return value is not None and value is not False and (isinstance(value, int) or bool(value))
 

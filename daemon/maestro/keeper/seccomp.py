@@ -9,10 +9,10 @@ import os
 from maestro.keeper import kernel
 
 _PR_SET_SECCOMP, _MODE_FILTER = 22, 2
-_PR_SET_MDWE, _REFUSE_EXEC_GAIN = 65, 1
-_SET_MODE_FILTER, _LOG = 1, 2  # of seccomp(2): the operation, the flag
+PR_SET_MDWE, REFUSE_EXEC_GAIN = 65, 1
+SET_MODE_FILTER, LOG = 1, 2  # of seccomp(2): the operation, the flag
 _SECCOMP = {"x86_64": 317, "aarch64": 277, "riscv64": 277}
-_INSTRUCTION = 8  # bytes
+INSTRUCTION = 8  # bytes
 
 
 class _Program(ctypes.Structure):
@@ -30,10 +30,10 @@ def load(programs: tuple[bytes, ...], log: bool = False, deny_write_execute: boo
     The programs come in an order in which none refuses the loading of the next. After the last there is only the exec,
     which every list of what is allowed has in it: what a filter refuses of that, fails the start.
     """
-    ready = [_Program(len(program) // _INSTRUCTION, program) for program in programs]
+    ready = [_Program(len(program) // INSTRUCTION, program) for program in programs]
     if deny_write_execute:
-        kernel.call("prctl", _PR_SET_MDWE, _REFUSE_EXEC_GAIN, 0, 0, 0)
-    flags = _LOG if log else 0
+        kernel.call("prctl", PR_SET_MDWE, REFUSE_EXEC_GAIN, 0, 0, 0)
+    flags = LOG if log else 0
     for program in ready:
         try:
             _load(program, flags)
@@ -47,4 +47,4 @@ def _load(program: _Program, flags: int) -> None:
     if number is None:  # the older way, which knows no flags
         kernel.call("prctl", _PR_SET_SECCOMP, _MODE_FILTER, ctypes.byref(program), 0, 0)
     else:
-        kernel.call("syscall", number, _SET_MODE_FILTER, flags, ctypes.byref(program))
+        kernel.call("syscall", number, SET_MODE_FILTER, flags, ctypes.byref(program))

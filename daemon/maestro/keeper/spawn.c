@@ -1,4 +1,4 @@
-/* A child that shares our memory until its exec, and is born in its control group.
+/* A child that shares our memory until its exec, and is born in its control group; and what it executes where more is to be done.
  *
  * What posix_spawn(3) does, for which glibc has no control groups before 2.39 and none of cgroup v1 at all. A fork of the
  * keeper costs 2 ms more: its page tables, and each page that either of the two touches. Built where there is a compiler
@@ -7,17 +7,25 @@
  * The parent's thread stands still until the exec. The child runs in its memory and on its stack: it may change nothing
  * there that the parent reads afterwards, and must not return. So it makes system calls only, none through the C library,
  * which keeps a note of each thread, and it never leaves this function's frame.
+ *
+ * What is to be done for a process that is confined takes longer than we would wait for, and some of it the kernel refuses to who
+ * shares his memory. So such a child executes this very library first, which is a program as well (_start): a small process of its
+ * own, which plays a tape (tape.py) of system calls. The last of them executes the agent.
  */
 
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/prctl.h>
 #include <linux/sched.h>
+#include <poll.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
+#include <time.h>
 
 struct plan {
     const char *program;
@@ -31,7 +39,10 @@ struct plan {
     const uint32_t *groups;
     uint64_t soft, hard;   /* limit on open files */
     int64_t uid, gid;      /* -1: as they are */
-    int64_t owner;         /* of the output, so that it may open /dev/stdout again */
+    int64_t owner;         /* of the output, so that it may open /dev/stdout again; -1: it stays whose it is */
+    uint64_t spaces;       /* namespaces that it is born in, as clone(2) names them */
+    int32_t player;        /* descriptor of this library, which it is to execute; -1: the program itself */
+    int32_t tape, report;  /* descriptors that it is to have then */
     int32_t resetting;
     int32_t grouping;      /* how many groups; -1: as they are */
     int32_t umask;
@@ -42,24 +53,41 @@ struct plan {
 struct action { void *handler; unsigned long flags; void *restorer; uint64_t mask; };
 
 #if defined(__x86_64__)
-static inline long call(long number, long a, long b, long c, long d) {
-    register long fourth __asm__("r10") = d;
+static inline long call6(long number, long a, long b, long c, long d, long e, long f) {
+    register long fourth __asm__("r10") = d, fifth __asm__("r8") = e, sixth __asm__("r9") = f;
     long result;
-    __asm__ volatile("syscall" : "=a"(result) : "a"(number), "D"(a), "S"(b), "d"(c), "r"(fourth) : "rcx", "r11", "memory");
+    __asm__ volatile("syscall"
+                     : "=a"(result)
+                     : "a"(number), "D"(a), "S"(b), "d"(c), "r"(fourth), "r"(fifth), "r"(sixth)
+                     : "rcx", "r11", "memory");
     return result;
 }
+__asm__(".text\n.globl _start\n.hidden _start\n.type _start, @function\n_start:\n"
+        "xor %ebp, %ebp\nmov %rsp, %rdi\nand $-16, %rsp\ncall maestro_play\n");
 #elif defined(__aarch64__)
-static inline long call(long number, long a, long b, long c, long d) {
+static inline long call6(long number, long a, long b, long c, long d, long e, long f) {
     register long x8 __asm__("x8") = number, x0 __asm__("x0") = a, x1 __asm__("x1") = b, x2 __asm__("x2") = c;
-    register long x3 __asm__("x3") = d;
-    __asm__ volatile("svc #0" : "+r"(x0) : "r"(x8), "r"(x1), "r"(x2), "r"(x3) : "memory");
+    register long x3 __asm__("x3") = d, x4 __asm__("x4") = e, x5 __asm__("x5") = f;
+    __asm__ volatile("svc #0" : "+r"(x0) : "r"(x8), "r"(x1), "r"(x2), "r"(x3), "r"(x4), "r"(x5) : "memory");
     return x0;
 }
+__asm__(".text\n.globl _start\n.hidden _start\n.type _start, %function\n_start:\n"
+        "mov x29, #0\nmov x0, sp\nbl maestro_play\n");
 #else
 #error "not for this processor: the keeper forks"
 #endif
 
+#if defined(__has_attribute) && __has_attribute(no_stack_protector)
+#define NO_GUARD __attribute__((no_stack_protector)) /* its word is kept for each thread, and who plays a tape has no such place */
+#else
+#define NO_GUARD
+#endif
+
 #define P(pointer) ((long)(intptr_t)(pointer))
+
+static inline long call(long number, long a, long b, long c, long d) {
+    return call6(number, a, b, c, d, 0, 0);
+}
 
 static inline long opened(const char *path, int flags) {
     return call(SYS_openat, AT_FDCWD, P(path), flags | O_CLOEXEC, 0);
@@ -77,8 +105,15 @@ static inline int wrote(const char *path, const char *text) {
 static inline int streamed(const struct plan *plan) {
     static const char null[] = "/dev/null";
     long in = opened(null, O_RDWR), out = opened(plan->output, O_RDWR);
-    return in >= 0 && out >= 0 && call(SYS_fchown, out, plan->owner, -1, 0) == 0 && call(SYS_dup3, in, 0, 0, 0) == 0 &&
-           call(SYS_dup3, out, 1, 0, 0) == 1 && call(SYS_dup3, out, 2, 0, 0) == 2;
+    return in >= 0 && out >= 0 && (plan->owner < 0 || call(SYS_fchown, out, plan->owner, -1, 0) == 0) &&
+           call(SYS_dup3, in, 0, 0, 0) == 0 && call(SYS_dup3, out, 1, 0, 0) == 1 && call(SYS_dup3, out, 2, 0, 0) == 2;
+}
+
+/* Executes ourselves, with what the tape is played from: only there it outlives an exec. */
+static inline void perform(const struct plan *plan) {
+    static const char nothing[] = "";
+    if (call(SYS_fcntl, plan->tape, F_SETFD, 0, 0) == 0 && call(SYS_fcntl, plan->report, F_SETFD, 0, 0) == 0)
+        call6(SYS_execveat, plan->player, P(nothing), P(plan->argv), P(plan->envp), AT_EMPTY_PATH, 0);
 }
 
 /* Never returns. What fails is not said here: the keeper then forks a child, which does it again and says it in words. */
@@ -102,7 +137,7 @@ static __attribute__((noreturn, noinline)) void become(volatile struct plan *sha
         failed = call(SYS_setgroups, plan->grouping, P(plan->groups), 0, 0) < 0;
     if (!failed && plan->gid >= 0)
         failed = call(SYS_setresgid, plan->gid, plan->gid, plan->gid, 0) < 0;
-    if (!failed)
+    if (!failed && plan->player < 0)
         failed = call(SYS_prlimit64, 0, RLIMIT_NOFILE, P(&files), 0) < 0;
     if (!failed && plan->uid >= 0)
         failed = call(SYS_setresuid, plan->uid, plan->uid, plan->uid, 0) < 0;
@@ -110,7 +145,10 @@ static __attribute__((noreturn, noinline)) void become(volatile struct plan *sha
         failed = call(SYS_chdir, P(root), 0, 0, 0) < 0;
     if (!failed) {
         call(SYS_rt_sigprocmask, SIG_SETMASK, P(&none), 0, sizeof none);
-        call(SYS_execve, P(plan->program), P(plan->argv), P(plan->envp), 0);
+        if (plan->player >= 0)
+            perform(plan);
+        else
+            call(SYS_execve, P(plan->program), P(plan->argv), P(plan->envp), 0);
     }
     shared->failed = 1;
     for (;;)
@@ -118,7 +156,7 @@ static __attribute__((noreturn, noinline)) void become(volatile struct plan *sha
 }
 
 /* Whether the keeper's idea of a plan is ours: another number wherever the plan changes, whatever its size. */
-__attribute__((visibility("default"))) const uint32_t maestro_plan_version = 2;
+__attribute__((visibility("default"))) const uint32_t maestro_plan_version = 3;
 __attribute__((visibility("default"))) const uint32_t maestro_plan_size = sizeof(struct plan);
 
 /* The pid of the child once it has executed or ended; or a negative error number, and then there was none. */
@@ -129,7 +167,7 @@ __attribute__((visibility("default"))) int maestro_spawn(struct plan *plan) {
         return -EINVAL;
     if (plan->group && (group = opened(plan->group, O_PATH | O_DIRECTORY)) < 0)
         return (int)group;
-    how.flags = CLONE_VM | CLONE_VFORK | CLONE_CLEAR_SIGHAND | (group >= 0 ? CLONE_INTO_CGROUP : 0);
+    how.flags = CLONE_VM | CLONE_VFORK | CLONE_CLEAR_SIGHAND | plan->spaces | (group >= 0 ? CLONE_INTO_CGROUP : 0);
     how.exit_signal = SIGCHLD;
     how.cgroup = group >= 0 ? (uint64_t)group : 0;
     pid = call(SYS_clone3, P(&how), sizeof how, 0, 0);
@@ -138,4 +176,101 @@ __attribute__((visibility("default"))) int maestro_spawn(struct plan *plan) {
     if (group >= 0)
         call(SYS_close, group, 0, 0, 0);
     return (int)pid;
+}
+
+/* ------------------------------------------------------------------------------------------------ the tape */
+
+#define TAPE 0x1000000000 /* where it is in the memory of who plays it: the addresses on it are true there */
+#define SKIP (-1)         /* instead of a system call: nothing is done, and so all goes well */
+#define HAVE (-2)         /* the same, where a register is not negative; elsewhere as many are skipped as the second argument says */
+
+struct operation {
+    int16_t number;                             /* of the system call */
+    int16_t result;                             /* register that gets its result, or -1 where it failed; -1: none */
+    int16_t registers;                          /* a bit for each argument that is a register's number */
+    int16_t then;                               /* how many are skipped if it goes well */
+    struct { int16_t number, skip; } tolerated[4]; /* error numbers (0: no more; -1: any), and how many are skipped then */
+    int64_t arguments[6];
+};
+
+struct tape {
+    char said[4096]; /* the number of the error by which it failed, for the keeper; it is empty as long as none did */
+    uint32_t version, count;
+    const struct operation *operations;
+    int64_t registers[];
+};
+
+static inline long number_in(const char *text) {
+    long number = 0;
+    while (*text)
+        number = number * 10 + *text++ - '0';
+    return number;
+}
+
+/* How many are skipped; a negative error number: it failed. */
+static inline long tolerated(const struct operation *one, long result) {
+    for (int i = 0; i < 4 && one->tolerated[i].number; i++)
+        if (one->tolerated[i].number == -1 || one->tolerated[i].number == -result)
+            return one->tolerated[i].skip;
+    return result;
+}
+
+/* How many are skipped then; a negative error number: it failed. */
+static inline long do_one(const struct operation *one, int64_t *registers) {
+    const int64_t *given = one->arguments;
+    long result;
+#define A(n) (one->registers >> n & 1 ? registers[given[n]] : given[n])
+    if (one->number == SKIP)
+        return one->then;
+    if (one->number == HAVE)
+        return registers[given[0]] >= 0 ? one->then : given[1];
+    result = call6(one->number, A(0), A(1), A(2), A(3), A(4), A(5));
+#undef A
+    if (one->result >= 0)
+        registers[one->result] = result < 0 ? -1 : result;
+    return result < 0 ? tolerated(one, result) : one->then;
+}
+
+/* Who plays a tape ends with the keeper, also with one that has ended already: then nobody reads its report. */
+static inline int is_wanted(long report) {
+    struct pollfd end = {(int)report, 0, 0};
+    struct timespec at_once = {0, 0};
+    return call(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0) == 0 && call(SYS_ppoll, P(&end), 1, P(&at_once), 0) == 0;
+}
+
+static inline long play(struct tape *tape) {
+    long skip = 0;
+    for (uint32_t i = 0; i < tape->count && skip >= 0; i += 1 + (uint32_t)skip)
+        if ((skip = do_one(&tape->operations[i], tape->registers)) < 0)
+            break;
+    return -skip;
+}
+
+/* Where it can be mapped, it says what failed without a system call: its own filter may refuse those. */
+static inline void say(char *to, long error) {
+    for (long place = 2; place >= 0; place--, error /= 10)
+        to[place] = (char)('0' + error % 10);
+}
+
+/* The program: its arguments are descriptors of the tape and of the report, and the tape's size. Nothing is linked here. */
+__attribute__((used, noreturn, visibility("hidden"))) NO_GUARD void maestro_play(const long *stack) {
+    const char *const *argv = (const char *const *)(stack + 1);
+    long tape, report, at, error;
+    if (stack[0] == 4 && is_wanted(report = number_in(argv[2]))) {
+        call(SYS_fcntl, report, F_SETFD, FD_CLOEXEC, 0);
+        tape = number_in(argv[1]);
+        at = call6(SYS_mmap, TAPE, number_in(argv[3]), PROT_READ | PROT_WRITE,
+                   MAP_SHARED | MAP_FIXED_NOREPLACE | MAP_POPULATE, tape, 0);
+        call(SYS_close, tape, 0, 0, 0);
+        if (at == TAPE && ((struct tape *)TAPE)->version == maestro_plan_version) {
+            if ((error = play((struct tape *)TAPE)) > 0)
+                say(((struct tape *)TAPE)->said, error);
+        } else {
+            char text[3];
+            say(text, EPROTO);
+            call(SYS_write, report, P(text), sizeof text, 0);
+        }
+    }
+    for (;;)
+        call(SYS_exit_group, 127, 0, 0, 0);
 }

@@ -19,7 +19,7 @@ else:
     import _signal as signal
 
 _DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-_OPEN_FILES = 1024  # select() and old programs break above it; a unit may ask for more
+OPEN_FILES = 1024  # select() and old programs break above it; a unit may ask for more
 SCHEDULING = (  # steps named as the fields of the recipe that they take
     "nice", "io_priority", "cpu_scheduling", "cpu_affinity", "numa", "timer_slack", "personality", "coredump_filter",
 )  # fmt: skip
@@ -168,7 +168,7 @@ def _limits(birth: Birth) -> None:
     """Resource limits; late, for an agent's limit on memory or descriptors binds this very code too."""
     files = (
         resource.RLIMIT_NOFILE,
-        min(_OPEN_FILES, hard := resource.getrlimit(resource.RLIMIT_NOFILE)[1]),
+        min(OPEN_FILES, hard := resource.getrlimit(resource.RLIMIT_NOFILE)[1]),
         hard,
     )
     limits = birth.recipe.get("rlimits", ())
@@ -233,13 +233,18 @@ def _alarm(_: Birth) -> None:
     signal.alarm(10)  # outlives the exec: whatever hangs is ended by it
 
 
+def searched(recipe: dict[str, Any]) -> list[str]:
+    """Directories for a program that is named without one."""
+    path: str = recipe.get("search_path") or recipe["env"].get("PATH", _DEFAULT_PATH)
+    return path.split(":")
+
+
 def _exec(birth: Birth) -> None:
     argv, environment = birth.recipe["argv"], birth.recipe["env"]
     if "/" in argv[0]:
         os.execve(argv[0], argv, environment)
     refused: OSError | None = None
-    path = birth.recipe.get("search_path") or environment.get("PATH", _DEFAULT_PATH)
-    for directory in path.split(":"):
+    for directory in searched(birth.recipe):
         if not directory.startswith("/"):
             continue  # it would mean the agent's working directory
         try:
