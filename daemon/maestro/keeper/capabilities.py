@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 SYS_ADMIN = 21
 PR_SET_KEEPCAPS = 8
-_PR_CAPBSET_READ, PR_CAPBSET_DROP = 23, 24
+PR_CAPBSET_READ, PR_CAPBSET_DROP = 23, 24
 PR_SET_NO_NEW_PRIVS = 38
 PR_CAP_AMBIENT, RAISE = 47, 2
 _VERSION_3 = 0x20080522
@@ -31,20 +31,15 @@ def bound(kept: Iterable[int]) -> None:
         except OSError as error:
             if error.errno == errno.EINVAL:  # the kernel knows no more
                 return
-            if _has(number):
+            if has(number):
                 raise
 
 
-def _has(number: int) -> bool:
+def has(number: int) -> bool:
     try:
-        return bool(kernel.prctl(_PR_CAPBSET_READ, number))
+        return bool(kernel.prctl(PR_CAPBSET_READ, number))
     except OSError:
         return False
-
-
-def bounding() -> list[int]:
-    """Those that we could lose."""
-    return [number for number in known() if _has(number)]
 
 
 def known() -> list[int]:
@@ -52,7 +47,7 @@ def known() -> list[int]:
     found = []
     for number in range(_MOST):
         try:
-            kernel.prctl(_PR_CAPBSET_READ, number)
+            kernel.prctl(PR_CAPBSET_READ, number)
         except OSError:
             break
         found.append(number)

@@ -55,6 +55,7 @@ FILE_SYSTEMS = (  # among the devices: name, kind, attributes, data
 )
 OF_DEVICES = "mode=0755,size=4m,nr_inodes=64k"
 OF_NOTHING = "mode=0000,size=4k"
+NOTHING = RDONLY | NOSUID | NODEV | NOEXEC  # the attributes of what is shown instead of what is hidden
 _GONE = (errno.ENOENT, errno.ENOTDIR)
 
 
@@ -66,6 +67,8 @@ class Layer:
         self._held: dict[int, int] = {}  # place of a mount in the list -> what is taken hold of
         self._devices: dict[str, int] = {}
         self._null = -1  # the host's, whatever is laid over it: what shows where a file is hidden
+        self._empty = -1  # the same where a directory is
+        self._shows_null = False
         self._closing: list[tuple[str, int, int]] = []  # mounts, and attributes that are set once all is laid
 
     def lay(self, mounts: tuple[tuple[Any, ...], ...], propagation: str) -> None:
@@ -82,7 +85,7 @@ class Layer:
             os.close(fd)
         if propagation == "shared":
             kernel.mount("", "/", "", REC | PROPAGATION["shared"])
-        for fd in (*self._held.values(), *self._devices.values(), self._null):
+        for fd in (*self._held.values(), *self._devices.values(), self._null, self._empty):
             if fd >= 0:
                 os.close(fd)
         os.umask(mask)
@@ -100,6 +103,7 @@ class Layer:
         elif word == "hide":
             if self._null < 0:
                 self._null = _grasp("/dev/null", FLAT)
+                _set_attributes(self._null, "", NOTHING, _EMPTY_PATH)
             if given[1] & MAKE:
                 _make_private(given[0])
 
@@ -148,13 +152,16 @@ class Layer:
             if flags & OPTIONAL and error.errno in (*_GONE, errno.EACCES):
                 return
             raise
-        if is_directory:
-            kernel.mount("tmpfs", target, "tmpfs", RDONLY | NOSUID | NODEV | NOEXEC, OF_NOTHING)
-            return
-        nothing = kernel.syscall(_OPEN_TREE, self._null, b"", _CLONE | os.O_CLOEXEC | _EMPTY_PATH)
-        _set_attributes(nothing, "", RDONLY | NODEV | NOEXEC | NOSUID, _EMPTY_PATH)
-        _put(nothing, target)
-        os.close(nothing)
+        if is_directory and self._empty < 0:
+            kernel.mount("tmpfs", target, "tmpfs", NOTHING, OF_NOTHING)
+            self._empty = os.open(target, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        elif is_directory:
+            _put_again(self._empty, target)
+        elif self._shows_null:
+            _put_again(self._null, target)
+        else:
+            _put(self._null, target)
+            self._shows_null = True
 
     def _dev(self, _: int, target: str, attributes: int) -> None:
         if not os.path.isdir(target):
@@ -196,6 +203,13 @@ def _grasp(path: str, flags: int) -> int:
         if flags & OPTIONAL and error.errno in (*_GONE, errno.EACCES):
             return -1
         raise
+
+
+def _put_again(fd: int, target: str) -> None:
+    """What shows somewhere in our own view already: of a mount that is nowhere, older kernels make no other."""
+    again = kernel.syscall(_OPEN_TREE, fd, b"", _CLONE | os.O_CLOEXEC | _EMPTY_PATH)
+    _put(again, target)
+    os.close(again)
 
 
 def _put(fd: int, target: str) -> None:

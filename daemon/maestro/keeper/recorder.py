@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE = 1, 4
 _SIGPIPE, _IGNORED = 13, 1
 _HERE = -100
+_KNOWN = tuple(capabilities.known())
+_OURS = tuple(number for number in _KNOWN if capabilities.has(number))  # which we never change
 _TAKEN = frozenset({"namespaces", "capabilities", "mounts", "propagation", "no_new_privileges", "seccomp"})
 _SPACES = frozenset({"alone", "clone", "unshare", "loopback"})
 # What is the same from start to start as long as the agent's definition is.
@@ -103,7 +105,7 @@ def _user(tape: Tape, recipe: dict[str, Any], accounts: Register, shares: dict[s
     sandbox, uid, gid = recipe.get("sandbox", {}), recipe.get("uid"), recipe.get("gid")
     given, alone = sandbox.get("capabilities", {}), sandbox.get("namespaces", {}).get("alone")
     if "bounding" in given:
-        _bound(tape, given["bounding"], capabilities.bounding())
+        _bound(tape, given["bounding"], _OURS)
     if given.get("ambient") or alone:
         tape.do("prctl", capabilities.PR_SET_KEEPCAPS, 1)
     if uid is not None:
@@ -113,7 +115,7 @@ def _user(tape: Tape, recipe: dict[str, Any], accounts: Register, shares: dict[s
         for name, most in shares.items():
             _write(tape, accounts, name, b"%d" % most, may_miss=True)
         if "bounding" in given:  # a new user namespace begins with all of them
-            _bound(tape, given["bounding"], capabilities.known())
+            _bound(tape, given["bounding"], _KNOWN)
     if given.get("ambient"):
         _raise_ambient(tape, given["ambient"])
 
@@ -125,7 +127,7 @@ def _limits(tape: Tape, limits: tuple[tuple[int, int, int], ...], open_files: tu
         tape.do("prlimit64", 0, number, tape.data(words), 0)
 
 
-def _bound(tape: Tape, kept: tuple[int, ...], has: list[int]) -> None:
+def _bound(tape: Tape, kept: tuple[int, ...], has: tuple[int, ...]) -> None:
     for number in has:
         if number not in kept:
             tape.do("prctl", capabilities.PR_CAPBSET_DROP, number)

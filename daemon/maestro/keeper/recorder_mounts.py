@@ -7,7 +7,7 @@ import os
 import stat
 
 from maestro.keeper import mounts
-from maestro.keeper.mounts import FLAT, FRESH, MAKE, NODEV, NOEXEC, NOSUID, OPTIONAL, RDONLY
+from maestro.keeper.mounts import FLAT, FRESH, MAKE, NOEXEC, NOSUID, OPTIONAL, RDONLY
 from maestro.keeper.tape import ANY, NEVER, SCRATCH, Label, Register
 
 TYPE_CHECKING = False
@@ -19,6 +19,11 @@ if TYPE_CHECKING:
 
 _HERE, _EMPTY_PATH, _RECURSIVE = -100, 0x1000, 0x8000
 _CLONE = 1
+_THERE = {errno.EEXIST: None}
+_THERE_OR_READ_ONLY = {
+    errno.EEXIST: None,
+    errno.EROFS: None,
+}  # and then what is to be in it says whether it is there
 _PUT = 0x4 | 0x10  # from an empty path, to where a link leads
 
 
@@ -29,7 +34,9 @@ class Laying:
         self._tape = tape
         self._held: dict[int, Register] = {}
         self._devices: dict[str, Register] = {}
-        self._null: Register | None = None
+        self._null, self._empty = tape.register(), tape.register()
+        self._shows_null, self._again = tape.register(), tape.register()
+        self._holds_null = False
         self._closing: list[tuple[Register, int]] = []
 
     def lay(self, wanted: tuple[tuple[Any, ...], ...], propagation: str, mask: int) -> None:
@@ -62,8 +69,10 @@ class Laying:
         elif word == "dev":
             self._devices = {name: self._grasp(f"/dev/{name}", OPTIONAL | FLAT) for name in mounts.DEVICES}
         elif word == "hide":
-            if self._null is None:
-                self._null = self._grasp("/dev/null", FLAT)
+            if not self._holds_null:
+                self._holds_null = True
+                self._tape.do("open_tree", _HERE, "/dev/null", _CLONE | os.O_CLOEXEC, result=self._null)
+                self._set_attributes(self._null, "", mounts.NOTHING, _EMPTY_PATH)
             if given[1] & MAKE:
                 self._make_private(given[0])
 
@@ -113,15 +122,27 @@ class Laying:
         missing = dict.fromkeys((errno.ENOENT, errno.ENOTDIR, errno.EACCES), after)
         self._look(target, on=missing if flags & OPTIONAL else {})
         self._look(f"{target}/", on={errno.ENOTDIR: is_file})
-        self._mount("tmpfs", target, RDONLY | NOSUID | NODEV | NOEXEC, mounts.OF_NOTHING)
+        first = Label()
+        tape.unless(self._empty, first)
+        self._put_again(self._empty, target)
+        tape.go(after)
+        tape.here(first)
+        self._mount("tmpfs", target, mounts.NOTHING, mounts.OF_NOTHING)
+        tape.do("openat", _HERE, target, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC, result=self._empty)
         tape.go(after)
         tape.here(is_file)
-        assert self._null is not None
-        nothing = tape.register()
-        tape.do("open_tree", self._null, "", _CLONE | os.O_CLOEXEC | _EMPTY_PATH, result=nothing)
-        self._set_attributes(nothing, "", RDONLY | NODEV | NOEXEC | NOSUID, _EMPTY_PATH)
-        tape.do("move_mount", nothing, "", _HERE, target, _PUT)
+        first = Label()
+        tape.unless(self._shows_null, first)
+        self._put_again(self._null, target)
+        tape.go(after)
+        tape.here(first)
+        tape.do("move_mount", self._null, "", _HERE, target, _PUT, result=self._shows_null)
         tape.here(after)
+
+    def _put_again(self, fd: Register, target: str) -> None:
+        again = self._again
+        self._tape.do("open_tree", fd, "", _CLONE | os.O_CLOEXEC | _EMPTY_PATH, result=again)
+        self._tape.do("move_mount", again, "", _HERE, target, _PUT)
 
     def _dev(self, _: int, target: str, attributes: int) -> None:
         tape, after = self._tape, Label()
@@ -174,7 +195,9 @@ class Laying:
         parts = path.strip("/").split("/")
         for end in range(1, len(parts) + 1):
             one = "/" + "/".join(parts[:end])
-            if end < len(parts) or is_directory:
+            if end < len(parts):
+                self._tape.do("mkdirat", _HERE, one, 0o755, on=_THERE_OR_READ_ONLY)
+            elif is_directory:
                 self._make_directory(one, 0o755)
             else:
                 self._make_file(one)
@@ -216,10 +239,10 @@ class Laying:
         above = os.path.dirname(path)
         if above.strip("/"):
             self._make_place(above, True)
-        self._tape.do("mkdirat", _HERE, path, 0o700, on={errno.EEXIST: None})
+        self._tape.do("mkdirat", _HERE, path, 0o700, on=_THERE)
         self._tape.here(after)
 
     def _make_common(self, path: str) -> None:
         above = os.path.dirname(path)
         for one, mode in ((os.path.dirname(above), 0o711), (above, 0o700), (path, 0o1777)):
-            self._tape.do("mkdirat", _HERE, one, mode, on={errno.EEXIST: None})
+            self._tape.do("mkdirat", _HERE, one, mode, on=_THERE)

@@ -13,7 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    Operation = tuple[int, int, int, "Label | None", Mapping[int, "Label | None"], list["int | Label"]]
+    Operation = tuple[int, int, int, "Label | None", Mapping[int, "Label | None"], list[int]]
 
 _CALLS = {  # as x86_64 and as most others number them
     "capset": (126, 91),
@@ -55,6 +55,9 @@ _SCRATCH = SAID + _HEAD.size + 8 * _REGISTERS  # where a call may put what nobod
 _ROOM = 256
 _START = _SCRATCH + _ROOM
 SCRATCH = _AT + _SCRATCH
+_PAD = tuple((0,) * (8 - given) for given in range(9))
+_REST = tuple((0,) * (6 - given) for given in range(7))  # of its arguments
+_PLAIN = Struct("=hhh18x6q").pack  # one that goes on with the next, and tolerates nothing
 ANY = -1  # error
 NEVER: Mapping[int, Label | None] = {}  # is an error tolerated
 
@@ -76,7 +79,7 @@ class TooLong(ValueError):
     """It does not fit on a tape."""
 
 
-def _text(text: str | bytes) -> bytes:
+def _text(text: str) -> bytes:
     encoded = os.fsencode(text)
     if b"\0" in encoded:
         raise ValueError("embedded null byte")
@@ -87,15 +90,15 @@ class Tape:
     """While it is made."""
 
     def __init__(self) -> None:
-        self._operations: list[Operation] = []
+        self._operations: list[bytes | Operation] = []
         self._data = bytearray()
-        self._texts: dict[str | bytes, int] = {}
+        self._texts: dict[str | bytes, int] = {}  # or data -> its address
         self._registers = 0
 
     def do(
         self,
         call: str,
-        *arguments: int | str | bytes,
+        *arguments: int | str,
         result: int = -1,
         then: Label | None = None,
         on: Mapping[int, Label | None] = NEVER,
@@ -104,21 +107,23 @@ class Tape:
 
         Texts are passed by their addresses.
         """
-        registers = 0
-        given: list[int | Label] = []
+        registers, given = 0, []
         for place, one in enumerate(arguments):
             if isinstance(one, Register):
                 registers |= 1 << place
-            given.append(one if isinstance(one, int) else self.text(one))
-        given += [0] * (6 - len(given))
-        self._operations.append((NUMBERS[call], result, registers, then, on, given))
+            given.append(one if isinstance(one, int) else self._texts.get(one) or self.text(one))
+        given += _REST[len(given)]
+        if then is None and not on:
+            self._operations.append(_PLAIN(NUMBERS[call], result, registers, *given))
+        else:
+            self._operations.append((NUMBERS[call], result, registers, then, on, given))
 
     def unless(self, register: Register, label: Label) -> None:
         """Go on at the label where that register has nothing."""
-        self._operations.append((NUMBERS["have"], -1, 0, None, {}, [int(register), label, 0, 0, 0, 0]))
+        self.do("have", int(register), on={ANY: label})
 
     def go(self, label: Label) -> None:
-        self._operations.append((NUMBERS["skip"], -1, 0, label, {}, [0] * 6))
+        self.do("skip", then=label)
 
     def here(self, label: Label) -> None:
         """This is where the label is."""
@@ -130,7 +135,7 @@ class Tape:
             raise TooLong
         return Register(self._registers - 1)
 
-    def text(self, text: str | bytes) -> int:
+    def text(self, text: str) -> int:
         """Its address; what is there already is not written again."""
         if text not in self._texts:
             self._texts[text] = self._place(_text(text))
@@ -152,21 +157,22 @@ class Tape:
         return len(self._operations)
 
     def packed(self) -> bytes:
-        return b"".join(_packed(place, one) for place, one in enumerate(self._operations))
+        return b"".join(
+            one if isinstance(one, bytes) else _packed(place, one)
+            for place, one in enumerate(self._operations)
+        )
 
     def finished(self) -> Finished:
         return Finished(bytes(self._data), self.packed())
 
 
 def _packed(place: int, operation: Operation) -> bytes:
-    def skipped(label: Label | None) -> int:
-        return 0 if label is None else label.place - place - 1
-
     number, result, registers, then, on, given = operation
-    tolerated = [value for error, label in on.items() for value in (error, skipped(label))]
-    tolerated += [0] * (8 - len(tolerated))
-    words = [skipped(one) if isinstance(one, Label) else one for one in given]
-    return _OPERATION.pack(number, result, registers, skipped(then), *tolerated, *words)
+    tolerated: list[int] = []
+    for error, label in on.items():
+        tolerated += error, 0 if label is None else label.place - place - 1
+    skipped = 0 if then is None else then.place - place - 1
+    return _OPERATION.pack(number, result, registers, skipped, *tolerated, *_PAD[len(tolerated)], *given)
 
 
 class Finished:
