@@ -28,6 +28,7 @@ _EACH_TIME = frozenset(
         "title",
         "notify_fd",
         "cgroup",
+        "make",
         "tasks",
         "oom_score_adjust",
         "search_path",

@@ -88,7 +88,8 @@ def make(
     env = {**draft.env, **(_monitored(trigger, house) if trigger is not None else {})}
     env["INVOCATION_ID"] = invocation(house, agent_id)
     place = _place(unit, agent_id, house)
-    recipe = replace(draft, cgroup=place.cgroup, tasks=place.tasks, sandbox=_sandbox(unit, house))
+    confined = _sandbox(unit, house)
+    recipe = replace(draft, cgroup=place.cgroup, tasks=place.tasks, make=place.make, sandbox=confined)
     return _with(recipe, agent.lines[line], env)
 
 

@@ -84,31 +84,41 @@ class MemoryAlarm:
         self._groups, self._changes, self._loop = groups, changes, loop
         self._ring: Callable[[tuple[str, ...]], None] = lambda names: None
         self._fd = -1  # v1's eventfd
-        self._watched: dict[str, str] = {}  # unit -> file
+        self._files: dict[str, str] = {}  # unit -> what counts its kills
+        self._watched: set[str] = set()
 
     def begin(self, ring: Callable[[tuple[str, ...]], None]) -> None:
         self._ring = ring
 
-    def watch(self, unit: Unit) -> None:
-        """Its group is there; it may be one that was made anew."""
+    def expect(self, unit: Unit) -> int | None:
+        """The kills counted so far; 0 of a group that is only about to be made, None where nobody counts."""
         path = self._groups.file_of(unit, "memory", "memory.events", "memory.oom_control")
-        if not path or not os.path.exists(path):
-            return
+        if not path:
+            return None
+        self._files[unit.name] = path
+        return self.kills(unit.name) if os.path.exists(path) else 0
+
+    def watch(self, unit: Unit) -> bool:
+        """Have it ring for a group that is there; False where that is so already, or cannot be."""
         name = unit.name
-        self._watched[name] = path
+        if name in self._watched or name not in self._files:
+            return False
+        self._watched.add(name)
         if self._groups.kind == "v2":
-            self._changes.watch(path, lambda: self._ring((name,)))
+            self._changes.watch(self._files[name], lambda: self._ring((name,)))
         else:
-            self._register(path)
+            self._register(self._files[name])
+        return True
 
     def kills(self, name: str) -> int | None:
         """Of a group's counter, by as little as can be: it is read at each bad end, before another begins. None: not to be read."""
-        _, there, count = cgroup.read(self._watched.get(name, "")).partition(b"oom_kill ")
+        _, there, count = cgroup.read(self._files.get(name, "")).partition(b"oom_kill ")
         return int(count.split(None, 1)[0]) if there else None
 
     def leave(self, name: str) -> None:
         """v1 forgets of itself when the group is removed."""
-        self._changes.leave(self._watched.pop(name, ""))
+        self._watched.discard(name)
+        self._changes.leave(self._files.pop(name, ""))
 
     def _register(self, path: str) -> None:
         if self._fd < 0:
