@@ -20,20 +20,8 @@ if TYPE_CHECKING:
     from maestro.keeper.tape import Finished
 
 _EACH_TIME = frozenset(
-    {
-        "argv",
-        "env",
-        "stream",
-        "store",
-        "title",
-        "notify_fd",
-        "cgroup",
-        "make",
-        "tasks",
-        "oom_score_adjust",
-        "search_path",
-    }
-)
+    ("argv", "env", "stream", "store", "title", "notify_fd", "cgroup", "make", "tasks", "oom_score_adjust", "search_path")
+)  # fmt: skip
 _TAKEN = _EACH_TIME | set(recorder.LASTING)
 _MOST_KEPT = 8  # tapes
 _LONGEST_KEPT = 1 << 16  # bytes
