@@ -87,6 +87,9 @@ def test_hatchling_makes_both(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
         (wheel,) = place.glob("*.whl")
         assert tag in wheel.name
-        names = zipfile.ZipFile(wheel).namelist()
+        entries = zipfile.ZipFile(wheel).infolist()
+        names = [one.filename for one in entries]
         assert ("maestro/keeper/_spawn.so" in names) == (not pure)
         assert "maestro/keeper/spawn.c" in names
+        for library in (one for one in entries if one.filename.endswith("_spawn.so")):
+            assert library.external_attr >> 16 & 0o111, "it is executed as well"

@@ -39,6 +39,8 @@ pytestmark = [
 def library(tmp_path_factory: pytest.TempPathFactory) -> str:
     """As distributions build it that guard each stack: who plays a tape has no place for the guard's word."""
     compiler = shutil.which("cc")
+    if compiler is None and Path(vfork.PATH).exists():
+        return vfork.PATH  # in a virtual machine, say
     if compiler is None:
         pytest.skip("there is no compiler")
     path = tmp_path_factory.mktemp("spawn") / "_spawn.so"
@@ -288,7 +290,7 @@ def test_a_tape_is_kept_for_the_next_start_of_few(both: Both, monkeypatch: pytes
     assert made == ["a", "b", "a"]
     for number in range(20):
         both.player._tape(both.recipe(title=str(number)))
-    assert len(both.player._kept) == 8
+    assert len(both.player._kept) == 4
 
 
 def test_a_tape_that_is_too_long_is_not_made() -> None:

@@ -14,9 +14,9 @@ def findings() -> tuple[Finding, ...]:
             Finding(
                 part="starts",
                 state="limited",
-                words="by a fork of the keeper where an agent has a control group or a user",
-                cost="some 2 ms of each such start",
+                words="by a fork of the keeper where an agent has a control group, a user or a sandbox",
+                cost="some 2 ms of each such start, and 6 more in a sandbox",
                 advice="have a C compiler where bin/maestrod runs, or where the package is built: it builds keeper/spawn.c",
             ),
         )
-    return (Finding(part="starts", state="ok", words="without a fork where an agent has no sandbox"),)
+    return (Finding(part="starts", state="ok", words="without a fork, but for what few agents ask for"),)

@@ -23,7 +23,7 @@ _EACH_TIME = frozenset(
     ("argv", "env", "stream", "store", "title", "notify_fd", "cgroup", "make", "tasks", "oom_score_adjust", "search_path")
 )  # fmt: skip
 _TAKEN = _EACH_TIME | set(recorder.LASTING)
-_MOST_KEPT = 8  # tapes
+_MOST_KEPT = 4  # tapes, of up to 50 kB with what they were made of
 _LONGEST_KEPT = 1 << 16  # bytes
 _NOBODY = 0xFFFFFFFF  # means "no change" to the kernel
 

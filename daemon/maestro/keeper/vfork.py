@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from maestro.keeper.child import Nest
 
-_PATH = os.path.join(os.path.dirname(os.path.abspath(__file__)), "_spawn.so")
+PATH = os.path.join(os.path.dirname(os.path.abspath(__file__)), "_spawn.so")
 _AS_IT_IS = -1
 _SET_DUMPABLE = (
     4  # prctl(2): /proc/PID is its user's, it may leave a core, and who may trace it may look at it
@@ -52,7 +52,7 @@ class _Plan(ctypes.Structure):
     )
 
 
-def load(path: str = _PATH) -> ctypes.CDLL:
+def load(path: str = PATH) -> ctypes.CDLL:
     """The library. Raises OSError where it is not there, or is not of this version."""
     library = ctypes.CDLL(path)
     try:
@@ -67,7 +67,7 @@ def load(path: str = _PATH) -> ctypes.CDLL:
 class Spawner:
     """Raises OSError where it is not there, or is not of this version."""
 
-    def __init__(self, nest: Nest, path: str = _PATH) -> None:
+    def __init__(self, nest: Nest, path: str = PATH) -> None:
         self._nest = nest
         self.path = path
         self._spawn = load(path).maestro_spawn
