@@ -257,8 +257,8 @@ def test_whoever_has_lost_the_keeper_does_nothing(both: Both) -> None:
         read, report = os.pipe()
         if not reader:
             os.close(read)
-        words = [both.spawner.path, str(played), str(report), str(len(whole))]
-        subprocess.run(words, pass_fds=(played, report), check=False)
+        words = [f"/proc/self/fd/{both.spawner.library}", str(played), str(report), str(len(whole))]
+        subprocess.run(words, pass_fds=(played, report, both.spawner.library), check=False)
         assert Path(both.folder, "done").exists() == made
         Path(both.folder, "done").rmdir() if made else None
         for fd in (played, report, *((read,) if reader else ())):

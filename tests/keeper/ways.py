@@ -36,7 +36,9 @@ class Both:
 
     def __init__(self, library: str, folder: str) -> None:
         self.folder = folder
-        self.nest = Nest(Spare(), {signal.SIGPIPE, signal.SIGXFSZ})  # what Python ignores
+        usual = (signal.SIG_DFL, None)
+        ours = {int(one) for one in signal.valid_signals() if signal.getsignal(one) not in usual}
+        self.nest = Nest(Spare(), ours)
         self.spawner = vfork.Spawner(self.nest, library)
         self.player = Player(self.spawner)
 

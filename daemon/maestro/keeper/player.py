@@ -29,11 +29,10 @@ _NOBODY = 0xFFFFFFFF  # means "no change" to the kernel
 
 
 class Player:
-    """Keeps the tapes of a few agents, which may be started again soon. Raises OSError where there is nothing that plays them."""
+    """Keeps the tapes of a few agents, which may be started again soon."""
 
     def __init__(self, spawner: vfork.Spawner) -> None:
         self._spawner = spawner
-        self._library = os.open(spawner.path, os.O_PATH | os.O_CLOEXEC)
         self._kept: dict[str, tuple[list[Any], Finished]] = {}  # title -> what it was made of, and the tape
 
     def spawn(self, recipe: dict[str, Any], output: int) -> tuple[int, int, int] | None:
@@ -51,7 +50,7 @@ class Player:
         try:
             tape = os.memfd_create("tape")
             os.write(tape, whole)
-            pid = self._spawner.play(recipe, output, (self._library, tape, report[1]), len(whole))
+            pid = self._spawner.play(recipe, output, (self._spawner.library, tape, report[1]), len(whole))
         finally:
             os.close(report[1])
             for fd in (report[0], tape) if pid <= 0 else ():

@@ -69,8 +69,8 @@ class Spawner:
 
     def __init__(self, nest: Nest, path: str = PATH) -> None:
         self._nest = nest
-        self.path = path
         self._spawn = load(path).maestro_spawn
+        self.library = os.open(path, os.O_PATH | os.O_CLOEXEC)  # which an upgrade does not take from us
         self._resets: tuple[set[int], Any] = (set(), (ctypes.c_int * 0)())
 
     def spawn(self, recipe: dict[str, Any], output: int, files: tuple[int, int]) -> int:
