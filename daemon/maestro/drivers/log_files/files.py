@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import shutil
 from collections.abc import AsyncIterator, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -100,7 +99,7 @@ class LogFiles:
     def discard(self, name: str) -> None:
         """Delete the files of a stream that nothing writes to any more."""
         self.drop(name)
-        self._readers.submit(shutil.rmtree, self._path(name), ignore_errors=True)
+        self._readers.submit(_remove_all, self._path(name))
 
     async def trim(self, names: Iterable[str], most: int) -> dict[str, int]:
         """Remove the oldest files of these streams until they take no more than that. Says how many bytes went of each."""
@@ -173,3 +172,9 @@ class LogFiles:
     def _wish(self, wish: Callable[[], None]) -> None:
         if not self._closed:
             self._pump.wish(wish)
+
+
+def _remove_all(path: str) -> None:
+    import shutil  # with what it imports it takes 0.5 MB, and only transient units discard their logs
+
+    shutil.rmtree(path, ignore_errors=True)
