@@ -13,6 +13,7 @@ import logging
 import os
 import struct
 from collections.abc import Callable
+from functools import partial
 
 from maestro.drivers.cgroups.groups import ControlGroups
 from maestro.keeper import cgroup
@@ -84,31 +85,42 @@ class MemoryAlarm:
         self._groups, self._changes, self._loop = groups, changes, loop
         self._ring: Callable[[tuple[str, ...]], None] = lambda names: None
         self._fd = -1  # v1's eventfd
-        self._watched: dict[str, str] = {}  # unit -> file
+        self._watched: dict[str, Unit] = {}
+        self._files: dict[str, str] = {}  # v2: unit -> what is watched
 
     def begin(self, ring: Callable[[tuple[str, ...]], None]) -> None:
         self._ring = ring
 
     def watch(self, unit: Unit) -> None:
         """Its group is there; it may be one that was made anew."""
-        path = self._groups.file_of(unit, "memory", "memory.events", "memory.oom_control")
+        path = self._file(unit)
         if not path or not os.path.exists(path):
             return
         name = unit.name
-        self._watched[name] = path
+        self._watched[name] = unit
         if self._groups.kind == "v2":
-            self._changes.watch(path, lambda: self._ring((name,)))
+            self._files[name] = path
+            self._changes.watch(path, partial(self._ring_for, name))
         else:
             self._register(path)
 
     def kills(self, name: str) -> int | None:
         """Of a group's counter, by as little as can be: it is read at each bad end, before another begins. None: not to be read."""
-        _, there, count = cgroup.read(self._watched.get(name, "")).partition(b"oom_kill ")
+        unit = self._watched.get(name)
+        path = self._files.get(name) or (self._file(unit) if unit is not None else "")
+        _, there, count = cgroup.read(path).partition(b"oom_kill ")
         return int(count.split(None, 1)[0]) if there else None
 
     def leave(self, name: str) -> None:
         """v1 forgets of itself when the group is removed."""
-        self._changes.leave(self._watched.pop(name, ""))
+        self._watched.pop(name, None)
+        self._changes.leave(self._files.pop(name, ""))
+
+    def _file(self, unit: Unit) -> str:
+        return self._groups.file_of(unit, "memory", "memory.events", "memory.oom_control")
+
+    def _ring_for(self, name: str) -> None:
+        self._ring((name,))
 
     def _register(self, path: str) -> None:
         if self._fd < 0:

@@ -48,8 +48,8 @@ class LogFiles:
         """Move what is in the pipe, then let go of it. The files stay."""
         self._wanted.discard(name)
         if stream := self._streams.pop(name, None):
-            for bell in stream.bells:
-                self._stream(name).bells.append(bell)
+            if stream.bells:
+                self._stream(name).bells += stream.bells
             self._wish(partial(self._pump.drop, stream))
 
     def drained(self, name: str, empty: Callable[[], None]) -> None:
@@ -114,7 +114,7 @@ class LogFiles:
         view = View(self._shelf(name), query)
         bell = asyncio.Event()
         if query.follow:
-            self._stream(name).bells.append(bell)
+            self._stream(name).bells += (bell,)
         try:
             await self._read(partial(view.begin, self._wall_ns()))
             while not self._closed:
@@ -127,7 +127,7 @@ class LogFiles:
         finally:
             stream = self._streams.get(name)
             if stream is not None and bell in stream.bells:
-                stream.bells.remove(bell)
+                stream.mute(bell)
                 if not stream.bells and name not in self._wanted:
                     self.drop(name)
 
@@ -161,7 +161,7 @@ class LogFiles:
         return stream
 
     def _new(self, name: str) -> Stream:
-        return Stream(name, self._path(name), Times(self._pens, self._wall_ns))
+        return Stream(name, self._directory, Times(self._pens, self._wall_ns))
 
     def _shelf(self, name: str) -> Shelf:
         return Shelf(self._path(name))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import struct
 import time
 from collections.abc import Callable, Iterator
 
@@ -25,11 +26,11 @@ _KINDS = {
     stat.S_IFBLK: "a device",
 }
 
-_Identity = tuple[int, ...]
+_IDENTITY = struct.Struct("=QQQqq")
 
 
-class _Kept(Struct, frozen=True):
-    identity: _Identity
+class _Kept(Struct, frozen=True, gc=False):
+    identity: bytes  # of a thousand files: a third of what the numbers would take
     trusted: str  # what was wrong with who may write it, or with its directory, when it was read
     piece: Piece
 
@@ -132,8 +133,10 @@ def _check_kind(status: os.stat_result) -> None:
         raise _Refused(f"is {_KINDS.get(stat.S_IFMT(status.st_mode), 'something else')}, not a file")
 
 
-def _identity(status: os.stat_result) -> _Identity:
-    return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+def _identity(status: os.stat_result) -> bytes:
+    return _IDENTITY.pack(
+        status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
+    )
 
 
 def entries(
