@@ -19,7 +19,8 @@ from maestro.ports import Store
 _log = logging.getLogger("maestro")
 _PAGE = 500
 _MOST_BEHIND = 10_000  # events a listener may be behind before it is taken to the store again
-_RECENT = 5_000  # events kept in memory: what a listener needs when the disk refuses
+_RECENT = 5_000  # events kept in memory when the disk refuses: what a listener needs then
+_AT_HAND = _PAGE  # and when it does not: the store has them
 
 
 class Told(Struct, frozen=True, kw_only=True, gc=False):
@@ -45,10 +46,9 @@ class Hub:
         self._store = store
         self.last = 0  # number of the newest event
         self.published = 0  # number of the newest that listeners may know of
-        self._recent: deque[bytes] = deque(
-            maxlen=_RECENT
-        )  # as the store has them: half of what they would take
+        self._recent: deque[bytes] = deque()  # as the store has them: half of what they would take
         self._listeners: list[Callable[[Told], None]] = []
+        self.disk_refuses = False
 
     def resume(self, last: int) -> None:
         """Go on numbering after what the store has."""
@@ -61,6 +61,8 @@ class Hub:
     def publish(self, told: Told) -> None:
         self.published = told.seq
         self._recent.append(_encode(told))
+        while len(self._recent) > (_RECENT if self.disk_refuses else _AT_HAND):
+            self._recent.popleft()
         for listener in tuple(self._listeners):
             try:
                 listener(told)

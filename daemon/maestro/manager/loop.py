@@ -250,6 +250,7 @@ class Manager:
         if self.store_trouble and not trouble:
             _log.warning("the store can be written again; nothing of the states was lost")
         self.store_trouble = trouble or ""
+        self.hub.disk_refuses = bool(trouble)
         if self._retry is not None:
             self._retry.cancel()
         self._retry = asyncio.get_running_loop().call_later(RETRY_STORE, self._stir) if trouble else None
