@@ -10,6 +10,7 @@ from enum import Enum
 from typing import Any, TypeVar
 
 from msgspec import Struct
+from msgspec.structs import astuple
 
 T = TypeVar("T", bound=Struct)
 _MOST = 256
@@ -36,10 +37,12 @@ def _is_same(one: object, other: object) -> bool:
         return True
     if type(one) is not type(other):
         return False
-    if isinstance(one, Struct):
-        return all(_is_same(getattr(one, name), getattr(other, name)) for name in one.__struct_fields__)
+    if isinstance(one, Struct) and isinstance(other, Struct):
+        one, other = astuple(one), astuple(other)
     if isinstance(one, tuple) and isinstance(other, tuple):
-        return len(one) == len(other) and all(map(_is_same, one, other))
+        return len(one) == len(other) and all(
+            a is b or _is_same(a, b) for a, b in zip(one, other, strict=True)
+        )
     if isinstance(one, Mapping) and isinstance(other, Mapping):
         return len(one) == len(other) and all(map(_is_same, one.items(), other.items()))
     return isinstance(one, str | int | float | Enum) and one == other
