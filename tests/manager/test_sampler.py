@@ -45,7 +45,7 @@ class Host:
         self.now = 100.0
         self.sampler = Sampler(World(lambda name: None), self, lambda: self.now, 0)
         for name in names:
-            self.sampler.attend(unit(name))
+            self.sampler.begun(unit(name))
 
     def gauge(self, one: Unit) -> Fake:
         return self.gauges[one.name]
@@ -136,7 +136,7 @@ def test_the_clock_of_the_loop_makes_the_turns() -> None:
         host = Host()
         host.gauges["web"] = gauge = Fake()
         sampler = Sampler(World(lambda name: None), host, asyncio.get_running_loop().time, 0.001)
-        sampler.attend(unit("web"))
+        sampler.begun(unit("web"))
         while gauge.looks < 3:
             gauge.used += 1
             await asyncio.sleep(0.001)

@@ -21,7 +21,12 @@ class Alarm:
         self.count: int | None = 0
 
     def begin(self, ring: Callable[[tuple[str, ...]], None]) -> None: ...
-    def watch(self, unit: Unit) -> None: ...
+    def expect(self, unit: Unit) -> int | None:
+        return self.count
+
+    def watch(self, unit: Unit) -> bool:
+        return False
+
     def leave(self, name: str) -> None: ...
     def kills(self, name: str) -> int | None:
         return self.count

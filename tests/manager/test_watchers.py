@@ -17,6 +17,9 @@ class Watcher:
     def attend(self, unit: Unit) -> None:
         self.heard.append("attend")
 
+    def begun(self, unit: Unit) -> None:
+        self.heard.append("begun")
+
     def ended(self, name: str, ended: Ended) -> None:
         self.heard.append("ended")
 

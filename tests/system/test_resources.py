@@ -71,6 +71,13 @@ def group(daemon: Daemon, name: str, controller: str) -> Path:
 
 def said(daemon: Daemon, name: str, words: str) -> None:
     until(lambda: words.encode() in daemon.log(name), what=f"{name} says {words}")
+    assert words.encode() in daemon.log(name)
+
+
+def memory_limit(daemon: Daemon, name: str) -> str:
+    found = group(daemon, name, "memory")
+    [text] = [p.read_text() for p in (found / "memory.max", found / "memory.limit_in_bytes") if p.exists()]
+    return text.strip()
 
 
 @needs_groups
@@ -92,9 +99,25 @@ def test_without_it_there_is_no_limit(daemon: Daemon) -> None:
 def test_who_names_no_limits_has_the_usual_ones(daemon: Daemon) -> None:
     run(daemon, "plain", ["/bin/sleep", "1000"])
     assert (group(daemon, "plain", "pids") / "pids.max").read_text() == "512\n"
-    memory = group(daemon, "plain", "memory")
-    texts = [p.read_text() for p in (memory / "memory.max", memory / "memory.limit_in_bytes") if p.exists()]
-    assert texts == [f"{1 << 30}\n"]
+    assert memory_limit(daemon, "plain") == str(1 << 30)
+
+
+@needs_groups
+def test_a_limit_that_was_changed_between_two_starts_holds(daemon: Daemon, folder: Path) -> None:
+    """Also where its groups are kept, for it is only down until its next start."""
+    until_then = "import os, sys, time\nwhile not os.path.exists(sys.argv[1]): time.sleep(0.01)"
+    agent = {"exec": python(until_then, folder / "go"), "restart": {"policy": "always", "delay": "2s"}}
+    daemon.unit("web", agent=agent, resources={"memory_max": "100M"})
+    daemon.start()
+    daemon.call("start", units=["web"])
+    assert memory_limit(daemon, "web") == str(100 << 20)
+    (folder / "go").touch()
+    daemon.wait_state("web", "auto-restart")
+    (folder / "go").unlink()
+    daemon.unit("web", agent=agent, resources={"memory_max": "200M"})
+    daemon.call("daemon-reload")
+    daemon.wait_state("web", "active")
+    assert memory_limit(daemon, "web") == str(200 << 20)
 
 
 @needs_groups
@@ -104,19 +127,22 @@ def test_tasks_max_refuses_a_fork(daemon: Daemon) -> None:
 
 
 @needs_groups
-def test_tasks_max_counts_the_commands_beside_it(daemon: Daemon) -> None:
+def test_tasks_max_counts_the_commands_beside_it(daemon: Daemon, folder: Path) -> None:
+    """It has four tasks, the shell is the fifth, and what that would start is one too many."""
+    born = f"{folder}/born"
+    forker = _FORKER.replace('print("all born", flush=True)', f'open({born!r}, "w")')
     daemon.unit(
         "both",
         agent={
-            "exec": python(_FORKER, 20),
-            "exec_start_post": [["/bin/sh", "-c", "sleep 0 & sleep 0 & wait"]],
+            "exec": python(forker, 3),
+            "exec_start_post": [["/bin/sh", "-c", f"while ! [ -e {born} ]; do :; done; /bin/true; exit 7"]],
             "restart": {"policy": "no"},
         },
         resources={"tasks_max": 5},
     )
     daemon.start()
-    if daemon.ctl("start", "both").returncode == 0:  # else one of the commands was refused first
-        said(daemon, "both", "refused after")
+    assert daemon.ctl("start", "both").returncode != 0
+    said(daemon, "both", "annot fork")
 
 
 @needs_groups

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from _socket import AF_UNIX, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_SEQPACKET, socketpair
 
-from maestro.keeper import child, gateways, steps, streams
+from maestro.keeper import cgroup, child, gateways, steps, streams
 from maestro.keeper.quick import Quick
 from maestro.keeper.table import Entry, open_again
 
@@ -37,9 +37,10 @@ class Births:
             self._await_ready(entry)
 
     def spawn(self, agent: str, recipe: dict[str, Any]) -> None:
-        stage = "make a pipe"
-        ends = _Ends()
+        stage, ends = "make its control group", _Ends()
         try:
+            cgroup.make_all(recipe.get("make", ()))
+            stage = "make a pipe"
             output = self._output(recipe.get("stream"))
             kept = self._around.store.of(recipe.get("store", ""))
             given = streams.choose(recipe, kept)
@@ -60,7 +61,7 @@ class Births:
             return
         except OSError as error:
             ends.close()
-            self._tell("cannot_spawn", agent, stage, error.errno or 0)
+            self._tell("cannot_spawn", agent, f"{stage} {error.filename or ''}".rstrip(), error.errno or 0)
             return
         ends.close(ours=False)
         entry = self._born(agent, pid, recipe)

@@ -1,7 +1,7 @@
 """An agent's control group as the keeper uses it: who is in it, the end of all of them, their standing still.
 
-The manager makes the group, sets its limits and names its directory in the recipe; a child is born in it. Here it
-is only a place in which to find processes, also those that changed their session, their parent and their name.
+The manager names its directory in the recipe, and has made it, or says what is to be made; a child is born in it. Then it
+is a place in which to find processes, also those that changed their session, their parent and their name.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ import os
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
+
+    Making = tuple[tuple[str, tuple[tuple[str, str], ...]], ...]  # as ports.Place has it
 
 _KILL = "cgroup.kill"  # cgroup v2, Linux 5.14
 _FREEZE = "cgroup.freeze"  # cgroup v2, Linux 5.2
@@ -25,6 +27,27 @@ def pids(directory: str) -> list[int]:
     for inner in _inner(directory):
         found.extend(pids(inner))
     return found
+
+
+def make(directory: str) -> bool:
+    """Whether it was not there yet."""
+    try:
+        os.mkdir(directory)
+    except FileExistsError:
+        return False
+    return True
+
+
+def make_all(groups: Making) -> None:
+    """Groups that may be there, each with its limits. Raises OSError, whose `filename` is what could not be made or written."""
+    for directory, limits in groups:
+        if make(directory):
+            try:
+                for name, text in limits:
+                    put(f"{directory}/{name}", text.encode())
+            except OSError:
+                os.rmdir(directory)  # whoever finds it has nothing more to write
+                raise
 
 
 def is_empty(directory: str) -> bool:
@@ -136,13 +159,18 @@ def read(path: str) -> bytes:
 def write(path: str, text: bytes) -> bool:
     """Whether it could be written."""
     try:
-        fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+        put(path, text)
     except OSError:
         return False
+    return True
+
+
+def put(path: str, text: bytes) -> None:
+    """Raises OSError, whose `filename` is the path."""
+    fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
     try:
         os.write(fd, text)
-    except OSError:
-        return False
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, path) from None
     finally:
         os.close(fd)
-    return True

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _OPEN_FILES = 1024  # soft limit, as the fork's children get it
 _CAN = frozenset({"argv", "env", "cwd", "cwd_may_fail", "umask", "stream", "store", "title", "notify_fd"})
-_CAN_IN_GROUPS = _CAN | {"cgroup", "tasks", "oom_score_adjust"}  # with spawn.c
+_CAN_IN_GROUPS = _CAN | {"cgroup", "tasks", "make", "oom_score_adjust"}  # with spawn.c
 _CAN_MORE = _CAN_IN_GROUPS | {"uid", "gid", "groups"}
 _MAY_HANG = (
     "nfs",

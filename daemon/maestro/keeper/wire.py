@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     Message = tuple[Any, ...]
 
-VERSION = 6
+VERSION = 7
 PINGS_SINCE = 2  # an older manager does not know what a ping is, and is not blamed for it
 LINK_VARIABLE = "MAESTRO_KEEPER_FD"  # tells the manager which of its descriptors is the link
 EXIT_RESTART = 75  # a manager that ends with this is started again at once: it has been upgraded

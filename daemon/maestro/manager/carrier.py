@@ -241,6 +241,8 @@ class Carrier:
         self._early.pop(agent, None)  # the end of a main process that had handed over
         if not self.prober.is_ours(agent):
             self._manager.feed(events.Spawned(agent, pid, start))
+            if (unit := self._world.units.get(self._world.owner(agent) or "")) is not None:
+                self.watchers.begun(unit)
         for fields in self._unclaimed.pop(pid, ()):
             self.notified(pid, agent, fields)
 
@@ -364,11 +366,12 @@ class Carrier:
         """Read the unit files again, and let what changed take effect where it can at once."""
         changes = self._catalogue.reload(self._world)
         relimit(self._logs, changes, self._world.units)
-        for name in (*changes.added, *changes.changed):
-            unit = self._world.units[name]
-            if self._world.life(name).alive or unit.kind == "slice":
-                for words in self._house.groups.limit(unit):
-                    _log.warning("%s: %s", name, words)
+        for name in (
+            *changes.added,
+            *changes.changed,
+        ):  # also where only its groups are there: until a next start
+            for words in self._house.groups.limit(self._world.units[name]):
+                _log.warning("%s: %s", name, words)
         self._manager.feed(events.Reread(changes.removed))
         return changes
 

@@ -96,6 +96,7 @@ def make(
         title=unit.name,
         cgroup=place.cgroup,
         tasks=place.tasks,
+        make=place.make,
         sandbox=_sandbox(unit, house),
     )
     return _with(recipe, agent.lines[line], env)

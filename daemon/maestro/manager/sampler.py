@@ -100,7 +100,9 @@ class Sampler:
         self._timer: asyncio.TimerHandle | None = None
         self._watched_until = 0.0
 
-    def attend(self, unit: Unit) -> None:
+    def attend(self, unit: Unit) -> None: ...
+
+    def begun(self, unit: Unit) -> None:
         ring = self.rings.get(unit.name)
         if ring is not None:
             ring.pace = ring.due = 0
@@ -120,7 +122,7 @@ class Sampler:
         for name, life in self._world.lives.items():
             unit = self._world.units.get(name)
             if unit is not None and unit.agent is not None and life.alive:
-                self.attend(unit)
+                self.begun(unit)
 
     def _wind(self) -> None:
         if self._timer is None and self._interval > 0 and self.rings:

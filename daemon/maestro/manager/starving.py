@@ -34,13 +34,16 @@ class Starving:
         alarm.begin(self._rung)
 
     def attend(self, unit: Unit) -> None:
-        """A process of it is about to be born in its group."""
         if unit.name not in self._seen:
-            self._alarm.watch(unit)
-            before, kills = self._world.life(unit.name).oom_kills, self._alarm.kills(unit.name)
+            before, kills = self._world.life(unit.name).oom_kills, self._alarm.expect(unit)
             self._seen[unit.name] = kills if kills is not None else before
             if self._seen[unit.name] != before:
                 self._feed(OutOfMemory(unit.name, "", self._seen[unit.name]))
+
+    def begun(self, unit: Unit) -> None:
+        """What was killed before it could be heard of is told by the counter."""
+        if self._alarm.watch(unit):
+            self._look(unit.name)
 
     def leave(self, name: str) -> None:
         """Its group is about to go."""
@@ -53,6 +56,7 @@ class Starving:
             unit = self._world.units.get(name)
             if unit is not None and unit.agent is not None and life.alive:
                 self._seen[name] = life.oom_kills
+                self._alarm.expect(unit)
                 self._alarm.watch(unit)
                 self._look(name)
 

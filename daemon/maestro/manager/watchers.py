@@ -12,7 +12,10 @@ from maestro.model.unit import Unit
 class Watcher(Protocol):
     """Looks after the control groups of units of which something runs."""
 
-    def attend(self, unit: Unit) -> None: ...  # its group is there, and a process is about to be in it
+    def attend(
+        self, unit: Unit
+    ) -> None: ...  # a process is about to be in its group, which may not be there yet
+    def begun(self, unit: Unit) -> None: ...  # one is
     def ended(self, name: str, ended: Ended) -> None: ...  # a process of it, which the engine is told next
     def leave(self, name: str) -> None: ...  # its group is about to go
 
@@ -35,6 +38,10 @@ class Watchers:
             self._places[unit.name] = self._known.setdefault(place, place)
         for watcher in self._all:
             watcher.attend(unit)
+
+    def begun(self, unit: Unit) -> None:
+        for watcher in self._all:
+            watcher.begun(unit)
 
     def ended(self, name: str, ended: Ended) -> None:
         for watcher in self._all:

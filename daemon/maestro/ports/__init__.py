@@ -82,6 +82,9 @@ class Recipe(Struct, frozen=True, kw_only=True, omit_defaults=True):
     stream: str | None = None  # name of the output stream; None: /dev/null
     cgroup: str = ""  # directory of the control group that it is born in; empty: the keeper's own
     tasks: tuple[str, ...] = ()  # files of cgroup v1 by which it enters further groups
+    make: tuple[
+        str, ...
+    ] = ()  # groups that are made first where they are missing, the outer ones before the inner
     store: str = ""  # unit whose stored descriptors it gets
     gateways: tuple[int, ...] = ()  # ports whose listeners in the networks of agents it gets
     title: str = ""  # the unit's name, for messages

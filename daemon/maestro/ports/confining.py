@@ -53,11 +53,17 @@ class Process(Struct, frozen=True):
     memory: int  # bytes of its own and shared ones, as it has them in use
 
 
+# Groups that the keeper is to make where they are missing, the outer ones first: the directory, and the files in it that are written
+# then, by name and text.
+Making = tuple[tuple[str, tuple[tuple[str, str], ...]], ...]
+
+
 class Place(Struct, frozen=True, kw_only=True):
     """Where a process is born."""
 
     cgroup: str = ""  # directory of its own group; empty where this host has none
     tasks: tuple[str, ...] = ()  # files of cgroup v1 by which it enters the groups that hold it to its limits
+    make: Making = ()
 
 
 class CannotConfine(Exception):
@@ -67,7 +73,7 @@ class CannotConfine(Exception):
 class Groups(Protocol):
     """Control groups: one for each unit, which has its limits, and in it one for each of its agents."""
 
-    def place(self, unit: Unit, agent: str) -> Place: ...  # the group is there then; raises CannotConfine
+    def place(self, unit: Unit, agent: str) -> Place: ...  # raises CannotConfine
     def where(self, unit: Unit, agent: str) -> str: ...  # the directory that `place` gave it
     def limit(self, unit: Unit) -> tuple[str, ...]: ...  # to what it says; what cannot be set, in words
     def throttle(self, unit: Unit, on: bool) -> None: ...  # next to no processor time, or what its words say
@@ -107,7 +113,8 @@ class Alarm(Protocol):
     """The kernel's word that memory has run out in the group of one of these units: nothing is polled."""
 
     def begin(self, ring: Callable[[tuple[str, ...]], None]) -> None: ...
-    def watch(self, unit: Unit) -> None: ...
+    def expect(self, unit: Unit) -> int | None: ...  # its group may not be there yet; the kills counted in it
+    def watch(self, unit: Unit) -> bool: ...  # its group is there; whether it was not watched yet
     def kills(self, name: str) -> int | None: ...  # counted since its group was made; None: not to be read
     def leave(self, name: str) -> None: ...
 

@@ -85,36 +85,45 @@ class MemoryAlarm:
         self._groups, self._changes, self._loop = groups, changes, loop
         self._ring: Callable[[tuple[str, ...]], None] = lambda names: None
         self._fd = -1  # v1's eventfd
-        self._watched: dict[str, Unit] = {}
-        self._files: dict[str, str] = {}  # v2: unit -> what is watched
+        self._units: dict[str, Unit] = {}  # those whose kills are counted, or will be
+        self._watched: dict[str, str] = {}  # those that ring, and v2's file by which they do
 
     def begin(self, ring: Callable[[tuple[str, ...]], None]) -> None:
         self._ring = ring
 
-    def watch(self, unit: Unit) -> None:
-        """Its group is there; it may be one that was made anew."""
+    def expect(self, unit: Unit) -> int | None:
+        """The kills counted so far; 0 of a group that is only about to be made, None where nobody counts."""
         path = self._file(unit)
-        if not path or not os.path.exists(path):
-            return
+        if not path:
+            return None
+        self._units[unit.name] = unit
+        return self.kills(unit.name) if os.path.exists(path) else 0
+
+    def watch(self, unit: Unit) -> bool:
+        """Have it ring for a group that is there; False where that is so already, or cannot be."""
         name = unit.name
-        self._watched[name] = unit
+        if name in self._watched or name not in self._units:
+            return False
+        path = self._file(self._units[name])
         if self._groups.kind == "v2":
-            self._files[name] = path
+            self._watched[name] = path
             self._changes.watch(path, partial(self._ring_for, name))
         else:
+            self._watched[name] = ""
             self._register(path)
+        return True
 
     def kills(self, name: str) -> int | None:
         """Of a group's counter, by as little as can be: it is read at each bad end, before another begins. None: not to be read."""
-        unit = self._watched.get(name)
-        path = self._files.get(name) or (self._file(unit) if unit is not None else "")
+        unit = self._units.get(name)
+        path = self._file(unit) if unit is not None else ""
         _, there, count = cgroup.read(path).partition(b"oom_kill ")
         return int(count.split(None, 1)[0]) if there else None
 
     def leave(self, name: str) -> None:
         """v1 forgets of itself when the group is removed."""
-        self._watched.pop(name, None)
-        self._changes.leave(self._files.pop(name, ""))
+        self._units.pop(name, None)
+        self._changes.leave(self._watched.pop(name, ""))
 
     def _file(self, unit: Unit) -> str:
         return self._groups.file_of(unit, "memory", "memory.events", "memory.oom_control")

@@ -13,13 +13,6 @@ _PAGE = os.sysconf("SC_PAGE_SIZE")
 _log = logging.getLogger(__name__)
 
 
-def make(path: str) -> None:
-    try:  # noqa: SIM105 (on the way of every start: a context manager is the dearer half)
-        os.mkdir(path)
-    except FileExistsError:
-        pass
-
-
 def made(path: str) -> bool:
     """Whether it was made by this, with all above it; it may have been there."""
     try:

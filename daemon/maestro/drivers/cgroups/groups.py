@@ -11,7 +11,7 @@ import errno
 import itertools
 import logging
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 
 from msgspec.structs import replace
@@ -20,6 +20,8 @@ from maestro.drivers.cgroups import files, limits
 from maestro.drivers.cgroups.layout import Host, Layout, directories, enable, inherit_processors
 from maestro.drivers.cgroups.limits import Setting
 from maestro.drivers.cgroups.usage import used
+from maestro.drivers.cgroups.usual import Lines, Usual
+from maestro.keeper import cgroup
 from maestro.model import slices
 from maestro.model.amounts import CpuWeight
 from maestro.model.unit import Unit, UnitSection
@@ -30,6 +32,10 @@ _PROBE = "probe:"  # the prefix of the ids of probes' processes
 _THROTTLED, _LEAST = Percentage(5), CpuWeight("1")
 _MOST_LOOKED_AT = 1000  # processes of a unit, for the largest
 _MOST_ASKED = 100  # for their descriptors, which takes 25 µs each
+_USUAL = (
+    ("memory_max",),
+    ("tasks_max",),
+)  # limits that every agent has; of any other it may matter in which order they are set
 _ALWAYS = ("memory", "pids")  # v1: what a unit is in without asking for a limit, so that its use is known
 _log = logging.getLogger(__name__)
 
@@ -46,6 +52,8 @@ class ControlGroups:
         )  # the unit of a name, as it is in force
         # Of a thousand units only what differs is kept: not the paths, which follow from it.
         self._made: dict[str, tuple[str, ...]] = {}  # unit -> controllers of v1 in which it has a group
+        self._fresh: set[str] = set()  # units whose groups are the keeper's to make
+        self._usual = Usual(self._settings)
         self._above = (
             dict(_found(layout.tracking)) if layout.tracking else {}
         )  # agent's unit -> the slices that its group is in
@@ -58,12 +66,17 @@ class ControlGroups:
         """Make the agent's group, and the unit's where it is not there yet, with its limits."""
         if not self.layout.tracking:
             return Place()
+        untouched = unit.name not in self._above
         self._settle(unit)
         group = self.where(unit, agent)
+        if (untouched or unit.name in self._fresh) and (usual := self._usual(unit)) is not None:
+            self._fresh.add(unit.name)
+            return self._leave_to_keeper(unit, group, usual)
+        self._fresh.discard(unit.name)
         try:
             if unit.name not in self._made:
                 self._make(unit)
-            files.make(group)
+            cgroup.make(group)
         except FileNotFoundError:  # somebody removed the unit's
             self._made.pop(unit.name, None)
             return self._place_again(unit, agent)
@@ -71,11 +84,19 @@ class ControlGroups:
             raise CannotConfine(f"cannot make its control group {group}: {error.strerror}") from None
         return self._at(unit, group)
 
+    def _leave_to_keeper(self, unit: Unit, group: str, limits: Mapping[str, Lines]) -> Place:
+        """Nobody needs these groups before the process is born, and the keeper has the time to make them."""
+        if unit.name not in self._made:
+            self._made[unit.name] = _these(one for one in _ALWAYS if one in self.layout.v1)
+        v1 = tuple((self._v1(unit, one), limits.get(one, ())) for one in self._made[unit.name])
+        own = tuple(line for one in self.layout.v2 for line in limits.get(one, ()))
+        return replace(self._at(unit, group), make=((self._of(unit), own), (group, ()), *v1))
+
     def _place_again(self, unit: Unit, agent: str) -> Place:
         group = self.where(unit, agent)
         try:
             self._make(unit)
-            files.make(group)
+            cgroup.make(group)
         except OSError as error:
             raise CannotConfine(f"cannot make its control group {group}: {error.strerror}") from None
         return self._at(unit, group)
@@ -144,7 +165,7 @@ class ControlGroups:
         group = self.layout.v1[controller]
         for name in self._way(unit):
             group = f"{group}/{name}"
-            files.make(group)
+            cgroup.make(group)
             if controller == "cpuset":
                 inherit_processors(group)
         self._made[unit.name] = _and(self._made[unit.name], controller)
@@ -155,6 +176,10 @@ class ControlGroups:
 
     def limit(self, unit: Unit) -> tuple[str, ...]:
         """Hold what runs of the unit to what it says by now; returns what could not be set, in words."""
+        if unit.name in self._fresh:  # ordered to be made, and perhaps not made yet
+            self._fresh.discard(unit.name)
+            for path in (self._of(unit), *(self._v1(unit, one) for one in self._made[unit.name])):
+                cgroup.make(path)
         if not self.layout.tracking or not os.path.isdir(self._of(unit)):
             return ()  # it will be when it starts
         for member in (unit, *self._members(unit)):
@@ -183,7 +208,7 @@ class ControlGroups:
         todo = [
             setting
             for setting in self._settings
-            if (not fresh or _asks(unit, setting)) and self._is_there(unit, setting)
+            if (not fresh or setting.is_asked_by(unit)) and self._is_there(unit, setting)
         ]
         for _ in range(2):
             refused = [(setting, why) for setting in todo if (why := self._set(unit, setting))]
@@ -219,7 +244,7 @@ class ControlGroups:
         have = set(self.layout.v2) | set(self.layout.v1)
         known = {option for s in self._settings if s.controller in have for option in s.options}
         known |= {"oom_policy"} if "memory" in have else set()  # what v1 does not do, the engine does
-        asked = {o for s in (*limits.V1, *limits.V2) if _asks(unit, s) for o in s.options}
+        asked = {o for s in (*limits.V1, *limits.V2) if s.is_asked_by(unit) for o in s.options}
         lacking = sorted(f"resources.{option}" for option in asked - known)
         return tuple(option for option in lacking if option in unit.origins)
 
@@ -285,6 +310,7 @@ class ControlGroups:
     def clear(self, unit: Unit) -> None:
         """Remove the groups of a unit of which nothing runs, and of slices that are empty then; one that somebody is in stays."""
         self._made.pop(unit.name, None)
+        self._fresh.discard(unit.name)
         way = self._way(unit)
         for base in self.layout.bases:
             prune(os.path.join(base, *way))
@@ -354,11 +380,3 @@ def _in_proc(group: str, at: str, root: str) -> str:
     """A group's path as /proc/PID/cgroup has it, with a slash behind it."""
     inside = os.path.relpath(group, at)
     return os.path.join(root, inside) + "/"
-
-
-def _asks(unit: Unit, setting: Setting) -> bool:
-    """Whether the unit sets any of these options to what is not the default."""
-    try:
-        return setting.is_set(unit.resources)
-    except OSError:
-        return True  # of a device that is not there

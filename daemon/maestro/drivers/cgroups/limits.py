@@ -9,7 +9,7 @@ from functools import cache
 from msgspec import Struct
 
 from maestro.model.amounts import Amount
-from maestro.model.unit import LimitsSection, ResourcesSection
+from maestro.model.unit import LimitsSection, ResourcesSection, Unit
 
 _NO_LIMIT_V1 = "-1"
 _LEAST_QUOTA = 1000  # microseconds: the kernel takes no less
@@ -31,6 +31,13 @@ class Setting(Struct, frozen=True):
 
     def is_set(self, section: LimitsSection) -> bool:
         return bool(self.lines(section))
+
+    def is_asked_by(self, unit: Unit) -> bool:
+        """Whether it sets any of these options to what is not the default."""
+        try:
+            return self.is_set(unit.resources)
+        except OSError:
+            return True  # of a device that is not there
 
     def taken_back(self, section: LimitsSection, found: str) -> tuple[str, ...]:
         """Lines for the devices that the file has and the section does not name any more."""
