@@ -39,7 +39,9 @@ class Births:
     def spawn(self, agent: str, recipe: dict[str, Any]) -> None:
         stage, ends = "make its control group", _Ends()
         try:
-            cgroup.make_all(recipe.get("make", ()))
+            groups = recipe.get("make", ())
+            if groups:
+                cgroup.make_last(groups)
             stage = "make a pipe"
             output = self._output(recipe.get("stream"))
             kept = self._around.store.of(recipe.get("store", ""))
@@ -47,6 +49,9 @@ class Births:
             if not kept and (quick := self._quick.spawn(recipe, output)):
                 self.tell_begun(self._born(agent, quick, recipe))
                 return
+            stage = "make its control group"
+            cgroup.make_all(groups)  # somebody may have removed one
+            stage = "make a pipe"
             steps.learn(recipe)
             ends.make(recipe)
             stage = "fork into its control group" if recipe.get("cgroup") else "fork"

@@ -137,17 +137,19 @@ class Carrier:
     def _is_at_rest(self, unit: str) -> bool:
         return self._world.life(unit).state in (State.DEAD, State.FAILED)
 
-    def _foresee(self, deed: Deed) -> None:
+    def _foresee(self, deed: Deed) -> bool:
         """What an agent is started from is committed with the intent: its file may change, or go, before a new manager looks."""
         if not isinstance(deed, events.Spawn):
-            return
+            return False
         unit, line = self._world.units[deed.unit], self._world.life(deed.unit).line
         # Commands after the first are beside a process that may be of an older definition.
         directories.allot(unit, self._house)
-        if unit.agent is not None and (deed.errand is None or errands.begins(deed, unit, line)):
-            definition = self._catalogue.definition(deed.unit, unit)
-            if definition is not None:
-                self._manager.note_definition(deed.unit, definition)
+        if unit.agent is None or not (deed.errand is None or errands.begins(deed, unit, line)):
+            return False
+        definition = self._catalogue.definition(deed.unit, unit)
+        if definition is not None:
+            self._manager.note_definition(deed.unit, definition)
+        return definition is not None or unit.agent.dynamic_user
 
     def _spawn(self, deed: events.Spawn) -> None:
         unit, life = self._world.units[deed.unit], self._world.life(deed.unit)

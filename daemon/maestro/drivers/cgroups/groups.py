@@ -90,7 +90,7 @@ class ControlGroups:
             self._made[unit.name] = _these(one for one in _ALWAYS if one in self.layout.v1)
         v1 = tuple((self._v1(unit, one), limits.get(one, ())) for one in self._made[unit.name])
         own = tuple(line for one in self.layout.v2 for line in limits.get(one, ()))
-        return replace(self._at(unit, group), make=((self._of(unit), own), (group, ()), *v1))
+        return replace(self._at(unit, group), make=((self._of(unit), own), *v1, (group, ())))
 
     def _place_again(self, unit: Unit, agent: str) -> Place:
         group = self.where(unit, agent)
