@@ -225,6 +225,7 @@ class _Thread:
                 error = raised
             with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits for the answer
                 done.get_loop().call_soon_threadsafe(_settle, done, answer, error)
+            del item, done, work, arguments, answer, error  # a large batch is not kept until the next
 
 
 def _settle(done: asyncio.Future[Any], answer: object, error: BaseException | None) -> None:

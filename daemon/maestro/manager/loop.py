@@ -233,16 +233,20 @@ class Manager:
             await self._stirred.wait()
             self._stirred.clear()
             await self._hurry()
-            gathered, self._next = self._next, _Gathered()
-            batch = gathered.rows()
-            self._note_trouble(await self._store.commit(batch))
-            self._unsaved.update(batch.lives)
-            for deed in sorted(gathered.deeds, key=_can_wait):
-                self._carry_out(deed)
-            if gathered.deeds:
-                os.sched_yield()  # the keeper first: to tell what was done takes longer than to do it
-            self._publish(gathered)
-            self._tell_committed()
+            await self._commit()
+
+    async def _commit(self) -> None:
+        """One batch, of which nothing is kept until the next: it may be that of a thousand starts."""
+        gathered, self._next = self._next, _Gathered()
+        batch = gathered.rows()
+        self._note_trouble(await self._store.commit(batch))
+        self._unsaved.update(batch.lives)
+        for deed in sorted(gathered.deeds, key=_can_wait):
+            self._carry_out(deed)
+        if gathered.deeds:
+            os.sched_yield()  # the keeper first: to tell what was done takes longer than to do it
+        self._publish(gathered)
+        self._tell_committed()
 
     async def _hurry(self) -> None:
         """Carry out what need not wait. The keeper needs the processor more then, and what comes of it is committed with the rest."""
