@@ -98,6 +98,17 @@ def test_a_plugin_has_no_hook_that_nobody_calls(plugin: str) -> None:
     assert {name for name in vars(module) if name.startswith("maestro_")} <= set(_hooks())
 
 
+# ------------------------------------------------------------------------------------------------ memory
+
+
+def test_the_manager_imports_nothing_large_that_it_needs_seldom() -> None:
+    """Together they took 4 MB for as long as it lived."""
+    large = "email zipfile csv shutil tempfile lzma zoneinfo difflib urllib.parse importlib.metadata importlib.resources"
+    code = f"import sys, maestro.wiring; print(*(one for one in {large.split()} if one in sys.modules))"
+    told = _run(sys.executable, "-c", code)
+    assert (told.returncode, told.stdout) == (0, "\n"), told.stderr + told.stdout
+
+
 # ------------------------------------------------------------------------------------------------ generated files
 
 

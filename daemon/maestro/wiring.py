@@ -96,6 +96,7 @@ def main() -> int:
     os.umask(0o022)  # unit directories that others may write are refused: ours must not become so
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C goes to the keeper, which tells us
     _raise_descriptor_limit()
+    host.keep_one_heap()
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             return runner.run(_manage(os.environ))

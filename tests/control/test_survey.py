@@ -6,6 +6,8 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import pytest
+
 from maestro.control import protocol as p
 from maestro.engine.events import Asked, CannotSpawn
 from maestro.manager import tasks
@@ -103,7 +105,8 @@ def test_the_commands_before_a_start_are_part_of_it() -> None:
             await made.manager.settle()
             made.spawned("web#1")
             [web] = (await made.desk.starts(ROOT, p.Starts(units=("web",)))).starts
-            assert (web.began, web.started, web.ready) == (web.asked, web.asked + 3, web.asked + 3)
+            assert web.began == web.asked
+            assert (web.started, web.ready) == pytest.approx((web.asked + 3, web.asked + 3), abs=0.01)
 
     play(go())
 

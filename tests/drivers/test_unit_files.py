@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import socket
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from maestro.drivers.unit_files import LARGEST, UnitDirectories
+from maestro.drivers.unit_files import LARGEST, UnitDirectories, reader
 from maestro.model import names
 from maestro.model.library import pieces
 from maestro.ports import UnitFiles
@@ -70,6 +73,57 @@ def test_large_files(disk: Disk) -> None:
     os.truncate(file, 1 << 40)
     assert len(disk.units.read().files["ok.agent.yaml"].text) == LARGEST
     assert disk.refused("a.agent.yaml") == "has 1,099,511,627,776 bytes: 1,048,576 are allowed"
+
+
+def test_a_file_that_grows_while_it_is_read_is_read_whole(
+    disk: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk.write("etc/a.agent.yaml", "x" * 5000)
+    fields = ("st_mode", "st_uid", "st_dev", "st_ino", "st_mtime_ns", "st_ctime_ns")
+
+    def before_it_grew(file: int) -> object:
+        found = os.fstat(file)
+        return SimpleNamespace(st_size=10, **{name: getattr(found, name) for name in fields})
+
+    monkeypatch.setattr(reader, "os", SimpleNamespace(**vars(os) | {"fstat": before_it_grew}))
+    assert disk.units.read().files["a.agent.yaml"].text == b"x" * 5000
+    disk.write("etc/b.agent.yaml", "x" * (LARGEST + 1))
+    assert disk.refused("b.agent.yaml") == "grew beyond 1,048,576 bytes"
+
+
+def test_a_short_file_keeps_no_page_of_memory_to_itself(disk: Disk) -> None:
+    """Each was read into room for the largest, which the allocator maps from the kernel page by page."""
+    for number in range(50):
+        disk.write(f"etc/a{number}.agent.yaml", "agent: {exec: [/bin/true]}")
+    fixed = {"MALLOC_MMAP_THRESHOLD_": "131072"}  # or else it depends on what was freed before
+    told = subprocess.run(
+        [sys.executable, "-c", _MAPPED, str(disk.etc), str(os.geteuid())],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), **fixed},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    ).stdout.split()
+    if told == ["unknown"]:
+        pytest.skip("this C library does not say what it has mapped")
+    files, more = map(int, told)
+    assert files == 50
+    assert more < 10
+
+
+_MAPPED = """
+import ctypes, sys
+from maestro.drivers.unit_files import UnitDirectories
+class Mallinfo(ctypes.Structure):
+    _fields_ = [(name, ctypes.c_size_t) for name in ("arena", "ordblks", "smblks", "hblks", *"abcdef")]
+libc = ctypes.CDLL(None)
+if not hasattr(libc, "mallinfo2"):
+    sys.exit(print("unknown"))
+libc.mallinfo2.restype = Mallinfo
+before = libc.mallinfo2().hblks
+found = UnitDirectories([sys.argv[1]], int(sys.argv[2])).read()
+print(len(found.files), libc.mallinfo2().hblks - before)
+"""
 
 
 @pytest.mark.parametrize(

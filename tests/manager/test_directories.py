@@ -137,7 +137,7 @@ def test_a_number_is_committed_before_anything_runs_as_it() -> None:
         async with rig(unit(dynamic_user=True)) as one:
             one.carrier.take_up_users("")
             one.manager.feed(Asked("start", ("web",)))
-            kept = str(one.manager._batch.facts["dynamic_users"])
+            kept = str(one.manager._next.batch.facts["dynamic_users"])
             await one.manager.settle()
             assert kept == f'{{"web": {one.keeper.recipes["web#1"].uid}}}'
 

@@ -58,3 +58,21 @@ def test_nothing_is_kept_of_a_unit_at_rest(house: recipe.House) -> None:
     recipe.make(web, "web#1", house)
     house.drafts.drop("web")
     assert house.drafts.of(web) is None
+
+
+def test_units_that_differ_in_nothing_but_their_names_share_one(house: recipe.House) -> None:
+    web, db, other = unit("web"), unit("db"), unit("other", environment=EnvironmentMap({"A": "b"}))
+    made = [recipe.make(one, f"{one.name}#1", house) for one in (web, db, other)]
+    assert house.drafts.of(web) is house.drafts.of(db)
+    assert house.drafts.of(web) is not house.drafts.of(other)
+    for one in made:
+        assert one.title == one.stream == one.env["MAESTRO_UNIT"]
+    assert [one.title for one in made] == ["web", "db", "other"]
+
+
+def test_drafts_of_no_unit_any_more_are_few(house: recipe.House) -> None:
+    for number in range(200):
+        name = f"web{number}"
+        recipe.make(unit(name, environment=EnvironmentMap({"A": str(number)})), f"{name}#1", house)
+        house.drafts.drop(name)
+    assert len(house.drafts._drafts) <= 64

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from maestro.engine.events import Asked, Ended
+from maestro.engine.events import Asked, Ended, Looked, RemovePidFile
 from maestro.engine.jobs import Job, JobState
 from maestro.manager import loop, tasks
-from maestro.model.unit import RestartSection
+from maestro.model.unit import RestartSection, Unit
 from maestro.model.values import Seconds
 from maestro.testing.loop import play
 from maestro.testing.theatre import unit
@@ -236,5 +236,77 @@ def test_a_bug_of_ours_names_the_unit_it_was_at() -> None:
             with pytest.raises(ZeroDivisionError):
                 one.manager.feed(Ended(agent="web#1", code=1))
             assert one.doomed == ["web"]
+
+    play(go())
+
+
+def restarting() -> Unit:
+    return unit(restart=RestartSection(policy="always", delay=Seconds("0")))
+
+
+def test_a_restart_leaves_before_it_is_committed() -> None:
+    """The end that it follows is the keeper's to remember until then."""
+
+    async def go() -> None:
+        async with rig(restarting()) as one:
+            one.manager.feed(Asked("start", ("web",)))
+            await one.manager.settle()
+            one.spawned("web#1")
+            await one.manager.settle()
+            one.store.gate.clear()
+            one.ended("web#1", 1)
+            await turns()
+            assert one.keeper.asked("spawn") == [("web#1",), ("web#2",)]
+            await rest(1)
+            assert one.keeper.asked("acknowledge") == []
+            one.store.gate.set()
+            await one.manager.settle()
+            assert one.keeper.asked("acknowledge") == [("web#1",)]
+
+    play(go())
+
+
+def test_a_manager_that_dies_before_a_restart_is_committed_is_followed_by_one_that_orders_the_same() -> None:
+    async def go() -> None:
+        async with rig(restarting()) as one:
+            one.manager.feed(Asked("start", ("web",)))
+            one.spawned("web#1")
+            await one.manager.settle()
+            committed = one.manager.world.life("web")
+            ended = Ended(agent="web#1", code=1)
+            one.store.gate.clear()
+            one.carrier.ended(ended)
+            await turns()
+            assert one.keeper.asked("spawn")[-1] == ("web#2",)
+        async with rig(restarting()) as other:
+            other.manager.restore({"web": committed}, [], {})
+            other.manager.feed(Looked({"web#2": (101, 1)}, {"web#1": ended}, fresh=False))
+            other.spawned("web#2", 101)
+            await other.manager.settle()
+            life = other.manager.world.life("web")
+            assert (life.state.value, life.agent, life.pid) == ("running", "web#2", 101)
+            assert (other.keeper.asked("spawn"), other.keeper.asked("send")) == ([("web#2",)], [])
+            assert "stray" not in other.told
+
+    play(go())
+
+
+def test_a_restart_waits_for_what_is_to_be_done_before_it() -> None:
+    """The pid file of the process before, say: removed later, it would be that of the next."""
+
+    async def go() -> None:
+        async with rig(restarting(), unit("db")) as one:
+            one.manager.feed(Asked("start", ("web",)))
+            await one.manager.settle()
+            one.spawned("web#1")
+            await one.manager.settle()
+            one.store.gate.clear()
+            one.manager.do(RemovePidFile("web", "/run/web.pid"))
+            one.ended("web#1", 1)
+            await turns()
+            assert one.keeper.asked("spawn") == [("web#1",)]
+            one.store.gate.set()
+            await one.manager.settle()
+            assert one.keeper.asked("spawn") == [("web#1",), ("web#2",)]
 
     play(go())

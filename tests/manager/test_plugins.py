@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import threading
 from collections.abc import Iterator
-from importlib.metadata import EntryPoint
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,6 +14,7 @@ from msgspec import Struct
 from maestro import hooks
 from maestro.hooks import EndNotice, EventNotice, hook
 from maestro.manager import plugins as fencing
+from maestro.manager.entry_points import EntryPoint
 from maestro.manager.plugins import Plugins
 from tests.manager.rig import really, until
 

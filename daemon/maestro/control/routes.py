@@ -5,7 +5,6 @@ All that the server knows of a request comes from this table.
 
 from __future__ import annotations
 
-import difflib
 from enum import Enum
 from typing import Any
 
@@ -199,6 +198,8 @@ def _unfit_name(bound: str) -> tuple[str, str]:
 
 
 def _did_you_mean(given: object, known: tuple[str, ...]) -> str:
+    import difflib  # only for who is mistaken
+
     close = difflib.get_close_matches(given[:64], known, 1) if isinstance(given, str) else []
     return f"did you mean {close[0]}?" if close else ""
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import functools
 import grp
 import os
@@ -9,6 +11,18 @@ import pwd
 from collections.abc import Mapping
 
 from maestro.model.specifiers import Specifiers
+
+_M_ARENA_MAX = -8  # mallopt(3)
+
+
+def keep_one_heap() -> None:
+    """Have all threads take memory from one heap, where the C library can: those of ours mostly wait.
+
+    glibc gives each thread a heap of its own, and what is free in one is of no use to the others: with a thousand agents that
+    is 0.5 MB.
+    """
+    with contextlib.suppress(AttributeError):
+        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 1)
 
 
 def specifiers(environ: Mapping[str, str], root: str = "", run: str = "/run/maestro") -> Specifiers:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import shutil
 import threading
 from collections.abc import Callable
 
@@ -45,4 +44,10 @@ class PrivateFiles:
                 self.discard(name)
 
     def _remove(self, path: str) -> None:
-        threading.Thread(target=shutil.rmtree, args=(path, True), name="remove private files").start()
+        threading.Thread(target=_remove_all, args=(path,), name="remove private files").start()
+
+
+def _remove_all(path: str) -> None:
+    import shutil  # with what it imports it takes 0.5 MB, and few units have private files
+
+    shutil.rmtree(path, ignore_errors=True)

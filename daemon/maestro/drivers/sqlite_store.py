@@ -16,7 +16,6 @@ import sqlite3
 import struct
 import threading
 from collections.abc import Callable, Sequence
-from importlib import resources
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
@@ -26,6 +25,8 @@ T = TypeVar("T")
 KEPT_EVENTS = 100_000
 KEPT_AUDIT = 100_000
 _BACKLOG = 10_000  # events kept in memory while the disk refuses
+_MIGRATIONS = os.path.join(os.path.dirname(__file__), "migrations")
+_CACHE = 512  # KiB of pages in memory, of which sqlite takes 2000 otherwise: hardly any is read twice
 _PATIENCE = 2.0  # seconds for another process to be done with the database
 _FLOCK = struct.Struct("hhqqi0q")  # struct flock: kind, whence, start, length (0: all of it), pid
 _GENESIS = "0" * 64
@@ -136,6 +137,7 @@ class SqliteStore:
         db.execute("PRAGMA locking_mode=EXCLUSIVE")
         db.execute("PRAGMA journal_mode=WAL")
         db.execute("PRAGMA synchronous=NORMAL")
+        db.execute(f"PRAGMA cache_size=-{_CACHE}")
         _migrate(db)
         return db
 
@@ -223,6 +225,7 @@ class _Thread:
                 error = raised
             with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits for the answer
                 done.get_loop().call_soon_threadsafe(_settle, done, answer, error)
+            del item, done, work, arguments, answer, error  # a large batch is not kept until the next
 
 
 def _settle(done: asyncio.Future[Any], answer: object, error: BaseException | None) -> None:
@@ -306,11 +309,7 @@ def _read(db: sqlite3.Connection) -> Saved:
 def _migrate(db: sqlite3.Connection) -> None:
     """Apply the numbered migrations that this database has not seen, each in a transaction of its own."""
     version = int(db.execute("PRAGMA user_version").fetchone()[0])
-    scripts = sorted(
-        one.name
-        for one in resources.files("maestro.drivers.migrations").iterdir()
-        if one.name.endswith(".sql")
-    )
+    scripts = sorted(name for name in os.listdir(_MIGRATIONS) if name.endswith(".sql"))
     if version > len(scripts):
         raise sqlite3.OperationalError(
             f"the store was written by a newer Maestro (its version is {version}, this one knows {len(scripts)}); "
@@ -318,7 +317,8 @@ def _migrate(db: sqlite3.Connection) -> None:
         )
     for number, name in enumerate(scripts, start=1):
         if number > version:
-            script = (resources.files("maestro.drivers.migrations") / name).read_text()
+            with open(os.path.join(_MIGRATIONS, name), encoding="utf-8") as file:
+                script = file.read()
             db.executescript(f"BEGIN;\n{script}\nPRAGMA user_version={number};\nCOMMIT;")
 
 

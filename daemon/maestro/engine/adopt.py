@@ -35,6 +35,8 @@ def take_up(world: World, seen: Looked) -> None:
             _compare_errand(world, name, before, seen)
             if not before.bare:
                 _compare(world, name, world.life(name), seen)
+    world.settle()
+    world.skip_empty_pauses()  # of an end that the last manager did not live to commit, the restart may run already
     for agent, process in sorted(seen.running.items()):
         if world.owner(agent) is None or not world.life(agent.rpartition("#")[0]).alive:
             _stray(world, agent, *process)

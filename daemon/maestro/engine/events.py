@@ -280,7 +280,7 @@ Deed = (
 )
 
 
-class Happening(Struct, frozen=True, kw_only=True):
+class Happening(Struct, frozen=True, kw_only=True, gc=False):
     """One line of the event stream."""
 
     unit: str

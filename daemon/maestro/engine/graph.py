@@ -48,6 +48,9 @@ class Graph:
         self._related: dict[Atom, _Related] = {atom: {} for atom in Atom}  # subject -> other -> links
         self._suffered: dict[Atom, _Related] = {atom: {} for atom in Atom}  # other -> subject -> links
         self.slice_of: dict[str, str] = {}  # unit -> the slice that it is directly in
+        self._neighbours: dict[
+            str, frozenset[str]
+        ] = {}  # made when asked for, until a unit is put or removed
         self._exclusive: dict[str, tuple[str, ...]] = {}  # unit -> what only one at a time may hold
         self._sharers: dict[str, dict[str, None]] = {}  # such a thing -> the units that want it
         for unit in units:
@@ -55,6 +58,7 @@ class Graph:
 
     def put(self, unit: Unit) -> None:
         self.remove(unit.name)
+        self._neighbours.clear()
         self._links[unit.name] = links = tuple(_links(unit))
         for link in links:
             for said, here, there in self._both_ways(link):
@@ -73,6 +77,7 @@ class Graph:
                 self.successors.setdefault(edge.first, {})[edge.second] = edge
 
     def remove(self, name: str) -> None:
+        self._neighbours.clear()
         for edge in self._said.pop(name, ()):
             if self.predecessors[edge.second].get(edge.first) is edge:
                 self._withdraw(edge, other=edge.first if edge.second == name else edge.second)
@@ -137,17 +142,25 @@ class Graph:
         edge = self.predecessors.get(second, {}).get(first)
         return READY if edge is None else edge.phase
 
-    def neighbours(self, name: str) -> set[str]:
+    def neighbours(self, name: str) -> frozenset[str]:
         """Units whose next step may depend on this one's state."""
-        return {
-            *self.predecessors.get(name, ()),
-            *self.successors.get(name, ()),
-            *self.to(name, Atom.NEED),
-            *self.to(name, Atom.BOUND),
-            *self.to(name, Atom.APART),
-            *self.of(name, Atom.UPHOLD),
-            *self.rivals(name),
-        }
+        known = self._neighbours.get(name)
+        if known is None:
+            known = self._neighbours[name] = self._find_neighbours(name)
+        return known
+
+    def _find_neighbours(self, name: str) -> frozenset[str]:
+        return frozenset(
+            (
+                *self.predecessors.get(name, ()),
+                *self.successors.get(name, ()),
+                *self.to(name, Atom.NEED),
+                *self.to(name, Atom.BOUND),
+                *self.to(name, Atom.APART),
+                *self.of(name, Atom.UPHOLD),
+                *self.rivals(name),
+            )
+        )
 
     def cycle(self, among: Iterable[str] | None = None) -> list[Edge]:
         """A shortest cycle of the order among these units (by default all), edge by edge; empty when there is none."""

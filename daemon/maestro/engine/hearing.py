@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, assert_never
 
+from msgspec.structs import replace
+
 from maestro.engine import acts, errand_news, memory, notified, policy, treasury
 from maestro.engine.blockers import NEVER_SEEN
 from maestro.engine.events import (
@@ -70,29 +72,32 @@ def _cannot_spawn(world: World, name: str | None, event: CannotSpawn) -> None:
 
 def ended(world: World, event: Ended) -> None:
     name = world.owner(event.agent)
-    if name is None or not world.life(name).alive:
+    life = world.life(name) if name is not None else NEVER_SEEN
+    if name is None or not life.alive:
         return
-    if _is_of_its_follower(world.life(name), event):
+    if _is_of_its_follower(life, event):
         notified.main_named(world, event.agent)
-    if world.life(name).ended is not None:  # told again: what matters is what is left of it by now
+        life = world.life(name)
+    if life.ended is not None:  # told again: what matters is what is left of it by now
         world.change(name, left=event.left)
         if not event.left:
             emptied(world, event.agent, for_good=False)
         return
-    if _never_began(world.life(name), event):
-        world.do(Acknowledge(event.agent), *acts.order(name, world.life(name)))
+    if _never_began(life, event):
+        world.do(Acknowledge(event.agent), *acts.order(name, life))
         return
     agent = world.units[name].agent
     assert agent is not None
     treasury.ended(world, name, event)
-    world.change(name, ended=event, left=event.left)
-    if policy.goes_on(agent, world.life(name)):
+    life = replace(world.life(name), ended=event, left=event.left)
+    if policy.goes_on(agent, life):
+        world.set_life(name, life)
         world.apply(name, Input.FORKED)
         return
-    if memory.hit_main(world.life(name), event, world.now) and world.life(name).result is Result.SUCCESS:
-        world.change(name, result=Result.OOM_KILL, fault=world.life(name).oom)
+    if memory.hit_main(life, event, world.now) and life.result is Result.SUCCESS:
+        life = replace(life, result=Result.OOM_KILL, fault=life.oom)
     gone = not event.left or agent.stop.kill_mode == "process"
-    world.change(name, result=policy.judge(agent, world.life(name), event), bare=gone)
+    world.set_life(name, replace(life, result=policy.judge(agent, life, event), bare=gone))
     world.apply(name, Input.GONE if gone else Input.ENDED)
 
 

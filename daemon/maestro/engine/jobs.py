@@ -23,7 +23,7 @@ class JobState(StrEnum):
     CANCELED = "canceled"  # a later verb wanted something else
 
 
-class Job(Struct, frozen=True, kw_only=True):
+class Job(Struct, frozen=True, kw_only=True, gc=False):
     id: int
     unit: str
     verb: str

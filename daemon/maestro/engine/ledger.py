@@ -80,7 +80,7 @@ class Ledger:
 
     def payers(self, name: str) -> tuple[str, ...]:
         """Whose budgets an agent uses: its own, and those of its slices. Nobody else uses any."""
-        if name not in self._agents:
+        if not self.terms or name not in self._agents:
             return ()
         return (name, *self.above(name)) if name in self.terms else self.above(name)
 

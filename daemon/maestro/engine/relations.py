@@ -6,13 +6,16 @@ atoms and know no options. `A requires B` reads: START and NEED from A to B, PAS
 
 from __future__ import annotations
 
-from enum import Enum
+from enum import StrEnum
 
 from msgspec import Struct
 
 
-class Atom(Enum):
-    """What one unit is to another: the first of the pair does, needs or suffers it."""
+class Atom(StrEnum):
+    """What one unit is to another: the first of the pair does, needs or suffers it.
+
+    A string, for that hashes in C: atoms are looked up at each change of a life.
+    """
 
     START = "a start of it starts the other, and fails without"
     TRY_START = "a start of it starts the other, if that can be done"

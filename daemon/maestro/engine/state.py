@@ -100,7 +100,7 @@ class Trigger(Struct, frozen=True, kw_only=True):
     ended: Ended | None
 
 
-class Life(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Life(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """All that is remembered of one unit. Times are CLOCK_MONOTONIC seconds, so they mean the same to the next manager."""
 
     state: State = State.DEAD

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from errno import errorcode
+from functools import cache
 from math import isinf
 from signal import Signals
 
@@ -46,6 +47,7 @@ def exit_status(life: Life) -> int:
     return 0 if went_well and (ended is None or ended.code is not None) else 1
 
 
+@cache
 def signal_name(number: int) -> str:
     try:
         return Signals(number).name

@@ -172,7 +172,7 @@ class World:
         self.book.step = self.ledger.step = self._step
         self._take(event)
         self.settle()
-        self._skip_empty_pauses()
+        self.skip_empty_pauses()
         while self._triggered:
             name, by = self._triggered.popleft()
             past = self.life(by)
@@ -248,7 +248,7 @@ class World:
         else:
             self.apply(name, machine.RINGS[timer])
 
-    def _skip_empty_pauses(self) -> None:
+    def skip_empty_pauses(self) -> None:
         """A restart after no pause at all belongs to the end that it follows: one commit, and no turn of the clock."""
         while over := sorted(name for name in self._step.lives if self._may_restart_now(name)):
             for name in over:
@@ -295,7 +295,8 @@ class World:
         self._step.lives.add(name)
         if life.state is not State.WAITING:
             self._holds.pop(name, None)
-        admission.followed(self, name, before, life)
+        if life.state is not before.state or life.frozen_for != before.frozen_for or self.room.line:
+            admission.followed(self, name, before, life)
         if self._holds and blockers.face(before) != blockers.face(life):
             for other in self.graph.neighbours(name):
                 if other in self._holds:
@@ -326,21 +327,23 @@ class World:
         self.at_work = name
         before = self.life(name)
         outcome = machine.step(Scene(self.units[name], before, self.now, self.chance, words), moment)
-        self.set_life(name, outcome.life)
+        life = outcome.life
+        self.set_life(name, life)
         self._step.deeds.extend(outcome.deeds)
-        if "probe" in before.awaits and "probe" not in outcome.life.awaits:
+        if "probe" in before.awaits and "probe" not in life.awaits:
             self._step.deeds.append(Unprobe(before.agent))
-        self._step.news.extend(replace(one, state=str(outcome.life.coarse)) for one in outcome.news)
+        for one in outcome.news:
+            self._step.news.append(replace(one, state=str(life.coarse)))
         treasury.followed(self, name, before, moment)
         bonds.followed(self, name, before, outcome.news)
-        if outcome.life != before:
-            if blockers.face(outcome.life) != blockers.face(before):
+        if life != before:
+            if life.state is not before.state or blockers.face(life) != blockers.face(before):
                 self.stir(name)
             else:
                 self.ask_anew((name,))
             self.book.conclude(name)
-        if outcome.life.state is State.STOPPING and policy.is_lost_in_forking(outcome.life):
-            hearing.emptied(self, outcome.life.agent)  # there is nobody to wait for
+        if life.state is State.STOPPING and policy.is_lost_in_forking(life):
+            hearing.emptied(self, life.agent)  # there is nobody to wait for
 
     def settle(self) -> None:
         """Let every unit that may care do what it wants now, until all is still."""

@@ -41,7 +41,9 @@ class Births:
     def spawn(self, agent: str, recipe: dict[str, Any]) -> None:
         stage = "make its control group"
         try:
-            cgroup.make_all(recipe.get("make", ()))
+            groups = recipe.get("make", ())
+            if groups:
+                cgroup.make_last(groups)
             stage = "make a pipe"
             output = self._output(recipe.get("stream"))
             kept = self._around.store.of(recipe.get("store", ""))
@@ -70,9 +72,10 @@ class Births:
         kept: list[Kept],
         given: dict[tuple[str, str], int],
     ) -> None:
-        stage = "make a pipe"
-        ends = _Ends()
+        stage, ends = "make its control group", _Ends()
         try:
+            cgroup.make_all(recipe.get("make", ()))  # somebody may have removed one
+            stage = "make a pipe"
             steps.learn(recipe)
             ends.make(recipe)
             stage = "fork into its control group" if recipe.get("cgroup") else "fork"

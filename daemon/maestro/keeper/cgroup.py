@@ -38,6 +38,14 @@ def make(directory: str) -> bool:
     return True
 
 
+def make_last(groups: Making) -> None:
+    """As all of them, in less time: those above the last are mostly there, from the process before."""
+    try:
+        make(groups[-1][0])
+    except FileNotFoundError:
+        make_all(groups)
+
+
 def make_all(groups: Making) -> None:
     """Groups that may be there, each with its limits. Raises OSError, whose `filename` is what could not be made or written."""
     for directory, limits in groups:

@@ -13,9 +13,10 @@ from maestro.engine import errands, events
 from maestro.engine.events import Deed, Ended
 from maestro.engine.state import ALIVE, State
 from maestro.engine.words import signal_name
-from maestro.manager import conditions, credentials, directories, dynamic_users, fdstore, pid_file, recipe
+from maestro.manager import conditions, credentials, dynamic_users, fdstore, pid_file, recipe
 from maestro.manager.catalogue import Catalogue, Changes
 from maestro.manager.credentials import Secrets, Vault
+from maestro.manager.foresight import Foresight
 from maestro.manager.given import checked
 from maestro.manager.held import Held
 from maestro.manager.hidden import failure
@@ -55,7 +56,7 @@ class Carrier:
         self._following: set[str] = set()  # agents that named another main process, until the keeper answers
         self._early: dict[str, Ended] = {}  # ends that came before that answer
         self.listen: Callable[[], bool] = lambda: False  # to the notify socket; whether there may be more
-        manager.hear, manager.foresee = self._hear, self._foresee
+        manager.hear, manager.foresee = self._hear, Foresight(manager, house, catalogue)
         self._hands = self._table_of_hands()
         self.on_told: Callable[[str], None] = lambda what: None
         self.on_quit: Callable[[str, int], None] = lambda unit, code: None
@@ -136,18 +137,6 @@ class Carrier:
 
     def _is_at_rest(self, unit: str) -> bool:
         return self._world.life(unit).state in (State.DEAD, State.FAILED)
-
-    def _foresee(self, deed: Deed) -> None:
-        """What an agent is started from is committed with the intent: its file may change, or go, before a new manager looks."""
-        if not isinstance(deed, events.Spawn):
-            return
-        unit, line = self._world.units[deed.unit], self._world.life(deed.unit).line
-        # Commands after the first are beside a process that may be of an older definition.
-        directories.allot(unit, self._house)
-        if unit.agent is not None and (deed.errand is None or errands.begins(deed, unit, line)):
-            definition = self._catalogue.definition(deed.unit, unit)
-            if definition is not None:
-                self._manager.note_definition(deed.unit, definition)
 
     def _spawn(self, deed: events.Spawn) -> None:
         unit, life = self._world.units[deed.unit], self._world.life(deed.unit)

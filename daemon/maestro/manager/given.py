@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from maestro.model.unit import LogsSection
 from maestro.ports import LogLimits
 
 
+@lru_cache(64)
 def log_limits(section: LogsSection) -> LogLimits:
     return LogLimits(
         max_size=int(section.max_size),

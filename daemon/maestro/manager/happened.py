@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import AsyncIterator, Callable
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -18,10 +19,11 @@ from maestro.ports import Store
 _log = logging.getLogger("maestro")
 _PAGE = 500
 _MOST_BEHIND = 10_000  # events a listener may be behind before it is taken to the store again
-_RECENT = 5_000  # events kept in memory: what a listener needs when the disk refuses
+_RECENT = 5_000  # events kept in memory when the disk refuses: what a listener needs then
+_AT_HAND = _PAGE  # and when it does not: the store has them
 
 
-class Told(Struct, frozen=True, kw_only=True):
+class Told(Struct, frozen=True, kw_only=True, gc=False):
     """A happening with its number: the cursor that a listener resumes from."""
 
     seq: int
@@ -33,6 +35,7 @@ class Told(Struct, frozen=True, kw_only=True):
         return {"seq": self.seq, "time": self.time, **asdict(self.what)}
 
 
+_encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Told).decode
 
 
@@ -43,8 +46,9 @@ class Hub:
         self._store = store
         self.last = 0  # number of the newest event
         self.published = 0  # number of the newest that listeners may know of
-        self._recent: deque[Told] = deque(maxlen=_RECENT)
+        self._recent: deque[bytes] = deque()  # as the store has them: half of what they would take
         self._listeners: list[Callable[[Told], None]] = []
+        self.disk_refuses = False
 
     def resume(self, last: int) -> None:
         """Go on numbering after what the store has."""
@@ -56,7 +60,9 @@ class Hub:
 
     def publish(self, told: Told) -> None:
         self.published = told.seq
-        self._recent.append(told)
+        self._recent.append(_encode(told))
+        while len(self._recent) > (_RECENT if self.disk_refuses else _AT_HAND):
+            self._recent.popleft()
         for listener in tuple(self._listeners):
             try:
                 listener(told)
@@ -93,14 +99,21 @@ class Hub:
 
     async def _past(self, after: int) -> AsyncIterator[Told]:
         while after < self.published:
-            rows = (
-                []
-                if self._recent and self._recent[0].seq <= after + 1
-                else await self._store.events(after, _PAGE)
-            )
-            page = [_decode(row.body) for row in rows] or [told for told in self._recent if told.seq > after]
+            rows = [] if self._oldest <= after + 1 else await self._store.events(after, _PAGE)
+            bodies = [row.body for row in rows] or self._since(after)
+            page = [told for body in bodies if (told := _decode(body)).seq > after]
             for told in page:
                 yield told
             if not page:
                 return
             after = page[-1].seq
+
+    @property
+    def _oldest(self) -> float:
+        """Number of the oldest that is in memory."""
+        return _decode(self._recent[0]).seq if self._recent else float("inf")
+
+    def _since(self, after: int) -> list[bytes]:
+        """A page of those in memory: their numbers are without gap."""
+        first = int(max(after + 1 - self._oldest, 0)) if self._recent else 0
+        return list(islice(self._recent, first, first + _PAGE))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
 from collections.abc import Callable, Iterator
 
 from maestro.manager.mounting import HOMES, TMP
@@ -40,6 +39,8 @@ def _found(program: str, agent: AgentSection, house: House) -> str:
     if "/" in program:
         return program
     places = ":".join(agent.exec_search_path) or agent.environment.get("PATH") or house.environ.get("PATH")
+    import shutil  # only for who is mistaken
+
     return shutil.which(program, path=places) or ""
 
 

@@ -29,7 +29,9 @@ def log_limits(name: str, units: Mapping[str, Unit]) -> LogLimits:
     unit = units.get(name)
     if unit is None:
         return LogLimits()
-    return replace(_in_small_files(given.log_limits(unit.logs), unit, units), readers=_readers(unit, units))
+    limits = _in_small_files(given.log_limits(unit.logs), unit, units)
+    readers = _readers(unit, units)
+    return replace(limits, readers=readers) if readers else limits
 
 
 def _in_small_files(limits: LogLimits, unit: Unit, units: Mapping[str, Unit]) -> LogLimits:

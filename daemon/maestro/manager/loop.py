@@ -1,7 +1,8 @@
 """The manager: one door for events, one way out for deeds.
 
 `feed` never awaits, so nobody sees a half-made world. What follows from events is gathered into a batch, committed to the store, and only
-then carried out and told. If the disk refuses, the deeds leave all the same: agents must be held even when nothing can be written.
+then carried out and told; but for the restart of what has ended, of which the keeper's memory is enough. If the disk refuses, the deeds
+leave all the same: agents must be held even when nothing can be written.
 """
 
 from __future__ import annotations
@@ -9,11 +10,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import msgspec
 
-from maestro.engine.events import Acknowledge, Deed, Event, Happening, Tick
+from maestro.engine.events import Acknowledge, Deed, Ended, Event, Happening, Spawn, Tick
 from maestro.engine.jobs import Job, JobState
 from maestro.engine.state import Life
 from maestro.engine.step import Step
@@ -26,8 +27,50 @@ _log = logging.getLogger("maestro")
 _encode = msgspec.msgpack.Encoder().encode
 KEPT_JOBS = 1000  # finished jobs that are remembered, so that a request sent again finds its answer
 RETRY_STORE = 2.0  # seconds between two tries when the disk refuses
+_MOMENT = 0.002  # seconds in which the keeper has mostly started what it was ordered to
 _CATCHES_UP = 1.0  # seconds: a disk that hangs must not keep anybody from reading what it has
 _LONGEST_NAP = 86400.0  # seconds; a loop's timer need not carry a year, and cannot carry for ever
+
+
+class _Gathered:
+    """What has followed from events since the last batch was taken. Rows are made when it is: of a life that changes often, one."""
+
+    __slots__ = ("batch", "deeds", "deeds_in_order", "ended", "jobs", "lives", "settlers", "sure", "told")
+
+    def __init__(self) -> None:
+        self.batch = Batch()
+        self.lives: dict[str, Life | None] = {}  # that have changed, or are gone
+        self.jobs: dict[int, Job] = {}
+        self.ended: list[Job] = []
+        self.told: list[Told] = []
+        self.sure: list[Deed] = []  # need not wait for the commit
+        self.deeds: list[Deed] = []
+        self.deeds_in_order = False  # some of them have to be carried out before what comes after them
+        self.settlers: list[asyncio.Future[None]] = []
+
+    def take(self, event: Event, deeds: Sequence[Deed], with_rows: Sequence[bool]) -> None:
+        """Deeds in their order, each with whether something has to be committed before it.
+
+        The restart of what has ended may leave at once: a manager that dies before it is committed loses nothing by it. The keeper forgets
+        an end only once that is committed, and answers an order that it has carried out already by what came of it: so the next manager
+        hears of that end again, orders the same, and is told of the process that runs. Nothing else may wait to be done before it.
+        """
+        plain = isinstance(event, Ended) and not self.deeds_in_order and not any(with_rows)
+        if plain and all(isinstance(deed, Acknowledge) or _is_main(deed) for deed in deeds):
+            self.sure.extend(deed for deed in deeds if _is_main(deed))
+            self.deeds.extend(deed for deed in deeds if not _is_main(deed))
+        else:
+            self.deeds.extend(deeds)
+            self.deeds_in_order |= any(not isinstance(deed, Acknowledge) for deed in deeds)
+
+    def rows(self) -> Batch:
+        batch = self.batch
+        for name, life in self.lives.items():
+            batch.lives[name] = None if life is None else _encode(life)
+        for job in self.jobs.values():
+            batch.jobs[job.id] = _encode(job)
+        batch.events.extend((told.seq, told.time, _encode(told)) for told in self.told)
+        return batch
 
 
 class Manager:
@@ -44,19 +87,16 @@ class Manager:
         self._chance = chance
         self._carry: Callable[[Deed], None] = lambda deed: None
         self._doom: Callable[[str], None] = lambda unit: None
-        self.foresee: Callable[[Deed], None] = lambda deed: None  # notes what is to be committed with a deed
+        # notes what is to be committed before a deed; whether there was anything
+        self.foresee: Callable[[Deed], bool] = lambda deed: False
         self.hear: Callable[[], None] = lambda: None  # takes in what agents have said by now
         self.on_committed: Callable[[Iterable[str]], None] = lambda units: None  # is told whose lives were
         self.measure: Callable[[], None] = lambda: None  # looks at what the host has left, and feeds it
         self.on_accounts: Callable[[], None] = lambda: None  # is told that a budget is at work
         self._unsaved: set[str] = set()  # units whose lives the disk has refused so far
-        self._batch = Batch()
-        self._deeds: list[Deed] = []
-        self._told: list[Told] = []
-        self._ended_jobs: list[Job] = []
+        self._next = _Gathered()
         self._uncommitted: set[int] = set()  # jobs whose end is not in the store yet
         self._waiters: dict[int, list[asyncio.Future[Job]]] = {}
-        self._settlers: list[asyncio.Future[None]] = []
         self._stirred = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at: float | None = None
@@ -96,10 +136,8 @@ class Manager:
             self._keep(job)
         for happening in step.news:
             self.tell(happening)
-        self._deeds.extend(step.deeds)
-        for deed in step.deeds:
-            self.foresee(deed)
-        if step.jobs or step.deeds:
+        self._next.take(event, step.deeds, tuple(map(self.foresee, step.deeds)))
+        if step.lives or step.jobs or step.deeds:
             self._stir()
         self._wind()
         if step.accounts:
@@ -110,14 +148,13 @@ class Manager:
 
     def tell(self, happening: Happening) -> None:
         """Put one line into the event stream: it is published when it is committed."""
-        told = self.hub.number(happening, self.clock.wall())
-        self._told.append(told)
-        self._batch.events.append((told.seq, told.time, _encode(told)))
+        self._next.told.append(self.hub.number(happening, self.clock.wall()))
         self._stir()
 
     def do(self, deed: Deed) -> None:
         """Have a deed carried out that an operator asked for, and not the engine, once it is committed that it was asked for."""
-        self._deeds.append(deed)
+        self._next.deeds.append(deed)
+        self._next.deeds_in_order = True
         self._stir()
 
     def note_all(self) -> None:
@@ -127,43 +164,44 @@ class Manager:
         for holder in self.world.ledger.accounts:
             self._note_account(holder)
         for job in (*self.finished.values(), *self.world.book.jobs.values()):
-            self._batch.jobs[job.id] = _encode(job)
+            self._next.jobs[job.id] = job
+        self._stir()
 
     def _note_life(self, name: str) -> None:
-        life = self.world.lives.get(name)
-        self._batch.lives[name] = None if life is None else _encode(life)
+        life = self._next.lives[name] = self.world.lives.get(name)
         if life is None:
-            self._batch.facts["forgotten_spawns"] = str(self.world.unseen.spawns)
-        self._stir()
+            self._next.batch.facts["forgotten_spawns"] = str(self.world.unseen.spawns)
 
     def _note_account(self, holder: str) -> None:
         account = self.world.ledger.accounts.get(holder)
-        self._batch.accounts[holder] = None if account is None else _encode(account)
+        self._next.batch.accounts[holder] = None if account is None else _encode(account)
         self._stir()
 
     def note_fact(self, name: str, value: str) -> None:
-        self._batch.facts[name] = value
+        self._next.batch.facts[name] = value
         self._stir()
 
     def note_definition(self, unit: str, body: bytes | None) -> None:
-        self._batch.definitions[unit] = body
+        self._next.batch.definitions[unit] = body
         self._stir()
 
     def note_audit(self, body: bytes) -> None:
-        self._batch.audit.append((self.clock.wall(), body))
+        self._next.batch.audit.append((self.clock.wall(), body))
         self._stir()
 
     def _keep(self, job: Job) -> None:
-        self._batch.jobs[job.id] = _encode(job)
-        self._batch.facts["last_job"] = str(self.world.book.last)
+        gathered = self._next
+        gathered.jobs[job.id] = job
+        gathered.batch.facts["last_job"] = str(self.world.book.last)
         if job.state is not JobState.RUNNING:
             self.finished[job.id] = job
-            self._ended_jobs.append(job)
+            gathered.ended.append(job)
             self._uncommitted.add(job.id)
             while len(self.finished) > KEPT_JOBS:
                 oldest = next(iter(self.finished))
                 del self.finished[oldest]
-                self._batch.jobs[oldest] = None
+                gathered.jobs.pop(oldest, None)
+                gathered.batch.jobs[oldest] = None
 
     # ---------------------------------------------------------------------------------- time
 
@@ -194,33 +232,53 @@ class Manager:
         while True:
             await self._stirred.wait()
             self._stirred.clear()
-            batch, self._batch = self._batch, Batch()
-            deeds, self._deeds = self._deeds, []
-            told, self._told = self._told, []
-            ended, self._ended_jobs = self._ended_jobs, []
-            settlers, self._settlers = self._settlers, []
-            self._note_trouble(await self._store.commit(batch))
-            self._unsaved.update(batch.lives)
-            for deed in sorted(deeds, key=_can_wait):
+            await self._hurry()
+            await self._commit()
+
+    async def _commit(self) -> None:
+        """One batch, of which nothing is kept until the next: it may be that of a thousand starts."""
+        gathered, self._next = self._next, _Gathered()
+        batch = gathered.rows()
+        self._note_trouble(await self._store.commit(batch))
+        self._unsaved.update(batch.lives)
+        for deed in sorted(gathered.deeds, key=_can_wait):
+            self._carry_out(deed)
+        if gathered.deeds:
+            os.sched_yield()  # the keeper first: to tell what was done takes longer than to do it
+        self._publish(gathered)
+        self._tell_committed()
+
+    async def _hurry(self) -> None:
+        """Carry out what need not wait. The keeper needs the processor more then, and what comes of it is committed with the rest."""
+        until = self.clock.now() + _MOMENT
+        while self._next.sure:
+            sure, self._next.sure = self._next.sure, []
+            for deed in sure:
                 self._carry_out(deed)
-            if deeds:
-                os.sched_yield()  # the keeper first: to tell what was done takes longer than to do it
-            for one in told:
-                self.hub.publish(one)
-            for job in ended:
-                self._uncommitted.discard(job.id)
-                for waiter in self._waiters.pop(job.id, ()):
-                    if not waiter.done():
-                        waiter.set_result(job)
-            for settler in settlers:
-                if not settler.done():
-                    settler.set_result(None)
-            self._tell_committed()
+            self._stirred.clear()
+            left = until - self.clock.now()
+            if left <= 0:
+                return
+            alarm = asyncio.get_running_loop().call_later(left, self._stir)
+            await self._stirred.wait()
+            alarm.cancel()
+
+    def _publish(self, gathered: _Gathered) -> None:
+        for one in gathered.told:
+            self.hub.publish(one)
+        for job in gathered.ended:
+            self._uncommitted.discard(job.id)
+            for waiter in self._waiters.pop(job.id, ()):
+                if not waiter.done():
+                    waiter.set_result(job)
+        for settler in gathered.settlers:
+            if not settler.done():
+                settler.set_result(None)
 
     def _tell_committed(self) -> None:
         """But not of those that have changed again."""
         if self._unsaved and not self.store_trouble:
-            committed = self._unsaved - self._batch.lives.keys()
+            committed = self._unsaved - self._next.lives.keys()
             self._unsaved = set()
             self.on_committed(committed)
 
@@ -236,7 +294,7 @@ class Manager:
     def settle(self) -> asyncio.Future[None]:
         """Done when all that has been fed by now is committed and carried out, however much is fed meanwhile."""
         settled: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._settlers.append(settled)
+        self._next.settlers.append(settled)
         self._stir()
         return settled
 
@@ -250,6 +308,7 @@ class Manager:
         if self.store_trouble and not trouble:
             _log.warning("the store can be written again; nothing of the states was lost")
         self.store_trouble = trouble or ""
+        self.hub.disk_refuses = bool(trouble)
         if self._retry is not None:
             self._retry.cancel()
         self._retry = asyncio.get_running_loop().call_later(RETRY_STORE, self._stir) if trouble else None
@@ -275,6 +334,10 @@ class Manager:
             for job in jobs.values()
             if request in job.requests
         ]
+
+
+def _is_main(deed: Deed) -> bool:
+    return isinstance(deed, Spawn) and deed.errand is None
 
 
 def _can_wait(deed: Deed) -> bool:

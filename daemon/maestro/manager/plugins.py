@@ -11,7 +11,6 @@ import traceback
 from collections.abc import Callable
 from concurrent.futures import Future
 from functools import partial
-from importlib.metadata import EntryPoint, entry_points
 from queue import Full, SimpleQueue
 from typing import Any
 
@@ -19,6 +18,7 @@ import pluggy
 from msgspec import Struct
 
 from maestro import hooks
+from maestro.manager.entry_points import EntryPoint, entry_points
 from maestro.model.option import subsections
 from maestro.model.unit import AgentFile
 

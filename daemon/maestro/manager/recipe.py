@@ -85,11 +85,20 @@ def make(
         draft = _draft(unit, agent, house, note)
         if _is_settled(agent):
             house.drafts.keep(unit, draft)
-    env = {**draft.env, **(_monitored(trigger, house) if trigger is not None else {})}
+    env = {**draft.env, "MAESTRO_UNIT": unit.name}
+    env |= _monitored(trigger, house) if trigger is not None else {}
     env["INVOCATION_ID"] = invocation(house, agent_id)
     place = _place(unit, agent_id, house)
-    confined = _sandbox(unit, house)
-    recipe = replace(draft, cgroup=place.cgroup, tasks=place.tasks, make=place.make, sandbox=confined)
+    recipe = replace(
+        draft,
+        store=unit.name if agent.file_descriptor_store_max else "",
+        stream=unit.name if not draft.stdio or _LOG in draft.stdio else None,
+        title=unit.name,
+        cgroup=place.cgroup,
+        tasks=place.tasks,
+        make=place.make,
+        sandbox=_sandbox(unit, house),
+    )
     return _with(recipe, agent.lines[line], env)
 
 
@@ -100,11 +109,11 @@ def _is_settled(agent: AgentSection) -> bool:
 
 
 def _draft(unit: Unit, agent: AgentSection, house: House, note: Callable[[str], None]) -> Recipe:
-    """What is the same for all its processes as long as its definition is."""
+    """What is the same for all its processes as long as its definition is, without its name."""
     uid, gid, groups, home = who(unit, house)
     env = environment(unit, agent, house, home, note)
     env |= directories.environment(unit, house)
-    env |= _own_words(unit, agent, house)
+    env |= _own_words(agent, house)
     cwd = agent.working_directory.removeprefix("-")
     streams = openings(agent.stdin, agent.stdout, agent.stderr)
     draft = Recipe(
@@ -119,10 +128,7 @@ def _draft(unit: Unit, agent: AgentSection, house: House, note: Callable[[str], 
         gid=gid,
         groups=groups,
         umask=int(agent.umask, 8),
-        store=unit.name if agent.file_descriptor_store_max else "",
         gateways=agent.gateway_ports,
-        stream=unit.name if _LOG in streams else None,
-        title=unit.name,
         directories=directories.prepare(unit, house, uid, gid),
     )
     return scheduling.applied(draft, agent)
@@ -135,9 +141,9 @@ def _place(unit: Unit, agent_id: str, house: House) -> Place:
         raise CannotPrepare(str(why)) from None
 
 
-def _own_words(unit: Unit, agent: AgentSection, house: House) -> dict[str, str]:
+def _own_words(agent: AgentSection, house: House) -> dict[str, str]:
     """What Maestro itself tells it: who it is, and where it may speak."""
-    env = {"MAESTRO_UNIT": unit.name, "MAESTRO_CONTROL": house.control}
+    env = {"MAESTRO_CONTROL": house.control}
     if is_heard(agent):
         env["NOTIFY_SOCKET"] = house.notify
     if agent.file_descriptor_store_max:

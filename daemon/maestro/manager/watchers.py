@@ -25,16 +25,17 @@ class Watchers:
 
     def __init__(self) -> None:
         self._all: list[Watcher] = []
-        self._groups: dict[str, str] = {}  # unit -> where its group is
+        self._places: dict[str, str] = {}  # unit -> where its group is: that of its slice
+        self._known: dict[str, str] = {}  # those, each once
 
     def append(self, watcher: Watcher) -> None:
         self._all.append(watcher)
 
     def attend(self, unit: Unit, agents_group: str) -> None:
-        group = os.path.dirname(agents_group)
-        if self._groups.get(unit.name) != group:
+        place = os.path.dirname(os.path.dirname(agents_group))
+        if self._places.get(unit.name) != place:
             self.leave(unit.name)
-            self._groups[unit.name] = group
+            self._places[unit.name] = self._known.setdefault(place, place)
         for watcher in self._all:
             watcher.attend(unit)
 
@@ -47,6 +48,6 @@ class Watchers:
             watcher.ended(name, ended)
 
     def leave(self, name: str) -> None:
-        self._groups.pop(name, None)
+        self._places.pop(name, None)
         for watcher in self._all:
             watcher.leave(name)

@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, tzinfo
 from functools import cache
 from typing import ClassVar, Literal
-from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 
@@ -177,6 +176,8 @@ def _zone(name: str) -> tzinfo:
     """UTC needs no database: a small container has none."""
     if name == "UTC":
         return UTC
+    from zoneinfo import ZoneInfo  # it takes 0.5 MB, and few units name a zone
+
     try:
         return ZoneInfo(name)
     except (ValueError, OSError):  # ZoneInfoNotFoundError is a KeyError

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterator
+from functools import cache
 from typing import Any
 
 from maestro.model import directory_checks, names
@@ -274,10 +275,16 @@ def _times(unit: Unit, *options: str) -> Iterator[tuple[str, float]]:
     """The options that are set, with their values."""
     for option in options:
         value: Any = unit
-        for name in option.split("."):
+        for name in _steps(option):
             value = getattr(value, name, None)
         if value is not None:
             yield option, value
+
+
+@cache
+def _steps(option: str) -> tuple[str, ...]:
+    """Kept, for the interpreter keeps each text by which an attribute was asked for."""
+    return tuple(option.split("."))
 
 
 def names_others(unit: Unit) -> Iterator[Finding]:

@@ -15,6 +15,7 @@ _MODE = "[0-7]{1,4}"
 _LONGEST_PART = 255
 _LONGEST = 1024
 KINDS = ("state", "cache", "logs", "runtime", "configuration")
+_OPTIONS = {kind: f"{kind}_directory" for kind in KINDS}
 
 
 class DirectoryName(Word):
@@ -130,7 +131,7 @@ class DirectoryOptions(Struct, frozen=True, kw_only=True):
 
     def directories(self, kind: str) -> tuple[DirectoryName, ...]:
         """Those of one of `KINDS`."""
-        found: tuple[DirectoryName, ...] = getattr(self, f"{kind}_directory")
+        found: tuple[DirectoryName, ...] = getattr(self, _OPTIONS[kind])
         return found
 
     def directory_mode(self, kind: str) -> int:

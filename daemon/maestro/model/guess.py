@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping
 
 # Names that people bring along from systemd and from compose files.
@@ -36,13 +35,18 @@ def _squeezed(key: str) -> str:
 
 def nearest(word: str, known: Iterable[str], cutoff: float = 0.6) -> str:
     """The known word that looks most like this one; empty when none does."""
-    near = difflib.get_close_matches(word[:80].lower().replace("-", "_"), list(known), 1, cutoff)
-    return near[0] if near else ""
+    return _closest(word.lower().replace("-", "_"), known, cutoff)
 
 
 def nearest_exactly(word: str, known: Iterable[str]) -> str:
     """The known word that looks most like this one, where case and hyphens are part of a name."""
-    near = difflib.get_close_matches(word[:80], sorted(known), 1, 0.7)
+    return _closest(word, sorted(known), 0.7)
+
+
+def _closest(word: str, known: Iterable[str], cutoff: float) -> str:
+    import difflib  # only for who is mistaken
+
+    near = difflib.get_close_matches(word[:80], list(known), 1, cutoff)
     return near[0] if near else ""
 
 

@@ -70,7 +70,7 @@ _SLICE = BuiltIn(b"")  # one that has no file is there all the same, without lim
 _BUILT_IN = {f"{DEFAULT_TARGET}.yaml": BuiltIn(b"unit: {description: What runs by default.}")}
 
 
-class _Entry(Struct, frozen=True):
+class _Entry(Struct, frozen=True, gc=False):
     """One file, or one instance of a template: what it was made from, and what was made of it."""
 
     pieces: tuple[Piece, ...]

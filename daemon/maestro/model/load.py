@@ -38,7 +38,7 @@ class Settings(Struct, frozen=True):
 DEFAULTS = Settings()
 
 
-class Loaded(Struct, frozen=True, kw_only=True):
+class Loaded(Struct, frozen=True, kw_only=True, gc=False):
     """What became of one file, or of one instance of a template."""
 
     name: str

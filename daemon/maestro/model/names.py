@@ -22,7 +22,7 @@ _PLAIN_BYTES = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0
 _ESCAPED = re.compile(r"\\x([0-9A-Fa-f]{2})|(\\)|(-)")
 
 
-class UnitName(Struct, frozen=True):
+class UnitName(Struct, frozen=True, gc=False):
     """A unit's name in its parts. `instance` is None without an "@", and empty for a template."""
 
     prefix: str

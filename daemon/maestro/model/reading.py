@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, TypeVar, cast
 
 from msgspec import Struct
@@ -14,6 +14,7 @@ from maestro.model import guess
 from maestro.model.option import Option, Section, choices, describe, item_type, subsections, without_none
 from maestro.model.plain import Fault, Given, Mark, Mistake, Path, Plain, is_scalar, kind_of, many, shorten
 from maestro.model.problem import Problem
+from maestro.model.sharing import shared
 from maestro.model.unit import Origin
 from maestro.model.values import Value
 
@@ -119,7 +120,7 @@ class Reading:
                 values[inner.field] = self.section(inner.type, None, (*at, inner.name))
         if missing or any(values.get(inner.field) is None for inner in inside.required_sections):
             return None
-        return section(**values)
+        return shared(section(**values))
 
     def _section(self, inner: Section, value: Plain, at: Path, values: dict[str, Any]) -> None:
         if value is None and inner.optional:
@@ -150,6 +151,7 @@ def _inside(value: Plain) -> Iterable[str | int]:
     return value if isinstance(value, dict) else ()
 
 
+@lru_cache(1024)
 def dotted(at: Path) -> str:
     """`agent.restart.delay`, `unit.requires[1]`."""
     shown = ""

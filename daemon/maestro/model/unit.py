@@ -66,7 +66,7 @@ class SliceFile(Struct, frozen=True, kw_only=True):
     install: InstallSection = InstallSection()
 
 
-class Origin(Struct, frozen=True, kw_only=True):
+class Origin(Struct, frozen=True, kw_only=True, gc=False):
     """Where an option was set."""
 
     path: str

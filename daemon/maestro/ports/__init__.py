@@ -254,7 +254,7 @@ class Store(Protocol):
 # ------------------------------------------------------------------------------------------------ unit files
 
 
-class Piece(Struct, frozen=True, kw_only=True):
+class Piece(Struct, frozen=True, kw_only=True, gc=False):
     """One file as read: its path, its text, or why it could not be read."""
 
     path: str

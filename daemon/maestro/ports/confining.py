@@ -53,7 +53,7 @@ class Process(Struct, frozen=True):
     memory: int  # bytes of its own and shared ones, as it has them in use
 
 
-# Groups that the keeper is to make where they are missing, the outer ones first: the directory, and the files in it that are written
+# Groups that the keeper is to make where they are missing, its own the last: the directory, and the files in it that are written
 # then, by name and text.
 Making = tuple[tuple[str, tuple[tuple[str, str], ...]], ...]
 

@@ -53,7 +53,7 @@ def tried(uid: int, gid: int, path: Path, flags: int = os.O_RDONLY) -> str:
 
 
 def test_owners_read_and_nobody_else_and_nobody_writes(folder: Path) -> None:
-    tape = Tape(str(folder))
+    tape = Tape(str(folder.parent), folder.name)
     tape.ready(0.0)
     tape.write(b"old\n")
     first = Path(log_path(str(folder), 0))
@@ -76,12 +76,12 @@ def test_owners_read_and_nobody_else_and_nobody_writes(folder: Path) -> None:
 
 def test_who_goes_on_in_another_file_and_was_not_told_leaves_the_readers(folder: Path) -> None:
     """The log of an agent that is down is cut for the quota of its slice: its owner still reads it."""
-    tape = Tape(str(folder))
+    tape = Tape(str(folder.parent), folder.name)
     tape.share((("user", READER),))
     tape.ready(0)
     tape.write(b"old\n")
     tape.close()
-    later = Tape(str(folder))
+    later = Tape(str(folder.parent), folder.name)
     later.ready(0)
     later.rotate(4)
     later.close()

@@ -13,6 +13,7 @@ import logging
 import os
 import struct
 from collections.abc import Callable
+from functools import partial
 
 from maestro.drivers.cgroups.groups import ControlGroups
 from maestro.keeper import cgroup
@@ -84,41 +85,51 @@ class MemoryAlarm:
         self._groups, self._changes, self._loop = groups, changes, loop
         self._ring: Callable[[tuple[str, ...]], None] = lambda names: None
         self._fd = -1  # v1's eventfd
-        self._files: dict[str, str] = {}  # unit -> what counts its kills
-        self._watched: set[str] = set()
+        self._units: dict[str, Unit] = {}  # those whose kills are counted, or will be
+        self._watched: dict[str, str] = {}  # those that ring, and v2's file by which they do
 
     def begin(self, ring: Callable[[tuple[str, ...]], None]) -> None:
         self._ring = ring
 
     def expect(self, unit: Unit) -> int | None:
         """The kills counted so far; 0 of a group that is only about to be made, None where nobody counts."""
-        path = self._groups.file_of(unit, "memory", "memory.events", "memory.oom_control")
+        path = self._file(unit)
         if not path:
             return None
-        self._files[unit.name] = path
+        self._units[unit.name] = unit
         return self.kills(unit.name) if os.path.exists(path) else 0
 
     def watch(self, unit: Unit) -> bool:
         """Have it ring for a group that is there; False where that is so already, or cannot be."""
         name = unit.name
-        if name in self._watched or name not in self._files:
+        if name in self._watched or name not in self._units:
             return False
-        self._watched.add(name)
+        path = self._file(self._units[name])
         if self._groups.kind == "v2":
-            self._changes.watch(self._files[name], lambda: self._ring((name,)))
+            self._watched[name] = path
+            self._changes.watch(path, partial(self._ring_for, name))
         else:
-            self._register(self._files[name])
+            self._watched[name] = ""
+            self._register(path)
         return True
 
     def kills(self, name: str) -> int | None:
         """Of a group's counter, by as little as can be: it is read at each bad end, before another begins. None: not to be read."""
-        _, there, count = cgroup.read(self._files.get(name, "")).partition(b"oom_kill ")
+        unit = self._units.get(name)
+        path = self._file(unit) if unit is not None else ""
+        _, there, count = cgroup.read(path).partition(b"oom_kill ")
         return int(count.split(None, 1)[0]) if there else None
 
     def leave(self, name: str) -> None:
         """v1 forgets of itself when the group is removed."""
-        self._watched.discard(name)
-        self._changes.leave(self._files.pop(name, ""))
+        self._units.pop(name, None)
+        self._changes.leave(self._watched.pop(name, ""))
+
+    def _file(self, unit: Unit) -> str:
+        return self._groups.file_of(unit, "memory", "memory.events", "memory.oom_control")
+
+    def _ring_for(self, name: str) -> None:
+        self._ring((name,))
 
     def _register(self, path: str) -> None:
         if self._fd < 0:

@@ -11,7 +11,8 @@ import errno
 import itertools
 import logging
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cache
 
 from msgspec.structs import replace
 
@@ -49,12 +50,13 @@ class ControlGroups:
         self.unit_of: Callable[[str], Unit | None] = lambda name: (
             None
         )  # the unit of a name, as it is in force
-        self._made: dict[str, dict[str, str]] = {}  # unit -> its groups in hierarchies of v1, by controller
+        # Of a thousand units only what differs is kept: not the paths, which follow from it.
+        self._made: dict[str, tuple[str, ...]] = {}  # unit -> controllers of v1 in which it has a group
         self._fresh: set[str] = set()  # units whose groups are the keeper's to make
         self._usual = Usual(self._settings)
-        self._ways = (
+        self._above = (
             dict(_found(layout.tracking)) if layout.tracking else {}
-        )  # agent's unit -> where its group is
+        )  # agent's unit -> the slices that its group is in
         mount = layout.mount
         self._top = "" if mount is None else _in_proc(layout.tracking, mount.at, mount.root)
 
@@ -64,7 +66,7 @@ class ControlGroups:
         """Make the agent's group, and the unit's where it is not there yet, with its limits."""
         if not self.layout.tracking:
             return Place()
-        untouched = unit.name not in self._ways
+        untouched = unit.name not in self._above
         self._settle(unit)
         group = self.where(unit, agent)
         if (untouched or unit.name in self._fresh) and (usual := self._usual(unit)) is not None:
@@ -85,10 +87,10 @@ class ControlGroups:
     def _leave_to_keeper(self, unit: Unit, group: str, limits: Mapping[str, Lines]) -> Place:
         """Nobody needs these groups before the process is born, and the keeper has the time to make them."""
         if unit.name not in self._made:
-            self._made[unit.name] = {one: self._v1(unit, one) for one in _ALWAYS if one in self.layout.v1}
-        v1 = tuple((path, limits.get(one, ())) for one, path in self._made[unit.name].items())
+            self._made[unit.name] = _these(one for one in _ALWAYS if one in self.layout.v1)
+        v1 = tuple((self._v1(unit, one), limits.get(one, ())) for one in self._made[unit.name])
         own = tuple(line for one in self.layout.v2 for line in limits.get(one, ()))
-        return replace(self._at(unit, group), make=((self._of(unit), own), (group, ()), *v1))
+        return replace(self._at(unit, group), make=((self._of(unit), own), *v1, (group, ())))
 
     def _place_again(self, unit: Unit, agent: str) -> Place:
         group = self.where(unit, agent)
@@ -101,13 +103,13 @@ class ControlGroups:
 
     def _settle(self, unit: Unit) -> None:
         """It goes to another slice when nothing of it runs any more: a command beside the main process goes where that is."""
-        before, now = self._ways.get(unit.name, ()), _levels(unit)
-        if before and before != now and not self.processes(unit):
+        before, now = self._above.get(unit.name), slices.chain(unit)
+        if before is not None and before != now and not self.processes(unit):
             self.clear(unit)
-        self._ways.setdefault(unit.name, now)
+        self._above.setdefault(unit.name, now)
 
     def _at(self, unit: Unit, group: str) -> Place:
-        tasks = tuple(f"{path}/tasks" for _, path in sorted(self._made[unit.name].items()))
+        tasks = tuple(f"{self._v1(unit, one)}/tasks" for one in self._made[unit.name])
         return Place(cgroup=group, tasks=(f"{group}/tasks", *tasks) if self.kind == "v1" else tasks)
 
     def where(self, unit: Unit, agent: str) -> str:
@@ -121,7 +123,9 @@ class ControlGroups:
 
     def _way(self, unit: Unit) -> tuple[str, ...]:
         """Its slice may be another by now than that in which it runs."""
-        return self._ways.get(unit.name) or _levels(unit)
+        above = self._above.get(unit.name)
+        own = unit.name if unit.kind == "slice" else f"{unit.name}.agent"
+        return (*(slices.chain(unit) if above is None else above), own)
 
     def _slices(self, unit: Unit) -> list[Unit]:
         """Those that its group is in, the outermost first; one that does not load limits nothing."""
@@ -145,7 +149,7 @@ class ControlGroups:
 
     def _make_one(self, unit: Unit) -> None:
         fresh = files.made(self._of(unit))
-        self._made[unit.name] = {}
+        self._made[unit.name] = ()
         for one in self._wanted(unit):
             self._join(unit, one, fresh=fresh)
         for words in self._apply(unit, fresh=fresh):
@@ -164,7 +168,7 @@ class ControlGroups:
             cgroup.make(group)
             if controller == "cpuset":
                 inherit_processors(group)
-        self._made[unit.name][controller] = group
+        self._made[unit.name] = _and(self._made[unit.name], controller)
         for pid in () if fresh else self.processes(unit):
             files.write_softly(f"{group}/cgroup.procs", str(pid))
 
@@ -174,14 +178,14 @@ class ControlGroups:
         """Hold what runs of the unit to what it says by now; returns what could not be set, in words."""
         if unit.name in self._fresh:  # ordered to be made, and perhaps not made yet
             self._fresh.discard(unit.name)
-            for path in (self._of(unit), *self._made[unit.name].values()):
+            for path in (self._of(unit), *(self._v1(unit, one) for one in self._made[unit.name])):
                 cgroup.make(path)
         if not self.layout.tracking or not os.path.isdir(self._of(unit)):
             return ()  # it will be when it starts
         for member in (unit, *self._members(unit)):
-            made = self._made.setdefault(member.name, self._joined(member))
+            self._made.setdefault(member.name, self._joined(member))
             for one in self._wanted(member):
-                if one not in made:
+                if one not in self._made[member.name]:
                     self._join(member, one)
         return tuple(self._apply(unit))
 
@@ -192,13 +196,12 @@ class ControlGroups:
 
     def _members(self, unit: Unit) -> list[Unit]:
         """The agents in a slice that have groups."""
-        names = [name for name, way in self._ways.items() if unit.name in way[:-1]]
+        names = [name for name, above in self._above.items() if unit.name in above]
         return [one for name in names if (one := self.unit_of(name)) is not None]
 
-    def _joined(self, unit: Unit) -> dict[str, str]:
+    def _joined(self, unit: Unit) -> tuple[str, ...]:
         """What an earlier manager made of it."""
-        groups = {one: self._v1(unit, one) for one in self.layout.v1}
-        return {one: group for one, group in groups.items() if os.path.isdir(group)}
+        return _these(one for one in self.layout.v1 if os.path.isdir(self._v1(unit, one)))
 
     def _apply(self, unit: Unit, *, fresh: bool = False) -> list[str]:
         """Twice where something is refused: of two limits that bound each other only one order is right."""
@@ -279,17 +282,15 @@ class ControlGroups:
             return f"{self._of(unit)}/{v2}" if controller in self.layout.v2 else ""
         return f"{self._v1(unit, controller)}/{v1}" if controller in self.layout.v1 else ""
 
-    def gauged(self, unit: Unit) -> dict[str, str]:
-        """The files that say what it uses; of those that there may be none, too."""
+    def gauged(self, unit: Unit) -> tuple[str, str, str, str]:
+        """The files that say what it uses of memory, tasks, processor and devices; empty for those that this host has not."""
         if not self.layout.tracking:
-            return {}
-        gauged = {
-            "memory": self.file_of(unit, "memory", "memory.current", "memory.usage_in_bytes"),
-            "tasks": self.file_of(unit, "pids", "pids.current", "pids.current"),
-        }
-        if self.kind != "v1":
-            gauged |= {"cpu": f"{self._of(unit)}/cpu.stat", "io": f"{self._of(unit)}/io.stat"}
-        return {what: path for what, path in gauged.items() if path}
+            return "", "", "", ""
+        memory = self.file_of(unit, "memory", "memory.current", "memory.usage_in_bytes")
+        tasks = self.file_of(unit, "pids", "pids.current", "pids.current")
+        if self.kind == "v1":
+            return memory, tasks, "", ""
+        return memory, tasks, f"{self._of(unit)}/cpu.stat", f"{self._of(unit)}/io.stat"
 
     def largest(self, unit: Unit) -> Process | None:
         """Of those that live: one that was killed may be gone."""
@@ -316,7 +317,7 @@ class ControlGroups:
             for count in range(len(way) - 1, 0, -1):
                 files.remove(os.path.join(base, *way[:count]))
         if not os.path.isdir(self._of(unit)):
-            self._ways.pop(unit.name, None)
+            self._above.pop(unit.name, None)
 
     def close(self) -> None:
         """Remove what is empty of all groups of ours."""
@@ -339,9 +340,19 @@ def prune(group: str) -> None:
     files.remove(group)
 
 
-def _levels(unit: Unit) -> tuple[str, ...]:
-    """The groups on the way to the unit's, and that."""
-    return (*slices.chain(unit), unit.name if unit.kind == "slice" else f"{unit.name}.agent")
+def _these(controllers: Iterable[str]) -> tuple[str, ...]:
+    """In order, and one object for all units that have the same."""
+    return _shared(tuple(sorted(controllers)))
+
+
+@cache
+def _shared(controllers: tuple[str, ...]) -> tuple[str, ...]:
+    return controllers
+
+
+@cache
+def _and(controllers: tuple[str, ...], another: str) -> tuple[str, ...]:
+    return _these({*controllers, another})
 
 
 def _found(directory: str, above: tuple[str, ...] = ()) -> Iterator[tuple[str, tuple[str, ...]]]:
@@ -349,7 +360,7 @@ def _found(directory: str, above: tuple[str, ...] = ()) -> Iterator[tuple[str, t
     for path in files.below(directory):
         name = os.path.basename(path)
         if name.endswith(".agent"):
-            yield name.removesuffix(".agent"), (*above, name)
+            yield name.removesuffix(".agent"), above
         elif name.endswith(slices.SUFFIX):
             yield from _found(path, (*above, name))
 

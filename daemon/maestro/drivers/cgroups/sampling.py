@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import resource
+from array import array
 
 from maestro.drivers.cgroups.groups import ControlGroups
 from maestro.model.unit import Unit
@@ -17,6 +18,8 @@ _MOST_IO = 1 << 16
 _PATIENCE = 64  # readings until a file that was not there is looked for again
 
 _ROOM_FOR_ALL_ELSE = 256
+_MEMORY, _TASKS, _CPU, _IO = range(4)  # as ControlGroups.gauged has them
+_UNTRIED = (-1, -1, -1, -1)
 
 
 class Gauges:
@@ -27,35 +30,39 @@ class Gauges:
         self.spare = _share(resource.getrlimit(resource.RLIMIT_NOFILE)[0]) if most is None else most
 
     def gauge(self, unit: Unit) -> Gauge | None:
-        files = self._groups.gauged(unit)
-        return Gauge(self, files) if files else None
+        return Gauge(self, unit) if any(self._groups.gauged(unit)) else None
+
+    def path(self, unit: Unit, what: int) -> str:
+        """Of one of its files; empty where there is none."""
+        return self._groups.gauged(unit)[what]
 
 
 class Gauge:
     """The files of one unit's group. -1 stands for what this kernel does not say."""
 
-    __slots__ = ("_absent", "_fds", "_files", "_gauges")
+    __slots__ = ("_gauges", "_states", "_unit")
 
-    def __init__(self, gauges: Gauges, files: dict[str, str]) -> None:
+    def __init__(self, gauges: Gauges, unit: Unit) -> None:
         self._gauges = gauges
-        self._files = files  # what -> path
-        self._fds: dict[str, int] = {}
-        self._absent: dict[str, int] = {}  # what -> readings for which it is taken for absent
+        self._unit = unit
+        self._states = array(
+            "i", _UNTRIED
+        )  # of each file: its descriptor, or -1, or -1 and less for one that was not there
 
     def cpu(self) -> int:
         """Microseconds used since the group was made. Its file begins with `usage_usec 1234`."""
-        data = self._read("cpu", _MOST)
+        data = self._read(_CPU, _MOST)
         return int(data[11 : data.index(b"\n")]) if data.startswith(b"usage_usec ") else -1
 
     def memory(self) -> int:
-        return _number(self._read("memory", _MOST))
+        return _number(self._read(_MEMORY, _MOST))
 
     def tasks(self) -> int:
-        return _number(self._read("tasks", _MOST))
+        return _number(self._read(_TASKS, _MOST))
 
     def moved(self) -> tuple[int, int]:
         """Bytes read from devices, and written."""
-        data = self._read("io", _MOST_IO)
+        data = self._read(_IO, _MOST_IO)
         if not data:
             return -1, -1
         read = written = 0
@@ -66,8 +73,8 @@ class Gauge:
                 written += int(word[7:])
         return read, written
 
-    def _read(self, what: str, most: int) -> bytes:
-        fd = self._fds.get(what, -1)
+    def _read(self, what: int, most: int) -> bytes:
+        fd = self._states[what]
         if fd >= 0:
             try:
                 return os.pread(fd, most, 0)
@@ -75,15 +82,14 @@ class Gauge:
                 self._close(what)
         return self._open(what, most)
 
-    def _open(self, what: str, most: int) -> bytes:
-        absent = self._absent.get(what, 0)
-        if absent:
-            self._absent[what] = absent - 1
+    def _open(self, what: int, most: int) -> bytes:
+        if self._states[what] < -1:  # it was not there, and is taken for absent that many times more
+            self._states[what] += 1
             return b""
         try:
-            fd = os.open(self._files[what], os.O_RDONLY | os.O_CLOEXEC)
-        except (KeyError, OSError):
-            self._absent[what] = _PATIENCE
+            fd = os.open(self._gauges.path(self._unit, what), os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            self._states[what] = -1 - _PATIENCE
             return b""
         keep = self._gauges.spare > 0
         try:
@@ -91,19 +97,21 @@ class Gauge:
         except OSError:
             data, keep = b"", False
         if keep:
-            self._fds[what] = fd
+            self._states[what] = fd
             self._gauges.spare -= 1
         else:
             os.close(fd)
         return data
 
-    def _close(self, what: str) -> None:
-        os.close(self._fds.pop(what))
+    def _close(self, what: int) -> None:
+        os.close(self._states[what])
+        self._states[what] = -1
         self._gauges.spare += 1
 
     def close(self) -> None:
-        for what in list(self._fds):
-            self._close(what)
+        for what, state in enumerate(self._states):
+            if state >= 0:
+                self._close(what)
 
 
 def _number(data: bytes) -> int:

@@ -36,6 +36,8 @@ class Family:
 
     def lives(self, agent: str, pid: int, start: int) -> None:
         if pid:
+            newest = self._newest.get(agent.rpartition("#")[0], agent)
+            agent = newest if newest == agent else agent  # one text of two: the other is the message's
             self._mains[pid] = (start, agent)
             self._pids[agent] = pid
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import shutil
 from collections.abc import AsyncIterator, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -49,8 +48,8 @@ class LogFiles:
         """Move what is in the pipe, then let go of it. The files stay."""
         self._wanted.discard(name)
         if stream := self._streams.pop(name, None):
-            for bell in stream.bells:
-                self._stream(name).bells.append(bell)
+            if stream.bells:
+                self._stream(name).bells += stream.bells
             self._wish(partial(self._pump.drop, stream))
 
     def drained(self, name: str, empty: Callable[[], None]) -> None:
@@ -100,7 +99,7 @@ class LogFiles:
     def discard(self, name: str) -> None:
         """Delete the files of a stream that nothing writes to any more."""
         self.drop(name)
-        self._readers.submit(shutil.rmtree, self._path(name), ignore_errors=True)
+        self._readers.submit(_remove_all, self._path(name))
 
     async def trim(self, names: Iterable[str], most: int) -> dict[str, int]:
         """Remove the oldest files of these streams until they take no more than that. Says how many bytes went of each."""
@@ -115,7 +114,7 @@ class LogFiles:
         view = View(self._shelf(name), query)
         bell = asyncio.Event()
         if query.follow:
-            self._stream(name).bells.append(bell)
+            self._stream(name).bells += (bell,)
         try:
             await self._read(partial(view.begin, self._wall_ns()))
             while not self._closed:
@@ -128,7 +127,7 @@ class LogFiles:
         finally:
             stream = self._streams.get(name)
             if stream is not None and bell in stream.bells:
-                stream.bells.remove(bell)
+                stream.mute(bell)
                 if not stream.bells and name not in self._wanted:
                     self.drop(name)
 
@@ -162,7 +161,7 @@ class LogFiles:
         return stream
 
     def _new(self, name: str) -> Stream:
-        return Stream(name, self._path(name), Times(self._pens, self._wall_ns))
+        return Stream(name, self._directory, Times(self._pens, self._wall_ns))
 
     def _shelf(self, name: str) -> Shelf:
         return Shelf(self._path(name))
@@ -173,3 +172,9 @@ class LogFiles:
     def _wish(self, wish: Callable[[], None]) -> None:
         if not self._closed:
             self._pump.wish(wish)
+
+
+def _remove_all(path: str) -> None:
+    import shutil  # with what it imports it takes 0.5 MB, and only transient units discard their logs
+
+    shutil.rmtree(path, ignore_errors=True)

@@ -7,7 +7,7 @@ import time
 
 from maestro.drivers.log_files.limit import BOUNDLESS
 from maestro.drivers.log_files.pipes import Scratch, nearly_full, waiting
-from maestro.drivers.log_files.stream import Loss, Stream
+from maestro.drivers.log_files.stream import Stream
 
 TURN = 1 << 20  # bytes that one stream may move before others have their turn
 SMALL = 4096  # bytes
@@ -125,13 +125,13 @@ class Flow:
                 b"-- maestro: %d lines (%d bytes) dropped%s --\n" % (loss.lines, loss.bytes, reason.encode()),
                 now,
             )
-            del stream.lost[reason]
+            stream.told(reason)
 
     def _write_notes(self, stream: Stream, now: float) -> None:
         if stream.pipe < 0 or now >= stream.notes_until or stream.tape.at_boundary():
             while stream.notes:
                 self._write(stream, stream.notes[0], now)
-                del stream.notes[0]
+                stream.notes = stream.notes[1:]
 
     def _write(self, stream: Stream, line: bytes, now: float) -> None:
         if _space(stream, now) < len(line) and stream.tape.filled:
@@ -188,11 +188,7 @@ class Flow:
         if not gone:
             return
         lines = gone.count(b"\n")
-        loss = stream.lost.setdefault(reason, Loss())
-        loss.lines += lines
-        loss.bytes += len(gone)
-        stream.dropped_lines += lines
-        stream.dropped_bytes += len(gone)
+        stream.lose(reason, lines, len(gone))
         stream.gap_open = not gone.endswith(b"\n")
         stream.shed_at = time.monotonic()
 

@@ -57,6 +57,8 @@ class Times:
     takes its place.
     """
 
+    __slots__ = ("_at", "_due", "_last", "_pens", "_start", "_wall_ns")
+
     def __init__(self, pens: Pens, wall_ns: Callable[[], int]) -> None:
         self._pens, self._wall_ns = pens, wall_ns
         self._start = -1  # the segment that `_at` belongs to

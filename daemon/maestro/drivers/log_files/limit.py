@@ -5,13 +5,16 @@ from __future__ import annotations
 from maestro.ports import LogLimits
 
 BOUNDLESS = 1 << 62
+_NEVER = float("-inf")
 
 
 class Window:
     """Intervals of `rate_interval` seconds, each begun by the first byte after the one before."""
 
+    __slots__ = ("_begun", "_spent", "over")
+
     def __init__(self) -> None:
-        self._begun = float("-inf")  # monotonic seconds
+        self._begun = _NEVER  # monotonic seconds
         self._spent = 0
         self.over = False  # the burst is used up: nothing more is kept until the interval ends
 

@@ -149,10 +149,10 @@ class Pump:
             self._call(stream.ring)
 
     def _look(self, stream: Stream) -> None:
-        for watch in list(stream.watches):
+        for watch in stream.watches:
             try:
                 if watch.cancelled or watch.look(stream.shelf):
-                    stream.watches.remove(watch)
+                    stream.unwatch(watch)
                     self._call(watch.report)
             except OSError:
                 _log.warning(
@@ -225,7 +225,7 @@ class Pump:
         if not stream.notes:
             stream.notes_until = time.monotonic() + NOTE_WAIT
         if len(stream.notes) < MOST_NOTES:
-            stream.notes.append(line)
+            stream.notes += (line,)
         self._turn(stream, 0)
 
     def watch(self, stream: Stream, watch: Watch) -> None:
@@ -233,12 +233,11 @@ class Pump:
             with contextlib.suppress(OSError):
                 stream.tape.find()
             watch.at = max(stream.tape.end, 0)
-        stream.watches.append(watch)
+        stream.watches += (watch,)
         self._look(stream)
 
     def unwatch(self, stream: Stream, watch: Watch) -> None:
-        if watch in stream.watches:
-            stream.watches.remove(watch)
+        stream.unwatch(watch)
 
     def _leave(self, stream: Stream) -> None:
         """Empty the pipe and close it."""

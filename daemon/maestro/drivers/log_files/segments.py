@@ -36,6 +36,8 @@ def listing(path: str) -> list[int]:
 class Shelf:
     """Reads a stream as one long run of bytes. Keeps nothing open, so it may be used from any thread."""
 
+    __slots__ = ("path",)
+
     def __init__(self, path: str) -> None:
         self.path = path
 
@@ -85,8 +87,21 @@ class Shelf:
 class Tape:
     """The write end of a stream; the newest segment's size is its only lasting state. The pump's."""
 
-    def __init__(self, path: str) -> None:
-        self.path = path
+    __slots__ = (
+        "_boundary",
+        "_directory",
+        "_fd",
+        "_inode",
+        "_linked",
+        "_look_at",
+        "_name",
+        "_readers",
+        "end",
+        "start",
+    )
+
+    def __init__(self, directory: str, name: str) -> None:
+        self._directory, self._name = directory, name
         self.start = 0  # offset of the current segment
         self.end = -1  # offset of the next byte; -1 until the files have been looked at
         self._fd = -1
@@ -95,6 +110,10 @@ class Tape:
         self._boundary: bool | None = None  # does the last byte end a line? None: not looked at
         self._linked = False
         self._readers: Readers | None = None  # nobody has said: those that there are stay
+
+    @property
+    def path(self) -> str:
+        return f"{self._directory}/{self._name}"
 
     def share(self, readers: Readers) -> None:
         """Let these users and groups read the files, those to come as well."""

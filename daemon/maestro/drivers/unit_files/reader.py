@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import struct
 import time
 from collections.abc import Callable, Iterator
 
@@ -25,11 +26,11 @@ _KINDS = {
     stat.S_IFBLK: "a device",
 }
 
-_Identity = tuple[int, ...]
+_IDENTITY = struct.Struct("=QQQqq")
 
 
-class _Kept(Struct, frozen=True):
-    identity: _Identity
+class _Kept(Struct, frozen=True, gc=False):
+    identity: bytes  # of a thousand files: a third of what the numbers would take
     trusted: str  # what was wrong with who may write it, or with its directory, when it was read
     piece: Piece
 
@@ -87,8 +88,7 @@ class Reader:
                 raise _Refused(distrust)
             if status.st_size > LARGEST:
                 raise _Refused(f"has {status.st_size:,} bytes: {LARGEST:,} are allowed")
-            with open(file, "rb", closefd=False) as stream:
-                text = stream.read(LARGEST + 1)
+            text = _all(file, status.st_size)
         finally:
             os.close(file)
         if len(text) > LARGEST:
@@ -116,13 +116,27 @@ class Reader:
         return f"its directory {directory} {distrust}" if distrust else ""
 
 
+def _all(file: int, size: int) -> bytes:
+    """At most one byte more than is allowed.
+
+    Asked for as much as it has, and not as may be: a short text in room for a long one keeps a page of memory to itself.
+    """
+    with open(file, "rb", closefd=False) as stream:
+        text = stream.read(size + 1)
+        if len(text) > size:  # it has grown
+            text += stream.read(LARGEST + 1 - len(text))
+    return text
+
+
 def _check_kind(status: os.stat_result) -> None:
     if not stat.S_ISREG(status.st_mode):
         raise _Refused(f"is {_KINDS.get(stat.S_IFMT(status.st_mode), 'something else')}, not a file")
 
 
-def _identity(status: os.stat_result) -> _Identity:
-    return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+def _identity(status: os.stat_result) -> bytes:
+    return _IDENTITY.pack(
+        status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
+    )
 
 
 def entries(
