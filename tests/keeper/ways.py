@@ -96,7 +96,8 @@ class Pipe:
 
 def plain(said: str, pid: int) -> str:
     """Without what differs from one process to the next: numbers of mounts, of devices, its own."""
-    lines = re.sub(rf"\b{pid}\b", "PID", said).splitlines()
+    lines = said.splitlines()
+    lines[:1] = [re.sub(rf"^{pid}\b", "PID", line) for line in lines[:1]]  # elsewhere it is a size, or a mode
     at = {line.split()[0]: line.split()[4] for line in lines if " - " in line}
     for place, line in enumerate(lines):
         if " - " in line:
