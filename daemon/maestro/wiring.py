@@ -160,7 +160,8 @@ async def _manage(environ: Mapping[str, str]) -> int:
     gc.enable()
     gc.freeze()  # what is loaded now stays: no collection has to look at it again
     status = await session.run()
-    groups.close()
+    if session.is_ending:  # else a next manager has begun perhaps, and makes groups that nobody is in yet
+        groups.close()
     return status
 
 
