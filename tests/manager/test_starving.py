@@ -11,7 +11,9 @@ from maestro.engine.state import State
 from maestro.manager.no_groups import NoGroups
 from maestro.manager.starving import Starving
 from maestro.model.unit import ResourcesSection, Unit
+from maestro.testing.loop import play
 from maestro.testing.theatre import FOREVER, Theatre, unit
+from tests.manager.rig import rest
 
 
 class Alarm:
@@ -19,13 +21,18 @@ class Alarm:
 
     def __init__(self) -> None:
         self.count: int | None = 0
+        self.watched: list[str] = []
 
     def begin(self, ring: Callable[[tuple[str, ...]], None]) -> None: ...
     def expect(self, unit: Unit) -> int | None:
         return self.count
 
+    def watches(self, name: str) -> bool:
+        return name in self.watched
+
     def watch(self, unit: Unit) -> bool:
-        return False
+        self.watched.append(unit.name)
+        return True
 
     def leave(self, name: str) -> None: ...
     def kills(self, name: str) -> int | None:
@@ -91,3 +98,29 @@ def test_a_new_manager_knows_that_the_group_is_another_one(scene: Scene) -> None
     scene.begin()
     scene.starving.resume()
     assert scene.told() == 2
+
+
+def test_what_was_killed_before_it_was_watched_is_told(scene: Scene) -> None:
+    """A thousand that begin come before the watching of each: until then the counter is all there is."""
+
+    async def go() -> None:
+        scene.starving.begun(scene.unit)
+        scene.alarm.count = 1
+        assert (scene.alarm.watched, scene.told()) == ([], 0)
+        await rest(1)
+        assert (scene.alarm.watched, scene.told()) == (["web"], 1)
+        scene.starving.begun(scene.unit)  # again, after a restart
+        await rest(1)
+        assert scene.alarm.watched == ["web"]
+
+    play(go())
+
+
+def test_one_that_is_gone_by_then_is_not_watched(scene: Scene) -> None:
+    async def go() -> None:
+        scene.starving.begun(scene.unit)
+        scene.starving.leave("web")
+        await rest(1)
+        assert scene.alarm.watched == []
+
+    play(go())

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
+from itertools import islice
 
 from maestro.engine.events import Ended, OutOfMemory
 from maestro.engine.world import World
@@ -17,6 +18,8 @@ from maestro.ports import Alarm, Groups, Usage
 
 # v1 says that memory has run out before it chooses whom to kill: until a counter has changed, it is looked at again.
 _LOOK_AGAIN = (0.02, 0.1, 0.5)
+_QUIET = 0.1  # seconds in which nothing begins
+_AT_ONCE, _BETWEEN = 50, 0.005  # of late ones, and seconds until the next so many
 _AT_ITS_LIMIT = 0.95  # share of its limit that a unit has used when that is what it died of
 _SHARE = 0.05  # of a core that looking may take: a unit may run out of memory a hundred times a second
 
@@ -31,6 +34,9 @@ class Starving:
         self._seen: dict[str, int] = {}  # unit -> kills counted of its group so far
         self._due: asyncio.TimerHandle | None = None
         self._asked: set[str] = set()  # units to be looked at when that rings
+        self._late: dict[str, Unit] = {}  # are not watched yet
+        self._began = 0.0  # when the last of these did
+        self._soon: asyncio.TimerHandle | None = None
         alarm.begin(self._rung)
 
     def attend(self, unit: Unit) -> None:
@@ -41,12 +47,27 @@ class Starving:
                 self._feed(OutOfMemory(unit.name, "", self._seen[unit.name]))
 
     def begun(self, unit: Unit) -> None:
-        """What was killed before it could be heard of is told by the counter."""
-        if self._alarm.watch(unit):
-            self._look(unit.name)
+        """It is watched once no more begin: to have a thousand watched takes as long as to order them. The counter tells what it missed."""
+        if not self._alarm.watches(unit.name):
+            self._late[unit.name] = unit
+            loop = asyncio.get_running_loop()
+            self._began = loop.time()
+            self._soon = self._soon or loop.call_later(_QUIET, self._watch_late)
+
+    def _watch_late(self) -> None:
+        loop = asyncio.get_running_loop()
+        quiet = self._began + _QUIET - loop.time()
+        if quiet > 0:
+            self._soon = loop.call_later(quiet, self._watch_late)
+            return
+        for name in list(islice(self._late, _AT_ONCE)):
+            if self._alarm.watch(self._late.pop(name)):
+                self._look(name)
+        self._soon = loop.call_later(_BETWEEN, self._watch_late) if self._late else None
 
     def leave(self, name: str) -> None:
         """Its group is about to go."""
+        self._late.pop(name, None)
         if self._seen.pop(name, None) is not None:
             self._alarm.leave(name)
 

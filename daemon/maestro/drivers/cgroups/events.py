@@ -99,6 +99,9 @@ class MemoryAlarm:
         self._units[unit.name] = unit
         return self.kills(unit.name) if os.path.exists(path) else 0
 
+    def watches(self, name: str) -> bool:
+        return name in self._watched
+
     def watch(self, unit: Unit) -> bool:
         """Have it ring for a group that is there; False where that is so already, or cannot be."""
         name = unit.name
