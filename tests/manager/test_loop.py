@@ -310,3 +310,24 @@ def test_a_restart_waits_for_what_is_to_be_done_before_it() -> None:
             assert one.keeper.asked("spawn") == [("web#1",), ("web#2",)]
 
     play(go())
+
+
+def test_a_restart_that_had_to_wait_still_comes_before_what_was_asked_of_it() -> None:
+    async def go() -> None:
+        async with rig(restarting()) as one:
+            one.manager.feed(Asked("start", ("web",)))
+            await one.manager.settle()
+            one.spawned("web#1")
+            await one.manager.settle()
+            one.store.gate.clear()
+            one.manager.do(RemovePidFile("web", "/run/web.pid"))
+            await turns()  # that is being committed now
+            one.ended("web#1", 1)
+            one.manager.feed(Asked("stop", ("web",)))
+            await turns()
+            one.store.gate.set()
+            await one.manager.settle()
+            sent = [order[:2] for order in one.keeper.orders if order[0] in ("spawn", "send")]
+            assert sent == [("spawn", "web#1"), ("spawn", "web#2"), ("send", "web#2")]
+
+    play(go())

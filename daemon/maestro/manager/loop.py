@@ -95,6 +95,8 @@ class Manager:
         self.on_accounts: Callable[[], None] = lambda: None  # is told that a budget is at work
         self._unsaved: set[str] = set()  # units whose lives the disk has refused so far
         self._next = _Gathered()
+        self._in_order = False  # what is being committed has deeds that come before all that is fed meanwhile
+        self._moment: float | None = None  # until when the keeper has the processor for itself
         self._uncommitted: set[int] = set()  # jobs whose end is not in the store yet
         self._waiters: dict[int, list[asyncio.Future[Job]]] = {}
         self._stirred = asyncio.Event()
@@ -144,6 +146,8 @@ class Manager:
             self.on_accounts()
         if step.measure:
             self.measure()
+        if not self._in_order:
+            self._hurry()
         return step
 
     def tell(self, happening: Happening) -> None:
@@ -232,36 +236,40 @@ class Manager:
         while True:
             await self._stirred.wait()
             self._stirred.clear()
-            await self._hurry()
+            await self._give_a_moment()
             await self._commit()
 
     async def _commit(self) -> None:
         """One batch, of which nothing is kept until the next: it may be that of a thousand starts."""
         gathered, self._next = self._next, _Gathered()
+        self._in_order = gathered.deeds_in_order or bool(gathered.sure)
         batch = gathered.rows()
         self._note_trouble(await self._store.commit(batch))
         self._unsaved.update(batch.lives)
-        for deed in sorted(gathered.deeds, key=_can_wait):
+        for deed in (*gathered.sure, *sorted(gathered.deeds, key=_can_wait)):
             self._carry_out(deed)
+        self._in_order = False
         if gathered.deeds:
             os.sched_yield()  # the keeper first: to tell what was done takes longer than to do it
         self._publish(gathered)
         self._tell_committed()
 
-    async def _hurry(self) -> None:
-        """Carry out what need not wait. The keeper needs the processor more then, and what comes of it is committed with the rest."""
-        until = self.clock.now() + _MOMENT
-        while self._next.sure:
-            sure, self._next.sure = self._next.sure, []
-            for deed in sure:
-                self._carry_out(deed)
+    def _hurry(self) -> None:
+        """Carry out what need not wait, but for what is done before it."""
+        sure, self._next.sure = self._next.sure, []
+        for deed in sure:
+            self._carry_out(deed)
+        if sure and self._moment is None:
+            self._moment = self.clock.now() + _MOMENT
+
+    async def _give_a_moment(self) -> None:
+        """To the keeper, after an order: it needs the processor more, and what comes of it is committed with the rest."""
+        while self._moment is not None and (left := self._moment - self.clock.now()) > 0:
             self._stirred.clear()
-            left = until - self.clock.now()
-            if left <= 0:
-                return
             alarm = asyncio.get_running_loop().call_later(left, self._stir)
             await self._stirred.wait()
             alarm.cancel()
+        self._moment = None
 
     def _publish(self, gathered: _Gathered) -> None:
         for one in gathered.told:
