@@ -294,8 +294,8 @@ async def _begin(parts: Parts, where: Paths) -> Session:
     private = PrivateFiles(_premises(where).common)
     carrier.on_rest = private.discard
     _watch(parts)
-    seen = resume.take_up(carrier, table)
-    session.begin_with = resume.begin(manager, seen, table, saved, boot)
+    seen = resume.take_up(manager, carrier, table)
+    session.begin_with = resume.begin(manager, carrier, seen, table, saved, boot)
     parts.emergency.resume()
     carrier.clear_remains()
     parts.transients.forget(over)

@@ -20,7 +20,7 @@ from maestro.engine.events import (
     Spawned,
     Throttle,
 )
-from maestro.engine.state import Goal, Life, State
+from maestro.engine.state import COMING_UP, Goal, Life, State
 from maestro.engine.table import Input
 
 if TYPE_CHECKING:
@@ -29,14 +29,14 @@ if TYPE_CHECKING:
 
 def take_up(world: World, seen: Looked) -> None:
     """Every agent ends up known: running, ended with its true status, looked for, or killed as one too many."""
+    committed = {name: life.agent for name, life in world.lives.items()}
     for name in sorted(world.lives):
         before = world.life(name)
         if before.alive and name in world.units:
             _compare_errand(world, name, before, seen)
             if not before.bare:
                 _compare(world, name, world.life(name), seen)
-    world.settle()
-    world.skip_empty_pauses()  # of an end that the last manager did not live to commit, the restart may run already
+    _catch_up(world, committed, seen)
     for agent, process in sorted(seen.running.items()):
         if world.owner(agent) is None or not world.life(agent.rpartition("#")[0]).alive:
             _stray(world, agent, *process)
@@ -46,6 +46,24 @@ def take_up(world: World, seen: Looked) -> None:
         over = world.life(name).state in (State.FAILED, State.COOLDOWN)
         if unit.unit.essential and not seen.fresh and over:  # the last manager died of ending, perhaps
             world.do(Quit(name, bonds.exit_code(world.life(name))))
+
+
+def _catch_up(world: World, committed: dict[str, str], seen: Looked) -> None:
+    """Restarts that the last manager ordered and did not live to commit: one may run already, and others have ended before it."""
+    taken = dict(committed)
+    while True:
+        world.settle()
+        world.skip_empty_pauses()
+        ahead = {
+            name: life.agent
+            for name, life in world.lives.items()
+            if life.state is State.SPAWNING and life.agent in seen.ended and taken.get(name) != life.agent
+        }
+        if not ahead:
+            return
+        taken |= ahead
+        for name in sorted(ahead):
+            hearing.ended(world, seen.ended[ahead[name]])
 
 
 def _compare_errand(world: World, name: str, life: Life, seen: Looked) -> None:
@@ -120,7 +138,9 @@ def _stray(world: World, agent: str, pid: int, start: int) -> None:
     """An agent that runs and was never committed, or no longer is: the disk was full, or the store was lost."""
     name, _, number = agent.rpartition("#")
     life = world.life(name)
-    if life.alive or life.agent == agent or "/" in number:  # a second copy, one set aside, or a past command
+    is_later = number.isdigit() and int(number) > life.spawns and _is_but_ordered(life)
+    # A second copy, one set aside, or a past command.
+    if (life.alive and not is_later) or life.agent == agent or "/" in number:
         text = f"killing {agent} (pid {pid}): it is not the one that counts"
         world.say(Happening(unit=name, kind="stray", words=text, agent=agent))
         world.do(Send(agent, "KILL", True))
@@ -130,7 +150,7 @@ def _stray(world: World, agent: str, pid: int, start: int) -> None:
         text = f"{agent} (pid {pid}) runs, and there is no unit {name} to hold it by: it is left alone"
         world.say(Happening(unit=name, kind="stray", words=text, agent=agent))
         return
-    found = Life(
+    found = Life(  # which also takes back an order that was to be given
         state=State.RUNNING,
         goal=Goal.UP,
         agent=agent,
@@ -144,3 +164,8 @@ def _stray(world: World, agent: str, pid: int, start: int) -> None:
     )
     world.set_life(name, found)
     world.say(Happening(unit=name, kind="found", words=found.cause, agent=agent, state=found.coarse.value))
+
+
+def _is_but_ordered(life: Life) -> bool:
+    """What runs beside it was ordered later, by a manager whose disk refused, of which the ends before it are forgotten."""
+    return life.state in COMING_UP and not life.pid and life.ended is None

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from typing import TypeVar
 
 import msgspec
 from msgspec.structs import replace
 
 from maestro.engine.budgets import Account, rebooted
-from maestro.engine.events import Asked, Looked, SetAside
+from maestro.engine.events import Acknowledge, Asked, Looked, SetAside
 from maestro.engine.jobs import Job, JobState
 from maestro.engine.state import Life
 from maestro.manager.carrier import Carrier
@@ -65,7 +66,7 @@ def set_aside(manager: Manager, unit: str) -> None:
         manager.feed(SetAside(unit, why))
 
 
-def take_up(carrier: Carrier, table: Table) -> Looked:
+def take_up(manager: Manager, carrier: Carrier, table: Table) -> Looked:
     """Take the streams, end what earlier probes left, and say what the keeper's table shows."""
     for name, fd in table.streams.items():
         carrier.stream(name, fd)
@@ -75,10 +76,17 @@ def take_up(carrier: Carrier, table: Table) -> Looked:
             continue
         if entry.ended is not None and not carrier.hands_over(entry.ended):
             ended[entry.agent] = entry.ended
-            carrier.settle_past(entry.agent)
+            if not _is_ahead(manager.world.lives, entry.agent):
+                carrier.settle_past(entry.agent)
         else:
             running[entry.agent] = (entry.pid, entry.start)
     return Looked(running, ended, fresh=False)
+
+
+def _is_ahead(lives: Mapping[str, Life], agent: str) -> bool:
+    """Whether it was ordered by a manager that did not live to commit it: its end may be one that is to be heard."""
+    unit, _, number = agent.rpartition("#")
+    return unit in lives and number.isdigit() and int(number) > lives[unit].spawns
 
 
 def was_ending(saved: Saved, table: Table) -> bool:
@@ -86,11 +94,18 @@ def was_ending(saved: Saved, table: Table) -> bool:
     return saved.facts.get("session") == "ending" and saved.facts.get("keeper") == table.keeper
 
 
-def begin(manager: Manager, seen: Looked, table: Table, saved: Saved, boot: str) -> Asked | None:
+def begin(
+    manager: Manager, carrier: Carrier, seen: Looked, table: Table, saved: Saved, boot: str
+) -> Asked | None:
     """Feed what was seen. Returns the start of the default target, unless an earlier manager's work goes on."""
+    ahead = [agent for agent in seen.ended if _is_ahead(manager.world.lives, agent)]
     fresh = saved.facts.get("keeper") != table.keeper
     goes_on = saved.facts.get("boot") == boot and saved.facts.get("session") in ("open", "ending")
     for fact, value in (("keeper", table.keeper), ("boot", boot), ("session", "open")):
         manager.note_fact(fact, value)
-    manager.feed(Looked(seen.running, seen.ended, fresh))
+    step = manager.feed(Looked(seen.running, seen.ended, fresh))
+    heard = {deed.agent for deed in step.deeds if isinstance(deed, Acknowledge)}
+    for agent in ahead:
+        if agent not in heard:
+            carrier.settle_past(agent)
     return None if goes_on else Asked("start", ("default.target",))

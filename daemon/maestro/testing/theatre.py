@@ -155,6 +155,8 @@ class Theatre:
     # ------------------------------------------------------------------------------ the keeper's part
 
     def carry(self, deed: Deed) -> None:
+        if isinstance(deed, (events.Spawn, events.Probe)) and self.world.owner(deed.agent) is None:
+            return  # as the carrier does
         hands: dict[type[Deed], Callable[[Any], object]] = {
             events.Spawn: self._spawn,
             events.Send: self._signal,
