@@ -11,7 +11,7 @@ import pytest
 from maestro.engine.events import Asked, Ended, Looked, RemovePidFile
 from maestro.engine.jobs import Job, JobState
 from maestro.manager import loop, tasks
-from maestro.model.unit import RestartSection, Unit
+from maestro.model.unit import RestartSection, StopSection, Unit
 from maestro.model.values import Seconds
 from maestro.testing.loop import play
 from maestro.testing.theatre import unit
@@ -329,5 +329,27 @@ def test_a_restart_that_had_to_wait_still_comes_before_what_was_asked_of_it() ->
             await one.manager.settle()
             sent = [order[:2] for order in one.keeper.orders if order[0] in ("spawn", "send")]
             assert sent == [("spawn", "web#1"), ("spawn", "web#2"), ("send", "web#2")]
+
+    play(go())
+
+
+def test_what_another_is_started_for_an_end_waits_until_that_is_committed() -> None:
+    """The next manager would find it running, and not know for what: only a restart follows from what the keeper has."""
+
+    async def go() -> None:
+        stop = StopSection(kill_mode="process")  # so that its group is not given back first
+        web = unit(restart=RestartSection(policy="no"), stop=stop, on_success=("db",))
+        async with rig(web, unit("db")) as one:
+            one.manager.feed(Asked("start", ("web",)))
+            await one.manager.settle()
+            one.spawned("web#1")
+            await one.manager.settle()
+            one.store.gate.clear()
+            one.ended("web#1")
+            await turns()
+            assert one.keeper.asked("spawn") == [("web#1",)]
+            one.store.gate.set()
+            await one.manager.settle()
+            assert one.keeper.asked("spawn") == [("web#1",), ("db#1",)]
 
     play(go())

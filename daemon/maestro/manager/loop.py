@@ -53,12 +53,13 @@ class _Gathered:
 
         The restart of what has ended may leave at once: a manager that dies before it is committed loses nothing by it. The keeper forgets
         an end only once that is committed, and answers an order that it has carried out already by what came of it: so the next manager
-        hears of that end again, orders the same, and is told of the process that runs. Nothing else may wait to be done before it.
+        hears of that end again, orders the same, and is told of the process that runs. Nothing else may wait to be done before it,
+        and nothing else may follow from that end: of another that is started for it, nobody would know why it runs.
         """
         plain = isinstance(event, Ended) and not self.deeds_in_order and not any(with_rows)
-        if plain and all(isinstance(deed, Acknowledge) or _is_main(deed) for deed in deeds):
-            self.sure.extend(deed for deed in deeds if _is_main(deed))
-            self.deeds.extend(deed for deed in deeds if not _is_main(deed))
+        if plain and all(isinstance(deed, Acknowledge) or _is_restart(deed, event) for deed in deeds):
+            self.sure.extend(deed for deed in deeds if isinstance(deed, Spawn))
+            self.deeds.extend(deed for deed in deeds if not isinstance(deed, Spawn))
         else:
             self.deeds.extend(deeds)
             self.deeds_in_order |= any(not isinstance(deed, Acknowledge) for deed in deeds)
@@ -344,8 +345,10 @@ class Manager:
         ]
 
 
-def _is_main(deed: Deed) -> bool:
-    return isinstance(deed, Spawn) and deed.errand is None
+def _is_restart(deed: Deed, event: Event) -> bool:
+    """Whether it starts the main process of the unit that one has just ended of."""
+    is_main = isinstance(deed, Spawn) and deed.errand is None
+    return is_main and isinstance(event, Ended) and event.agent.rpartition("#")[0] == deed.unit
 
 
 def _can_wait(deed: Deed) -> bool:
