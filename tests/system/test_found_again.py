@@ -79,3 +79,26 @@ def test_a_program_that_overwrites_its_environment_is_found_though_its_pid_was_n
         os.kill(other, signal.SIGKILL)
     manager.order("adopt", "a#1", 0, 0, "a", "")
     assert manager.news("spawned", "a#1")[2] == pid
+
+
+@pytest.mark.parametrize("recipe", [{}, {"cwd": "/tmp"}], ids=["quick", "forked"])
+def test_an_order_that_the_keeper_before_has_carried_out_is_not_carried_out_again(
+    rig: Rig, recipe: dict[str, str]
+) -> None:
+    """A restart may leave before it is committed: the next manager gives the order again, and not one to adopt."""
+    manager = rig.start()
+    manager.hello()
+    again = {"stream": "a", "env": {"INVOCATION_ID": "a"}, **recipe}
+    manager.spawn("a#2", "/bin/sleep", "1000", **again)
+    pid = manager.news("spawned", "a#2")[2]
+    rig.nameless.append(pid)
+    rig.kill()
+    manager = rig.start()
+    manager.hello()
+    manager.spawn("a#2", "/bin/sleep", "1000", **again)
+    assert manager.news("spawned", "a#2")[2] == pid
+    os.kill(pid, signal.SIGKILL)
+    manager.news("ended", "a#2")
+    manager.order("acknowledge", "a#2")
+    manager.spawn("a#3", "/bin/sleep", "1000", **again)
+    assert manager.news("spawned", "a#3")[2] != pid

@@ -94,8 +94,11 @@ class Agents:
         known = self._table.entries.get(agent)
         if known is not None:
             self._answer(known)
-            return
-        self._births.spawn(agent, recipe)
+        elif self._around.record.knows(agent, self._around.proc):
+            # The order was carried out by a keeper that was killed before anybody committed that it had been given.
+            self.adopt(agent, 0, 0, recipe.get("env", {}).get("INVOCATION_ID", ""), recipe.get("cgroup", ""))
+        else:
+            self._births.spawn(agent, recipe)
 
     def _answer(self, entry: Entry) -> None:
         """Say again what became of an agent that has been ordered before."""

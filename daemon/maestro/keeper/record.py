@@ -41,9 +41,11 @@ class Record:
 
     def find(self, agent: str, proc: Proc) -> Process | None:
         """The main process that an earlier keeper started as `agent`, if it runs."""
-        pid, start = self.earlier.pop(agent, (0, 0))
-        process = proc.look(pid) if pid else None
-        return process if process is not None and process.lives and process.start == start else None
+        return _living(*self.earlier.pop(agent, (0, 0)), proc)
+
+    def knows(self, agent: str, proc: Proc) -> bool:
+        """Whether it would be found."""
+        return agent in self.earlier and _living(*self.earlier[agent], proc) is not None
 
     def see_to(self) -> None:
         """Write the file anew where it has been deleted."""
@@ -83,6 +85,11 @@ def load(directory: str, proc: Proc) -> dict[str, tuple[int, int]]:
     return {
         a: (pid, start) for a, (pid, start) in found.items() if (p := proc.look(pid)) and p.start == start
     }
+
+
+def _living(pid: int, start: int, proc: Proc) -> Process | None:
+    process = proc.look(pid) if pid else None
+    return process if process is not None and process.lives and process.start == start else None
 
 
 def _path(directory: str) -> str:
