@@ -353,3 +353,55 @@ def test_what_another_is_started_for_an_end_waits_until_that_is_committed() -> N
             assert one.keeper.asked("spawn") == [("web#1",), ("db#1",)]
 
     play(go())
+
+
+def test_no_unit_is_further_ahead_of_the_store_than_by_one_restart() -> None:
+    """A keeper that is killed then cannot be told of one in between, and the next would start it beside the last."""
+
+    async def go() -> None:
+        async with rig(restarting()) as one:
+            one.manager.feed(Asked("start", ("web",)))
+            await one.manager.settle()
+            one.spawned("web#1")
+            await one.manager.settle()
+            one.store.gate.clear()
+            one.ended("web#1", 1)
+            one.spawned("web#2", 101)
+            one.ended("web#2", 1)
+            assert one.keeper.asked("spawn") == [("web#1",), ("web#2",)]
+            await rest(1)  # the first is being committed
+            assert one.keeper.asked("spawn") == [("web#1",), ("web#2",)]
+            one.store.gate.set()
+            await one.manager.settle()
+            one.spawned("web#3", 102)
+            one.store.gate.clear()
+            one.manager.note_fact("n", "1")
+            await rest(1)
+            one.ended("web#3", 1)
+            assert one.keeper.asked("spawn")[2:] == [("web#3",), ("web#4",)]  # nothing of it is uncommitted
+            one.spawned("web#4", 103)
+            one.ended("web#4", 1)
+            assert one.keeper.asked("spawn")[2:] == [("web#3",), ("web#4",)]
+
+    play(go())
+
+
+def test_what_is_being_committed_keeps_a_second_restart_back_too() -> None:
+    async def go() -> None:
+        async with rig(restarting()) as one:
+            one.manager.feed(Asked("start", ("web",)))
+            await one.manager.settle()
+            one.spawned("web#1")
+            await one.manager.settle()
+            one.store.gate.clear()
+            one.ended("web#1", 1)
+            await rest(1)  # that is being committed now
+            one.spawned("web#2", 101)
+            one.ended("web#2", 1)
+            await turns()
+            assert one.keeper.asked("spawn") == [("web#1",), ("web#2",)]
+            one.store.gate.set()
+            await one.manager.settle()
+            assert one.keeper.asked("spawn") == [("web#1",), ("web#2",), ("web#3",)]
+
+    play(go())

@@ -35,10 +35,24 @@ _LONGEST_NAP = 86400.0  # seconds; a loop's timer need not carry a year, and can
 class _Gathered:
     """What has followed from events since the last batch was taken. Rows are made when it is: of a life that changes often, one."""
 
-    __slots__ = ("batch", "deeds", "deeds_in_order", "ended", "jobs", "lives", "settlers", "sure", "told")
+    __slots__ = (
+        "ahead",
+        "barred",
+        "batch",
+        "deeds",
+        "deeds_in_order",
+        "ended",
+        "jobs",
+        "lives",
+        "settlers",
+        "sure",
+        "told",
+    )
 
-    def __init__(self) -> None:
+    def __init__(self, barred: frozenset[str] = frozenset()) -> None:
         self.batch = Batch()
+        self.ahead: set[str] = set()  # units of which a restart need not wait for the commit
+        self.barred = barred  # those of what is being committed meanwhile
         self.lives: dict[str, Life | None] = {}  # that have changed, or are gone
         self.jobs: dict[int, Job] = {}
         self.ended: list[Job] = []
@@ -54,15 +68,24 @@ class _Gathered:
         The restart of what has ended may leave at once: a manager that dies before it is committed loses nothing by it. The keeper forgets
         an end only once that is committed, and answers an order that it has carried out already by what came of it: so the next manager
         hears of that end again, orders the same, and is told of the process that runs. Nothing else may wait to be done before it,
-        and nothing else may follow from that end: of another that is started for it, nobody would know why it runs.
+        and nothing else may follow from that end: of another that is started for it, nobody would know why it runs. And it is the only one
+        of its unit: of two, a keeper that knows neither would start the first beside the second.
         """
         plain = isinstance(event, Ended) and not self.deeds_in_order and not any(with_rows)
-        if plain and all(isinstance(deed, Acknowledge) or _is_restart(deed, event) for deed in deeds):
+        if plain and all(isinstance(deed, Acknowledge) or self._may_leave(deed, event) for deed in deeds):
+            self.ahead.update(deed.unit for deed in deeds if isinstance(deed, Spawn))
             self.sure.extend(deed for deed in deeds if isinstance(deed, Spawn))
             self.deeds.extend(deed for deed in deeds if not isinstance(deed, Spawn))
         else:
             self.deeds.extend(deeds)
             self.deeds_in_order |= any(not isinstance(deed, Acknowledge) for deed in deeds)
+
+    def _may_leave(self, deed: Deed, event: Event) -> bool:
+        """Whether it starts the main process of the unit that one has just ended of."""
+        if not isinstance(event, Ended) or not isinstance(deed, Spawn) or deed.errand is not None:
+            return False
+        is_its_own = event.agent.rpartition("#")[0] == deed.unit
+        return is_its_own and deed.unit not in self.ahead and deed.unit not in self.barred
 
     def rows(self) -> Batch:
         batch = self.batch
@@ -242,10 +265,12 @@ class Manager:
 
     async def _commit(self) -> None:
         """One batch, of which nothing is kept until the next: it may be that of a thousand starts."""
-        gathered, self._next = self._next, _Gathered()
+        gathered = self._next
+        self._next = _Gathered(frozenset(gathered.ahead))
         self._in_order = gathered.deeds_in_order or bool(gathered.sure)
         batch = gathered.rows()
         self._note_trouble(await self._store.commit(batch))
+        self._next.barred = frozenset()
         self._unsaved.update(batch.lives)
         for deed in (*gathered.sure, *sorted(gathered.deeds, key=_can_wait)):
             self._carry_out(deed)
@@ -343,12 +368,6 @@ class Manager:
             for job in jobs.values()
             if request in job.requests
         ]
-
-
-def _is_restart(deed: Deed, event: Event) -> bool:
-    """Whether it starts the main process of the unit that one has just ended of."""
-    is_main = isinstance(deed, Spawn) and deed.errand is None
-    return is_main and isinstance(event, Ended) and event.agent.rpartition("#")[0] == deed.unit
 
 
 def _can_wait(deed: Deed) -> bool:
