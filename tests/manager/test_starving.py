@@ -124,3 +124,17 @@ def test_one_that_is_gone_by_then_is_not_watched(scene: Scene) -> None:
         assert scene.alarm.watched == []
 
     play(go())
+
+
+def test_one_that_begins_again_and_again_keeps_nobody_from_being_watched(scene: Scene) -> None:
+    """An agent that ends as soon as it has begun, say, or a client that has one run after the other."""
+
+    async def go() -> None:
+        scene.starving.begun(scene.unit)
+        for number in range(60):
+            scene.starving.begun(unit(f"other{number}"))
+            await rest(0.05)
+        assert "web" in scene.alarm.watched
+        assert len(scene.alarm.watched) > 10
+
+    play(go())

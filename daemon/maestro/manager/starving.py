@@ -19,6 +19,7 @@ from maestro.ports import Alarm, Groups, Usage
 # v1 says that memory has run out before it chooses whom to kill: until a counter has changed, it is looked at again.
 _LOOK_AGAIN = (0.02, 0.1, 0.5)
 _QUIET = 0.1  # seconds in which nothing begins
+_LONGEST = 2.0  # seconds that one is watched late: something may begin for ever
 _AT_ONCE, _BETWEEN = 50, 0.005  # of late ones, and seconds until the next so many
 _AT_ITS_LIMIT = 0.95  # share of its limit that a unit has used when that is what it died of
 _SHARE = 0.05  # of a core that looking may take: a unit may run out of memory a hundred times a second
@@ -35,7 +36,7 @@ class Starving:
         self._due: asyncio.TimerHandle | None = None
         self._asked: set[str] = set()  # units to be looked at when that rings
         self._late: dict[str, Unit] = {}  # are not watched yet
-        self._began = 0.0  # when the last of these did
+        self._first = self._began = 0.0  # when the first and the last of these did
         self._soon: asyncio.TimerHandle | None = None
         alarm.begin(self._rung)
 
@@ -47,16 +48,21 @@ class Starving:
                 self._feed(OutOfMemory(unit.name, "", self._seen[unit.name]))
 
     def begun(self, unit: Unit) -> None:
-        """It is watched once no more begin: to have a thousand watched takes as long as to order them. The counter tells what it missed."""
+        """It is watched once no more begin, or soon at any rate: to have a thousand watched takes as long as to order them.
+
+        The counter tells what it missed.
+        """
         if not self._alarm.watches(unit.name):
             self._late[unit.name] = unit
             loop = asyncio.get_running_loop()
             self._began = loop.time()
-            self._soon = self._soon or loop.call_later(_QUIET, self._watch_late)
+            if self._soon is None:
+                self._first = self._began
+                self._soon = loop.call_later(_QUIET, self._watch_late)
 
     def _watch_late(self) -> None:
         loop = asyncio.get_running_loop()
-        quiet = self._began + _QUIET - loop.time()
+        quiet = min(self._began + _QUIET, self._first + _LONGEST) - loop.time()
         if quiet > 0:
             self._soon = loop.call_later(quiet, self._watch_late)
             return

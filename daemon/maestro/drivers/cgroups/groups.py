@@ -32,10 +32,6 @@ _PROBE = "probe:"  # the prefix of the ids of probes' processes
 _THROTTLED, _LEAST = Percentage(5), CpuWeight("1")
 _MOST_LOOKED_AT = 1000  # processes of a unit, for the largest
 _MOST_ASKED = 100  # for their descriptors, which takes 25 µs each
-_USUAL = (
-    ("memory_max",),
-    ("tasks_max",),
-)  # limits that every agent has; of any other it may matter in which order they are set
 _ALWAYS = ("memory", "pids")  # v1: what a unit is in without asking for a limit, so that its use is known
 _log = logging.getLogger(__name__)
 
