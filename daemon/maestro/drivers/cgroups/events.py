@@ -86,7 +86,8 @@ class MemoryAlarm:
         self._ring: Callable[[tuple[str, ...]], None] = lambda names: None
         self._fd = -1  # v1's eventfd
         self._units: dict[str, Unit] = {}  # those whose kills are counted, or will be
-        self._watched: dict[str, str] = {}  # those that ring, and v2's file by which they do
+        # Those that ring: the number of the file by which they do, for another may be at its path by now; and v2's path.
+        self._watched: dict[str, tuple[int, str]] = {}
 
     def begin(self, ring: Callable[[tuple[str, ...]], None]) -> None:
         self._ring = ring
@@ -100,21 +101,25 @@ class MemoryAlarm:
         return self.kills(unit.name) if os.path.exists(path) else 0
 
     def watches(self, name: str) -> bool:
-        return name in self._watched
+        """Whether it is the group that is there, and not one before it that somebody removed."""
+        number, _ = self._watched.get(name, (0, ""))
+        unit = self._units.get(name)
+        return bool(number) and unit is not None and _number(self._file(unit)) == number
 
     def watch(self, unit: Unit) -> bool:
         """Have it ring for a group that is there; False where that is so already, or cannot be."""
         name = unit.name
-        if name in self._watched or name not in self._units:
+        if name not in self._units or self.watches(name):
             return False
         path = self._file(self._units[name])
-        if self._groups.kind == "v2":
-            self._watched[name] = path
-            self._changes.watch(path, partial(self._ring_for, name))
-        else:
-            self._watched[name] = ""
-            self._register(path)
-        return True
+        number, is_v2 = _number(path), self._groups.kind == "v2"
+        rings = bool(number) and (self._rings_at(path, name) if is_v2 else self._register(path))
+        if rings:
+            self._watched[name] = number, path if is_v2 else ""
+        return rings
+
+    def _rings_at(self, path: str, name: str) -> bool:
+        return self._changes.watch(path, partial(self._ring_for, name))
 
     def kills(self, name: str) -> int | None:
         """Of a group's counter, by as little as can be: it is read at each bad end, before another begins. None: not to be read."""
@@ -126,7 +131,7 @@ class MemoryAlarm:
     def leave(self, name: str) -> None:
         """v1 forgets of itself when the group is removed."""
         self._units.pop(name, None)
-        self._changes.leave(self._watched.pop(name, ""))
+        self._changes.leave(self._watched.pop(name, (0, ""))[1])
 
     def _file(self, unit: Unit) -> str:
         return self._groups.file_of(unit, "memory", "memory.events", "memory.oom_control")
@@ -134,7 +139,7 @@ class MemoryAlarm:
     def _ring_for(self, name: str) -> None:
         self._ring((name,))
 
-    def _register(self, path: str) -> None:
+    def _register(self, path: str) -> bool:
         if self._fd < 0:
             self._fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
             self._loop.add_reader(self._fd, self._signalled)
@@ -150,6 +155,8 @@ class MemoryAlarm:
                 os.close(file)
         except OSError as error:
             _log.warning("%s: no word of it when memory runs out: %s", path, error.strerror)
+            return False
+        return True
 
     def _signalled(self) -> None:
         """In some group memory ran out, or one was removed."""
@@ -163,6 +170,14 @@ class MemoryAlarm:
             self._loop.remove_reader(self._fd)
             os.close(self._fd)
             self._fd = -1
+
+
+def _number(path: str) -> int:
+    """0: it is not there."""
+    try:
+        return os.stat(path).st_ino
+    except OSError:
+        return 0
 
 
 def _nothing() -> None: ...
