@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
 from maestro.drivers.cgroups import limits
+from maestro.drivers.cgroups.groups import ControlGroups
+from maestro.drivers.cgroups.layout import Layout
 from maestro.drivers.cgroups.usual import Usual
 from maestro.model.amounts import MemoryAmount, TaskAmount
 from maestro.model.slices import SliceRef
@@ -42,3 +45,13 @@ def test_of_any_other_the_manager_sees_to() -> None:
         {"slice": SliceRef("a.slice")},
     ):
         assert Usual(limits.V2)(of(**options)) is None, options
+
+
+def test_where_no_group_can_be_made_a_limit_is_told_and_not_raised(tmp_path: Path) -> None:
+    """Somebody has removed the groups above it: a daemon-reload must not end the manager."""
+    groups = ControlGroups(Layout(kind="hybrid", tracking=f"{tmp_path}/agents"))
+    assert groups.place(of(), "web#1").make, "which leaves it to the keeper"
+    assert groups.limit(of()) == (
+        f"cannot make its control group {tmp_path}/agents/web.agent: No such file or directory",
+    )
+    assert groups.limit(of()) == ()

@@ -175,7 +175,10 @@ class ControlGroups:
         if unit.name in self._fresh:  # ordered to be made, and perhaps not made yet
             self._fresh.discard(unit.name)
             for path in (self._of(unit), *(self._v1(unit, one) for one in self._made[unit.name])):
-                cgroup.make(path)
+                try:
+                    cgroup.make(path)
+                except OSError as error:
+                    return (f"cannot make its control group {path}: {error.strerror}",)
         if not self.layout.tracking or not os.path.isdir(self._of(unit)):
             return ()  # it will be when it starts
         for member in (unit, *self._members(unit)):
