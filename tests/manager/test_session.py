@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 
+import msgspec
 import pytest
 
 from maestro.engine.events import Asked
+from maestro.engine.state import Life
 from maestro.manager import tasks
 from maestro.manager.plugins import Plugins
 from maestro.manager.session import Closing, Session
-from maestro.model.unit import Unit
+from maestro.model.unit import RestartSection, Unit
+from maestro.model.values import Seconds
 from maestro.testing.loop import play
 from maestro.testing.theatre import unit
 from tests.manager.rig import Rig, turns
@@ -156,6 +159,27 @@ def test_without_its_keeper_a_manager_does_not_stay() -> None:
         stage.rig.carrier.lost()
         assert await stage.task == 1
         assert stage.door.state == "closed"
+
+    play(go())
+
+
+@pytest.mark.parametrize("disk", ["works", "hangs"])
+def test_what_a_keeper_told_before_it_was_killed_is_committed(disk: str) -> None:
+    """Nobody else knows how that process has ended."""
+
+    async def go() -> None:
+        at_once = RestartSection(policy="always", delay=Seconds("0"))
+        stage = Stage(unit(restart=at_once))
+        await stage.begin("web")
+        before = len(stage.rig.store.batches)
+        stage.rig.ended("web#1", 3)
+        stage.rig.carrier.lost()
+        if disk == "hangs":
+            stage.rig.store.gate.clear()
+        assert await stage.task == 1
+        if disk == "works":
+            lives = [batch.lives for batch in stage.rig.store.batches[before:] if "web" in batch.lives]
+            assert [msgspec.msgpack.decode(one["web"], type=Life).agent for one in lives] == ["web#2"]
 
     play(go())
 

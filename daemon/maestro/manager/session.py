@@ -94,6 +94,7 @@ class Session:
         if self.server is not None:
             self.server.close()
         self._stop_listening()
+        await self.manager.caught_up()  # where the keeper is gone, nobody else knows what it told last
         committer.cancel()
         self._closing.logs.close()
         self._closing.plugins.close()
