@@ -23,6 +23,9 @@ class Spare:
         self._fds: list[int] = []
         self.refill()
 
+    def __del__(self) -> None:
+        self.release()
+
     def refill(self) -> None:
         try:
             while len(self._fds) < self._count:

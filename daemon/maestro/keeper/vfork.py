@@ -69,9 +69,14 @@ class Spawner:
 
     def __init__(self, nest: Nest, path: str = PATH) -> None:
         self._nest = nest
+        self.library = -1
         self._spawn = load(path).maestro_spawn
         self.library = os.open(path, os.O_PATH | os.O_CLOEXEC)  # which an upgrade does not take from us
         self._resets: tuple[set[int], Any] = (set(), (ctypes.c_int * 0)())
+
+    def __del__(self) -> None:
+        if self.library >= 0:
+            os.close(self.library)
 
     def spawn(self, recipe: dict[str, Any], output: int, files: tuple[int, int]) -> int:
         """The pid of a process that has been executed; 0 where that failed, which a fork will tell. `files`: its limit on these."""

@@ -17,7 +17,7 @@ from tests.bench.tools import REPOSITORY, Broken, Stamps
 
 _CTL = str(REPOSITORY / "bin/maestroctl")
 _SIMPLE = {"restart": {"policy": "always", "delay": 0, "start_limits": []}}
-_ROUNDS = {"compute": "40000000", "calls": "150000"}  # a fifth of a second each
+_ROUNDS = {"compute": "40000000", "chores": "400", "calls": "150000"}  # a fifth of a second each
 # As toil.c: when it ran, and what it had used until then.
 _SNAKE = """
 import os, sys, time
@@ -27,6 +27,19 @@ file = os.open(sys.argv[1], os.O_WRONLY)
 os.write(file, f"{name} {pid} {at}\\n{name}/cpu {pid} {used}\\n".encode())
 os.close(file)
 time.sleep(1000)
+"""
+# As toil.c's work: what an agent does between two answers of a model.
+_CHORES = """
+import hashlib, json, os, sys, time
+used = time.process_time_ns()
+for number in range(int(sys.argv[4])):
+    with open("/etc/passwd") as file:
+        found = [dict(enumerate(line.split(":"))) for line in file]
+    text = json.dumps({"round": number, "found": found, "digest": hashlib.sha256(repr(found).encode()).hexdigest()})
+    assert json.loads(text)["round"] == number
+line = f"{sys.argv[2]} {os.getpid()} {time.process_time_ns() - used}\\n"
+with open(sys.argv[1], "w") as file:
+    file.write(line)
 """
 
 
@@ -101,7 +114,8 @@ class Maestro(Life):
                 agent = {"exec": [*command, fifo, f"{kind}-{level}"], **quiet}
                 self._unit(f"{kind}-{level}.agent", {"agent": agent, "sandbox": {"level": level}})
             for work, rounds in _ROUNDS.items():
-                words = [str(program), fifo, f"{work}-{level}", work, rounds]
+                toil = ["/usr/bin/python3", "-I", "-S", "-c", _CHORES] if work == "chores" else [str(program)]
+                words = [*toil, fifo, f"{work}-{level}", work, rounds]
                 agent = {"exec": words, "type": "oneshot", **quiet}
                 self._unit(f"{work}-{level}.agent", {"agent": agent, "sandbox": {"level": level}})
 
