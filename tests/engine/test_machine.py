@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
+
 import pytest
 
 from maestro.engine import guards, machine, verbs
@@ -10,59 +12,54 @@ from maestro.engine.phases import PHASES
 from maestro.engine.state import COARSE, State
 from maestro.engine.table import IGNORED, TABLE, VERDICTS, Input
 
+ASLEEP = {State.DEAD, State.FAILED, State.WAITING, State.BACKOFF, State.COOLDOWN}
+OF_PROCESSES = {  # the world drops them for a unit without a process
+    Input.SPAWNED,
+    Input.CANNOT_SPAWN,
+    Input.SKIPPED,
+    Input.REFUSED,
+    Input.READY,
+    Input.STOP_SAID,
+    Input.ENDED,
+    Input.GONE,
+    Input.FORKED,
+    Input.RELOAD_SAID,
+    Input.COMMAND_DONE,
+    Input.COMMAND_FAILED,
+    Input.OUT_OF_MEMORY,
+}
+ORDERED = {State.SPAWNING, State.STOPPING}  # elsewhere it was spawned, or it is not there at all
+CAN_COME_IN: dict[Input, Container[State]] = {
+    Input.GO: {State.WAITING},  # only `_urge` says GO
+    Input.HALT: {*State} - {State.DEAD, State.FAILED},  # and HALT
+    Input.RELOAD_ASKED: verbs.RELOADABLE,  # the verb refuses
+    Input.FREEZE_ASKED: {State.RUNNING},
+    Input.HELD: {State.RUNNING},
+    Input.THAW_ASKED: {State.FROZEN},
+    # Only what can stand still is told of its budget, and only what does stand still for it that this is over.
+    Input.EXHAUSTED: {State.RUNNING, State.STARTING},
+    Input.REFILLED: {State.FROZEN, State.STARTING},
+    # The world freezes for want of memory only what runs, and lets go on only what it has frozen.
+    Input.PRESSED: {State.RUNNING},
+    Input.RELIEVED: {State.FROZEN},
+    Input.CANNOT_SPAWN: ORDERED,
+    Input.SKIPPED: {*ORDERED, State.START_PRE},
+    Input.REFUSED: {*ORDERED, State.START_PRE},
+    Input.FORKED: {State.SPAWNING, State.STARTING},
+    Input.COMMAND_DONE: {*PHASES, State.STOPPING},
+    Input.COMMAND_FAILED: {*PHASES, State.STOPPING},
+    Input.ENDED: {*State} - {State.START_PRE, State.STOP_POST, State.NEXT, State.EXITED},  # there is no main
+    Input.GONE: {*State} - {State.START_PRE, State.STOP_POST},
+}
+
 
 def cannot_come() -> set[tuple[State, Input]]:
     """What cannot come, with the reason. Every pair is answered, ignored, or listed here."""
-    asleep = {State.DEAD, State.FAILED, State.WAITING, State.BACKOFF, State.COOLDOWN}
-    of_processes = {
-        Input.SPAWNED,
-        Input.CANNOT_SPAWN,
-        Input.SKIPPED,
-        Input.REFUSED,
-        Input.READY,
-        Input.STOP_SAID,
-        Input.ENDED,
-        Input.GONE,
-        Input.FORKED,
-        Input.RELOAD_SAID,
-        Input.COMMAND_DONE,
-        Input.COMMAND_FAILED,
-        Input.OUT_OF_MEMORY,
-    }  # the world drops them for a unit without a process
-    pairs = {(state, moment) for state in asleep for moment in of_processes}
+    pairs = {(state, moment) for state in ASLEEP for moment in OF_PROCESSES}
     for name, moment in machine.RINGS.items():  # a timer is unwound by leaving its states
         pairs |= {(state, moment) for state in State if name not in TIMERS[state]}
-    pairs |= {(state, Input.GO) for state in State if state is not State.WAITING}  # only `_urge` says GO
-    pairs |= {(state, Input.HALT) for state in (State.DEAD, State.FAILED)}  # and HALT
-    pairs |= {
-        (state, Input.RELOAD_ASKED) for state in State if state not in verbs.RELOADABLE
-    }  # the verb refuses
-    pairs |= {(state, Input.FREEZE_ASKED) for state in State if state is not State.RUNNING}
-    pairs |= {(state, Input.HELD) for state in State if state is not State.RUNNING}
-    pairs |= {(state, Input.THAW_ASKED) for state in State if state is not State.FROZEN}
-    # Only what can stand still is told of its budget, and only what does stand still for it that this is over.
-    pairs |= {(state, Input.EXHAUSTED) for state in State if state not in (State.RUNNING, State.STARTING)}
-    pairs |= {(state, Input.REFILLED) for state in State if state not in (State.FROZEN, State.STARTING)}
-    # The world freezes for want of memory only what runs, and lets go on only what it has frozen.
-    pairs |= {(state, Input.PRESSED) for state in State if state is not State.RUNNING}
-    pairs |= {(state, Input.RELIEVED) for state in State if state is not State.FROZEN}
-    not_ordered = {State.SPAWNING, State.STOPPING}  # elsewhere it was spawned, or it is not there at all
-    pairs |= {(state, Input.CANNOT_SPAWN) for state in State if state not in not_ordered}
-    coming_up = {State.SPAWNING, State.STARTING}
-    pairs |= {(state, Input.FORKED) for state in State if state not in coming_up}
-    runs_commands = {*PHASES, State.STOPPING}
-    pairs |= {
-        (state, moment)
-        for state in State
-        if state not in runs_commands
-        for moment in (Input.COMMAND_DONE, Input.COMMAND_FAILED)
-    }
-    without_main = {State.START_PRE, State.STOP_POST}
-    pairs |= {(state, moment) for state in without_main for moment in (Input.ENDED, Input.GONE)}
-    pairs |= {(state, Input.ENDED) for state in (State.NEXT, State.EXITED)}
-    not_ordered.add(State.START_PRE)
-    for moment in (Input.SKIPPED, Input.REFUSED):
-        pairs |= {(state, moment) for state in State if state not in not_ordered}
+    for moment, states in CAN_COME_IN.items():
+        pairs |= {(state, moment) for state in State if state not in states}
     return pairs
 
 

@@ -58,7 +58,7 @@ def both(library: str) -> Iterator[Both]:
     signal.pthread_sigmask(signal.SIG_SETMASK, held)
 
 
-def alike(both: Both, **more: Any) -> tuple[int, str]:
+def assert_alike(both: Both, **more: Any) -> tuple[int, str]:
     """The answer of both. What the first has made outside is not there for the second, either."""
     recipe = both.recipe(**more)
     answers = []
@@ -101,7 +101,7 @@ def of_level(both: Both, text: str) -> dict[str, Any]:
 def test_what_a_unit_asks_for_is_the_same_by_tape_and_by_steps(
     both: Both, text: str, who: dict[str, Any]
 ) -> None:
-    number, said = alike(both, sandbox=of_level(both, text), **who)
+    number, said = assert_alike(both, sandbox=of_level(both, text), **who)
     assert number == 0
     assert f"Uid: {who.get('uid', 0)}" in said
     assert "shares mnt" not in said
@@ -137,20 +137,20 @@ def test_what_a_unit_asks_for_is_the_same_by_tape_and_by_steps(
     ],
 )  # fmt: skip
 def test_each_step_is_the_same_by_tape(both: Both, more: dict[str, Any], expected: str | None) -> None:
-    number, said = alike(both, **more)
+    number, said = assert_alike(both, **more)
     assert (number > 0) == (expected is None)
     assert expected is None or expected in said
 
 
 def test_filters_are_loaded_by_it(both: Both) -> None:
     program = b"\x06\0\0\0\0\0\xff\x7f"  # all is allowed
-    _, said = alike(both, sandbox={"seccomp": ((program, program), True, True)})
+    _, said = assert_alike(both, sandbox={"seccomp": ((program, program), True, True)})
     assert "Seccomp_filters: 2" in said
 
 
 def test_without_privileges_it_renounces_more_to_be_filtered(both: Both) -> None:
     program = b"\x06\0\0\0\0\0\xff\x7f"
-    _, said = alike(both, sandbox={"seccomp": ((program,), False, False)}, uid=65534)
+    _, said = assert_alike(both, sandbox={"seccomp": ((program,), False, False)}, uid=65534)
     assert "NoNewPrivs: 1" in said
     assert "Seccomp_filters: 1" in said
 
@@ -198,7 +198,7 @@ def test_mounts_are_laid_alike_or_fail_alike(
         for mount in mounts
     )
     sandbox = {"namespaces": {"unshare": NEWNS}, "mounts": below, "propagation": propagation}
-    alike(both, sandbox=sandbox)
+    assert_alike(both, sandbox=sandbox)
 
 
 # ------------------------------------------------------------------------------------------------ the tape itself

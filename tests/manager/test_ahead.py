@@ -7,11 +7,20 @@ from maestro.model.unit import RestartSection, StopSection, Unit
 from maestro.model.values import Seconds
 from maestro.testing.loop import play
 from maestro.testing.theatre import unit
-from tests.manager.rig import rest, rig, turns
+from tests.manager.rig import Rig, rest, rig, turns
 
 
 def restarting() -> Unit:
     return unit(restart=RestartSection(policy="always", delay=Seconds("0")))
+
+
+async def up_and_committed(one: Rig) -> None:
+    """From then on the store takes nothing until its gate is set."""
+    one.manager.feed(Asked("start", ("web",)))
+    await one.manager.settle()
+    one.spawned("web#1")
+    await one.manager.settle()
+    one.store.gate.clear()
 
 
 def test_a_restart_leaves_before_it_is_committed() -> None:
@@ -19,11 +28,7 @@ def test_a_restart_leaves_before_it_is_committed() -> None:
 
     async def go() -> None:
         async with rig(restarting()) as one:
-            one.manager.feed(Asked("start", ("web",)))
-            await one.manager.settle()
-            one.spawned("web#1")
-            await one.manager.settle()
-            one.store.gate.clear()
+            await up_and_committed(one)
             one.ended("web#1", 1)
             await turns()
             assert one.keeper.asked("spawn") == [("web#1",), ("web#2",)]
@@ -66,11 +71,7 @@ def test_a_restart_waits_for_what_is_to_be_done_before_it() -> None:
 
     async def go() -> None:
         async with rig(restarting(), unit("db")) as one:
-            one.manager.feed(Asked("start", ("web",)))
-            await one.manager.settle()
-            one.spawned("web#1")
-            await one.manager.settle()
-            one.store.gate.clear()
+            await up_and_committed(one)
             one.manager.do(RemovePidFile("web", "/run/web.pid"))
             one.ended("web#1", 1)
             await turns()
@@ -85,11 +86,7 @@ def test_a_restart_waits_for_what_is_to_be_done_before_it() -> None:
 def test_a_restart_that_had_to_wait_still_comes_before_what_was_asked_of_it() -> None:
     async def go() -> None:
         async with rig(restarting()) as one:
-            one.manager.feed(Asked("start", ("web",)))
-            await one.manager.settle()
-            one.spawned("web#1")
-            await one.manager.settle()
-            one.store.gate.clear()
+            await up_and_committed(one)
             one.manager.do(RemovePidFile("web", "/run/web.pid"))
             await turns()  # that is being committed now
             one.ended("web#1", 1)
@@ -110,11 +107,7 @@ def test_what_another_is_started_for_an_end_waits_until_that_is_committed() -> N
         stop = StopSection(kill_mode="process")  # so that its group is not given back first
         web = unit(restart=RestartSection(policy="no"), stop=stop, on_success=("db",))
         async with rig(web, unit("db")) as one:
-            one.manager.feed(Asked("start", ("web",)))
-            await one.manager.settle()
-            one.spawned("web#1")
-            await one.manager.settle()
-            one.store.gate.clear()
+            await up_and_committed(one)
             one.ended("web#1")
             await turns()
             assert one.keeper.asked("spawn") == [("web#1",)]
@@ -130,11 +123,7 @@ def test_no_unit_is_further_ahead_of_the_store_than_by_one_restart() -> None:
 
     async def go() -> None:
         async with rig(restarting()) as one:
-            one.manager.feed(Asked("start", ("web",)))
-            await one.manager.settle()
-            one.spawned("web#1")
-            await one.manager.settle()
-            one.store.gate.clear()
+            await up_and_committed(one)
             one.ended("web#1", 1)
             one.spawned("web#2", 101)
             one.ended("web#2", 1)
@@ -159,11 +148,7 @@ def test_no_unit_is_further_ahead_of_the_store_than_by_one_restart() -> None:
 def test_what_is_being_committed_keeps_a_second_restart_back_too() -> None:
     async def go() -> None:
         async with rig(restarting()) as one:
-            one.manager.feed(Asked("start", ("web",)))
-            await one.manager.settle()
-            one.spawned("web#1")
-            await one.manager.settle()
-            one.store.gate.clear()
+            await up_and_committed(one)
             one.ended("web#1", 1)
             await rest(1)  # that is being committed now
             one.spawned("web#2", 101)

@@ -20,7 +20,7 @@ import pytest
 
 from tests.system.harness import Daemon, until
 from tests.system.layout import layout
-from tests.system.test_resources import KIND, device_of, group, needs_groups, python, run, said
+from tests.system.test_resources import KIND, device_of, group, needs_groups, python, run, says
 
 pytestmark = [pytest.mark.system, needs_groups]
 
@@ -88,7 +88,7 @@ def test_reads_and_writes_are_held_back(daemon: Daemon, spot: Path) -> None:
 
 
 def took(daemon: Daemon, name: str) -> float:
-    said(daemon, name, "seconds")
+    assert says(daemon, name, "seconds")
     return float(daemon.log(name).split()[1])
 
 

@@ -18,7 +18,7 @@ import pytest
 
 from tests.system.harness import Daemon, until
 from tests.system.test_disk_limits import spot
-from tests.system.test_resources import EATER, KIND, group, needs_groups, needs_v2, python, run, said
+from tests.system.test_resources import EATER, KIND, group, needs_groups, needs_v2, python, run, says
 
 pytestmark = [pytest.mark.system, needs_groups]
 __all__ = ["spot"]
@@ -62,7 +62,7 @@ def test_what_is_kept_for_it_is_taken_from_others(daemon: Daemon, spot: Path) ->
     daemon.start()
     assert not daemon.call("start", units=[*wanted])["errors"]
     for name in wanted:
-        said(daemon, name, "all read")
+        assert says(daemon, name, "all read")
     before = {name: cached(daemon, name) for name in wanted}
     assert min(before.values()) > (_HELD - 2) << 20, before
     daemon.call("start", units=["greedy"])
@@ -115,7 +115,7 @@ def test_memory_swap_max_is_what_it_may_have_beside_its_memory(swap: None, daemo
         run(daemon, name, python(EATER, 40), start=False, memory_max="24M", memory_swap_max=most)
     daemon.start()
     daemon.call("start", units=["none", "some", "enough"])
-    said(daemon, "enough", "all of it")
+    assert says(daemon, "enough", "all of it")
     assert swapped(daemon, "enough") > 8 << 20
     eaten = []
     for name in ("none", "some"):

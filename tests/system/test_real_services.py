@@ -90,6 +90,7 @@ def test_nginx_in_the_background_with_a_pid_file(daemon: Daemon) -> None:
     port = free_port()
     forking_nginx(daemon, "web", port)
     lead_a_life(daemon, "web", lambda: get(f"http://127.0.0.1:{port}/") == b"all is well\n")
+    assert not (daemon.root / "web/nginx/nginx.pid").exists()
 
 
 def test_two_nginx_that_conflict_over_a_port_take_turns(daemon: Daemon) -> None:

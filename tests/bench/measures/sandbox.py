@@ -14,7 +14,6 @@ _STARTS = 20  # of each kind
 _TOILS = 9
 _KINDS = {"c": "a C program", "python": "a Python program"}
 _WORK = {"compute": "arithmetic", "chores": "a Python program's chores", "calls": "open, read, close"}
-_NO_TARGET = ("calls",)  # a filter that allows everything costs as much
 
 
 def take(life: Life) -> dict[str, float]:
@@ -73,12 +72,7 @@ def _figures() -> tuple[Figure, ...]:
         found += [Figure(f"{kind}-more", "strict takes more", "ms", (Target(15),))]
         found += [Figure(f"{kind}-{level}-cpu", f"CPU of that start, {level}", "ms") for level in LEVELS]
     found += [
-        Figure(
-            f"steady-{work}",
-            f"in strict, {words} takes more",
-            "%",
-            () if work in _NO_TARGET else (Target(1),),
-        )
+        Figure(f"steady-{work}", f"in strict, {words} takes more", "%", (Target(1),))
         for work, words in _WORK.items()
     ]
     return tuple(found)
