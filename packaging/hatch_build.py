@@ -19,7 +19,7 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 _KEEPER = "daemon/maestro/keeper"
 _NAME = "_spawn.so"
-_FLAGS = ("-O2", "-Wall", "-shared", "-fPIC", "-fvisibility=hidden")  # as bin/.bootstrap has them
+_FLAGS = "-O2 -Wall -shared -fPIC -fvisibility=hidden -fno-stack-protector -nostdlib -Wl,-z,defs"  # as in bin/.bootstrap
 
 
 class SpawnBuildHook(BuildHookInterface):  # type: ignore[type-arg,unused-ignore]
@@ -47,5 +47,5 @@ def _compiled(source: Path, library: Path) -> bool:
     compiler = os.environ.get("CC") or "cc"
     if not sys.platform.startswith("linux") or shutil.which(compiler.split()[0]) is None:
         return False
-    command = [*compiler.split(), *_FLAGS, "-o", str(library), str(source)]
+    command = [*compiler.split(), *_FLAGS.split(), "-o", str(library), str(source), "-lgcc"]
     return subprocess.run(command, capture_output=True, check=False).returncode == 0

@@ -6,7 +6,6 @@ import ctypes
 import os
 import shutil
 import signal
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -36,19 +35,6 @@ def run(recipe: dict[str, Any], way: Quick) -> tuple[int, list[str]]:
     finally:
         for fd in (read, write, output):
             os.close(fd)
-
-
-@pytest.fixture(scope="module")
-def library(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """spawn.c, built as bin/.bootstrap builds it, with every warning an error."""
-    compiler = shutil.which("cc")
-    if compiler is None:
-        pytest.skip("there is no compiler")
-    path = tmp_path_factory.mktemp("spawn") / "_spawn.so"
-    source = Path(vfork.__file__).with_name("spawn.c")
-    strict = ("-O2", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", "-fvisibility=hidden")
-    subprocess.run([compiler, *strict, "-o", str(path), str(source)], check=True)
-    return str(path)
 
 
 @pytest.fixture(params=["posix_spawn", "spawn.c"])

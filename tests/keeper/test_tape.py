@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 import os
 import resource
-import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -33,21 +32,6 @@ pytestmark = [
     pytest.mark.system,
     pytest.mark.skipif(os.geteuid() != 0 or not probe().mounts, reason="takes root, and mounts"),
 ]
-
-
-@pytest.fixture(scope="module")
-def library(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """As distributions build it that guard each stack: who plays a tape has no place for the guard's word."""
-    compiler = shutil.which("cc")
-    if compiler is None and Path(vfork.PATH).exists():
-        return vfork.PATH  # in a virtual machine, say
-    if compiler is None:
-        pytest.skip("there is no compiler")
-    path = tmp_path_factory.mktemp("spawn") / "_spawn.so"
-    source = Path(vfork.__file__).with_name("spawn.c")
-    strict = ("-O2", "-fstack-protector-all", "-shared", "-fPIC", "-fvisibility=hidden")
-    subprocess.run([compiler, *strict, "-o", str(path), str(source)], check=True)
-    return str(path)
 
 
 @pytest.fixture

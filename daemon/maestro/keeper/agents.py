@@ -37,7 +37,7 @@ _ROUNDS = 16  # of looking for new processes at one kill; what escapes is killed
 class Surroundings:
     """What Agents needs from the rest of the keeper."""
 
-    __slots__ = ("gateways", "nest", "proc", "record", "store", "tell", "tree", "watch")
+    __slots__ = ("gateways", "has_more", "nest", "proc", "record", "store", "tell", "tree", "watch")
 
     def __init__(
         self,
@@ -54,6 +54,7 @@ class Surroundings:
         self.tree = tree
         self.nest = nest
         self.tell = tell
+        self.has_more: Callable[[], bool] = lambda: False  # orders than the one that is being carried out
         self.store = Store(watch)
         self.gateways = Gateways(watch)
 
@@ -69,6 +70,7 @@ class Agents:
         self._watched: dict[str, int] = {}  # adopted agent -> pidfd of one of its processes
         self._unwatched: set[str] = set()  # adopted agents that there is no descriptor for
         self._births = Births(table, around, self._forget)
+        self.land, self.end_starters = self._births.land, self._births.end_starters
         self._followers = Followers(table, around, self._lost)
         self._fresh = False  # the tree has been refreshed for this batch of orders
         self._empty: list[str] = []  # groups that are to be removed

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from maestro.keeper.agents import Surroundings
+    from maestro.keeper.starters import Starters
     from maestro.keeper.store import Kept
     from maestro.keeper.table import Table
 
@@ -29,6 +30,8 @@ class Births:
         self._tell = around.tell
         self._forget = forget
         self._quick = Quick(around.nest)
+        self._starters = self._quick.starters(around.proc, around.tree.not_agents)
+        self._given: set[str] = set()  # agents that a starter is about to make
         self._played: dict[str, dict[str, Any]] = {}  # agent whose tape is being played -> its recipe
 
     def resume(self, entry: Entry) -> None:
@@ -39,6 +42,47 @@ class Births:
             self._await_ready(entry)
 
     def spawn(self, agent: str, recipe: dict[str, Any]) -> None:
+        """It need not have begun yet when this returns, where more orders wait: `land` is to be called then."""
+        if agent in self._given:
+            self.land()  # the order was given twice
+        elif not self._give(agent, recipe):
+            self._make(agent, recipe)
+
+    def _give(self, agent: str, recipe: dict[str, Any]) -> bool:
+        """Whether a starter does it while we see to the next order."""
+        starters, around = self._starters, self._around
+        if starters is None or not around.has_more() or around.store.of(recipe.get("store", "")):
+            return False
+        try:
+            output = self._output(recipe.get("stream"))
+        except OSError:
+            return False
+        while starters.next_is_busy():
+            self._land_one(starters)
+        if not self._quick.give(starters, (agent, recipe), recipe, output):
+            return False
+        self._given.add(agent)
+        return True
+
+    def land(self) -> None:
+        """Wait for all that starters have been given, and tell what came of it."""
+        while self._starters:
+            self._land_one(self._starters)
+
+    def _land_one(self, starters: Starters) -> None:
+        (agent, recipe), pid = starters.take()
+        self._given.discard(agent)
+        if pid:
+            self.tell_begun(self._born(agent, pid, recipe))
+        else:
+            self._make(agent, recipe)
+
+    def end_starters(self) -> None:
+        self.land()
+        if self._starters is not None:
+            self._starters.end()
+
+    def _make(self, agent: str, recipe: dict[str, Any]) -> None:
         stage = "make its control group"
         try:
             groups = recipe.get("make", ())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-from _socket import AF_UNIX, SOCK_SEQPACKET, socket
+from _socket import AF_UNIX, MSG_DONTWAIT, MSG_PEEK, SOCK_SEQPACKET, socket
 
 from maestro.keeper import wire
 from maestro.keeper.say import say
@@ -47,6 +47,13 @@ class Link:
         for e in self._table.entries.values():
             if e.ready:
                 self.tell("ready", e.agent)
+
+    def has_more(self) -> bool:
+        """Whether an order waits to be received."""
+        try:
+            return bool(self._socket.recv(1, MSG_PEEK | MSG_DONTWAIT))
+        except OSError:
+            return False
 
     def receive(self) -> tuple[bytes, int, bool]:
         return wire.receive(self._socket)

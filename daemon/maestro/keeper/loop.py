@@ -70,6 +70,7 @@ class Keeper:
         self.trial = Trial(setting, self.nest, self.tree)
         self.record = record.Record(setting.directory, known)
         around = agents.Surroundings(self.watch, self.proc, self.record, self.tree, self.nest, self.tell)
+        around.has_more = self._has_more
         self.store, self.gateways = around.store, around.gateways
         self.agents = agents.Agents(known, around)
         self._short_of_descriptors = False
@@ -109,6 +110,7 @@ class Keeper:
             guarded(self._see_to_deadlines)
             if self.trial.fits:
                 self._become_successor()
+        self.agents.end_starters()
         return self.exit_code
 
     def _flush(self) -> float | None:
@@ -272,8 +274,17 @@ class Keeper:
 
     # -------------------------------------------------------------------------------------------- orders
 
+    def _has_more(self) -> bool:
+        return self.link is not None and self.link.has_more()
+
     def _take_orders(self) -> bool:
         """Obey the next few; returns whether there may be more."""
+        try:
+            return self._take_some_orders()
+        finally:
+            guarded(self.agents.land)
+
+    def _take_some_orders(self) -> bool:
         for _ in range(_ORDERS_AT_ONCE):
             if self.link is None:
                 return False
@@ -304,6 +315,8 @@ class Keeper:
             return
         if fd >= 0:
             os.close(fd)
+        if kind != "spawn":
+            self.agents.land()  # it may be about what has just been ordered to start
         if kind in self._orders:
             self._orders[kind](*fields)
 
@@ -328,6 +341,7 @@ class Keeper:
 
     def _become_successor(self) -> None:
         self.trial.fits = False
+        self.agents.end_starters()
         self._take_in(self.ear.refuse())
         self.spare.release()
         try:
@@ -366,7 +380,7 @@ class Keeper:
             self.link.queue = state["queue"]
         if self.manager.pid:
             self.pulse.begin(time.monotonic())
-        self.tree.not_agents = {self.manager.pid}
+        self.tree.not_agents.add(self.manager.pid)
         self.tree.remember(state.get("tree", {}))
         self.record.earlier = state.get("earlier", {})
         self.tolds = state["tolds"]

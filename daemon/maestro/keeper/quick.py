@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from maestro.keeper.child import Nest
     from maestro.keeper.player import Player
+    from maestro.keeper.proc import Proc
+    from maestro.keeper.starters import Starters
     from maestro.keeper.vfork import Spawner
 
 _OPEN_FILES = 1024  # soft limit, as the fork's children get it
@@ -61,14 +63,28 @@ class Quick:
         """The pid of the new process, which has been executed; 0 where it has to be forked."""
         if not self._fits(recipe, output) or not self._is_safe(recipe["argv"][0]):
             return 0
-        hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-        files = (min(_OPEN_FILES, hard), hard)
         try:
             if self._spawner is not None:
-                return self._spawner.spawn(recipe, output, files)
-            return self._by_library(recipe, output, files)
+                return self._spawner.spawn(recipe, output, _files())
+            return self._by_library(recipe, output, _files())
         except (OSError, ValueError):
             return 0
+
+    def starters(self, proc: Proc, children: set[int]) -> Starters | None:
+        """Who does the same beside us, where there can be any."""
+        if self._spawner is None:
+            return None
+        from maestro.keeper.starters import Starters
+
+        return Starters(self._spawner, proc, children)
+
+    def give(self, starters: Starters, order: Any, recipe: dict[str, Any], output: int) -> bool:
+        """Whether somebody else does it meanwhile, who makes its control groups, too."""
+        try:
+            fits = self._fits(recipe, output) and self._is_safe(recipe["argv"][0])
+            return fits and starters.give(order, recipe, output, _files())
+        except ValueError:
+            return False
 
     def play(self, recipe: dict[str, Any], output: int) -> tuple[int, int, int] | None:
         """What takes longer, is waited for by nobody: the pid, and where is told whether it was executed. None: to be forked."""
@@ -135,6 +151,11 @@ class Quick:
         if self._safe and program not in self._ours:
             self._ours[program] = is_ours(program)
         return self._safe and self._ours[program]
+
+
+def _files() -> tuple[int, int]:
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    return min(_OPEN_FILES, hard), hard
 
 
 def _spawner(nest: Nest) -> Spawner | None:

@@ -10,12 +10,14 @@
  *
  * What is to be done for a process that is confined takes longer than we would wait for, and some of it the kernel refuses to who
  * shares his memory. So such a child executes this very library first, which is a program as well (_start): a small process of its
- * own, which plays a tape (tape.py) of system calls. The last of them executes the agent.
+ * own, which plays a tape (tape.py) of system calls. The last of them executes the agent. Nothing is linked to that program, so
+ * nothing here may call the C library, and a compiler is told so: with "-nostdlib -Wl,-z,defs -fno-stack-protector".
  */
 
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/futex.h>
 #include <linux/prctl.h>
 #include <linux/sched.h>
 #include <poll.h>
@@ -27,6 +29,11 @@
 #include <sys/syscall.h>
 #include <time.h>
 
+struct making {
+    const char *directory;     /* of a group, that may be there already; NULL ends them */
+    const char *const *limits; /* files and what is written to them where it was not; NULL ends them */
+};
+
 struct plan {
     const char *program;
     char *const *argv;
@@ -34,19 +41,21 @@ struct plan {
     const char *oom;       /* text for /proc/self/oom_score_adj; NULL: as it is */
     const char *group;     /* directory of a group of cgroup v2; NULL: our own */
     const char *const *enter; /* files of groups of cgroup v1, by which it enters them; NULL ends them */
+    const struct making *make; /* by who is asked to, before the child is born; NULL: none */
     const char *output;    /* a link to what stdout and stderr write to; it is opened anew */
     const int *reset;      /* signals that get their default disposition */
     const uint32_t *groups;
     uint64_t soft, hard;   /* limit on open files */
     int64_t uid, gid;      /* -1: as they are */
     int64_t owner;         /* of the output, so that it may open /dev/stdout again; -1: it stays whose it is */
-    uint64_t spaces;       /* namespaces that it is born in, as clone(2) names them */
+    uint64_t flags;        /* more of clone(2)'s: namespaces that it is born in, whose child it is */
     int32_t player;        /* descriptor of this library, which it is to execute; -1: the program itself */
     int32_t tape, report;  /* descriptors that it is to have then */
     int32_t resetting;
     int32_t grouping;      /* how many groups; -1: as they are */
     int32_t umask;
     int32_t failed;        /* set by the child: it could not become what it was to be */
+    int32_t born;          /* its pid, set by the kernel before it does anything; 0: there is none yet */
 };
 
 /* The kernel's own, which differ from the C library's. */
@@ -77,12 +86,6 @@ __asm__(".text\n.globl _start\n.hidden _start\n.type _start, %function\n_start:\
 #error "not for this processor: the keeper forks"
 #endif
 
-#if defined(__has_attribute) && __has_attribute(no_stack_protector)
-#define NO_GUARD __attribute__((no_stack_protector)) /* its word is kept for each thread, and who plays a tape has no such place */
-#else
-#define NO_GUARD
-#endif
-
 #define P(pointer) ((long)(intptr_t)(pointer))
 
 static inline long call(long number, long a, long b, long c, long d) {
@@ -96,8 +99,10 @@ static inline long opened(const char *path, int flags) {
 /* Whether all of a text could be written to a file. */
 static inline int wrote(const char *path, const char *text) {
     long length = 0, fd = opened(path, O_WRONLY);
-    while (text[length])
+    while (text[length]) {
         length++;
+        __asm__ volatile("" : "+r"(length)); /* or the compiler makes it a call of strlen, which is not there */
+    }
     return fd >= 0 && call(SYS_write, fd, P(text), length, 0) == length && call(SYS_close, fd, 0, 0, 0) == 0;
 }
 
@@ -156,26 +161,28 @@ static __attribute__((noreturn, noinline)) void become(volatile struct plan *sha
 }
 
 /* Whether the keeper's idea of a plan is ours: another number wherever the plan changes, whatever its size. */
-__attribute__((visibility("default"))) const uint32_t maestro_plan_version = 3;
+__attribute__((visibility("default"))) const uint32_t maestro_plan_version = 4;
 __attribute__((visibility("default"))) const uint32_t maestro_plan_size = sizeof(struct plan);
 
-/* The pid of the child once it has executed or ended; or a negative error number, and then there was none. */
-__attribute__((visibility("default"))) int maestro_spawn(struct plan *plan) {
+static void bear(struct plan *plan) {
     struct clone_args how = {0};
-    long pid, group = -1;
-    if (plan->grouping > 65536)
-        return -EINVAL;
-    if (plan->group && (group = opened(plan->group, O_PATH | O_DIRECTORY)) < 0)
-        return (int)group;
-    how.flags = CLONE_VM | CLONE_VFORK | CLONE_CLEAR_SIGHAND | plan->spaces | (group >= 0 ? CLONE_INTO_CGROUP : 0);
-    how.exit_signal = SIGCHLD;
+    long group = -1;
+    if (plan->grouping > 65536 || (plan->group && (group = opened(plan->group, O_PATH | O_DIRECTORY)) < 0))
+        return;
+    how.flags = CLONE_VM | CLONE_VFORK | CLONE_CLEAR_SIGHAND | CLONE_PARENT_SETTID | plan->flags |
+                (group >= 0 ? CLONE_INTO_CGROUP : 0);
+    how.parent_tid = (uint64_t)P(&plan->born);
+    how.exit_signal = plan->flags & CLONE_PARENT ? 0 : SIGCHLD; /* where the kernel takes ours, it is to be told none */
     how.cgroup = group >= 0 ? (uint64_t)group : 0;
-    pid = call(SYS_clone3, P(&how), sizeof how, 0, 0);
-    if (pid == 0)
+    if (call(SYS_clone3, P(&how), sizeof how, 0, 0) == 0)
         become(plan);
     if (group >= 0)
         call(SYS_close, group, 0, 0, 0);
-    return (int)pid;
+}
+
+/* By the keeper: returns once the child has executed or ended, or there can be none. */
+__attribute__((visibility("default"))) void maestro_spawn(struct plan *plan) {
+    bear(plan);
 }
 
 /* ------------------------------------------------------------------------------------------------ the tape */
@@ -252,24 +259,106 @@ static inline void say(char *to, long error) {
         to[place] = (char)('0' + error % 10);
 }
 
-/* The program: its arguments are descriptors of the tape and of the report, and the tape's size. Nothing is linked here. */
-__attribute__((used, noreturn, visibility("hidden"))) NO_GUARD void maestro_play(const long *stack) {
-    const char *const *argv = (const char *const *)(stack + 1);
-    long tape, report, at, error;
-    if (stack[0] == 4 && is_wanted(report = number_in(argv[2]))) {
-        call(SYS_fcntl, report, F_SETFD, FD_CLOEXEC, 0);
-        tape = number_in(argv[1]);
-        at = call6(SYS_mmap, TAPE, number_in(argv[3]), PROT_READ | PROT_WRITE,
-                   MAP_SHARED | MAP_FIXED_NOREPLACE | MAP_POPULATE, tape, 0);
-        call(SYS_close, tape, 0, 0, 0);
-        if (at == TAPE && ((struct tape *)TAPE)->version == maestro_plan_version) {
-            if ((error = play((struct tape *)TAPE)) > 0)
-                say(((struct tape *)TAPE)->said, error);
-        } else {
-            char text[3];
-            say(text, EPROTO);
-            call(SYS_write, report, P(text), sizeof text, 0);
+static void play_from(long report, long tape, long size) {
+    long at = call6(SYS_mmap, TAPE, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED_NOREPLACE | MAP_POPULATE, tape, 0), error;
+    call(SYS_close, tape, 0, 0, 0);
+    if (at == TAPE && ((struct tape *)TAPE)->version == maestro_plan_version) {
+        if ((error = play((struct tape *)TAPE)) > 0)
+            say(((struct tape *)TAPE)->said, error);
+    } else {
+        char text[3];
+        say(text, EPROTO);
+        call(SYS_write, report, P(text), sizeof text, 0);
+    }
+}
+
+/* ------------------------------------------------------------------------------------------------ a starter */
+
+/* Where many are to be started, the keeper writes their plans into memory that it shares with processes of this program,
+ * each of which makes one child after the other while the keeper goes on. They are the keeper's children, not its own. */
+#define BOARD 0x2000000000 /* where it is in the memory of who carries out: the addresses in its plans are true there */
+#define PLANS 4            /* there is room for, each in a page range of its own */
+#define ROOM 65536         /* bytes for a plan and all that it points at; the first range is the board's own */
+
+struct board {
+    uint32_t given, done; /* how many plans so far */
+};
+
+static inline long futex(uint32_t *word, int what, uint32_t value, const struct timespec *longest) {
+    return call(SYS_futex, P(word), what, value, P(longest));
+}
+
+static inline int made(const struct making *one) {
+    long result = call(SYS_mkdirat, AT_FDCWD, P(one->directory), 0777, 0);
+    if (result == -EEXIST)
+        return 1;
+    for (const char *const *file = one->limits; result == 0 && *file; file += 2)
+        if (!wrote(file[0], file[1])) { /* whoever finds it has nothing more to write */
+            call(SYS_unlinkat, AT_FDCWD, P(one->directory), AT_REMOVEDIR, 0);
+            return 0;
         }
+    return result == 0;
+}
+
+/* Those above the last are mostly there, from the process before. */
+static inline int made_all(const struct making *first) {
+    const struct making *one = first;
+    long result;
+    if (!first || !first->directory)
+        return 1;
+    while (one[1].directory)
+        one++;
+    result = call(SYS_mkdirat, AT_FDCWD, P(one->directory), 0777, 0);
+    if (result != -ENOENT)
+        return result == 0 || result == -EEXIST;
+    for (one = first; one->directory; one++)
+        if (!made(one))
+            return 0;
+    return 1;
+}
+
+static void carry_out(long memory, long size) {
+    struct board *board = (struct board *)BOARD;
+    long at = call6(SYS_mmap, BOARD, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED_NOREPLACE, memory, 0);
+    call(SYS_close, memory, 0, 0, 0);
+    for (uint32_t number = 0; at == BOARD; number++) {
+        struct plan *plan = (struct plan *)(BOARD + ROOM * (1 + number % PLANS));
+        while (__atomic_load_n(&board->given, __ATOMIC_ACQUIRE) == number)
+            futex(&board->given, FUTEX_WAIT, number, NULL);
+        if (made_all(plan->make))
+            bear(plan);
+        __atomic_store_n(&board->done, number + 1, __ATOMIC_RELEASE);
+        futex(&board->done, FUTEX_WAKE, 1, NULL);
+    }
+}
+
+/* By the keeper: the next plan is there. */
+__attribute__((visibility("default"))) void maestro_give(struct board *board) {
+    __atomic_add_fetch(&board->given, 1, __ATOMIC_RELEASE);
+    futex(&board->given, FUTEX_WAKE, 1, NULL);
+}
+
+/* By the keeper: waits until so many are done, but no longer than that; how many are. */
+__attribute__((visibility("default"))) uint32_t maestro_await(struct board *board, uint32_t number, uint32_t milliseconds) {
+    struct timespec longest = {milliseconds / 1000, milliseconds % 1000 * 1000000L};
+    uint32_t done = __atomic_load_n(&board->done, __ATOMIC_ACQUIRE);
+    if ((int32_t)(done - number) < 0) {
+        futex(&board->done, FUTEX_WAIT, done, &longest);
+        done = __atomic_load_n(&board->done, __ATOMIC_ACQUIRE);
+    }
+    return done;
+}
+
+/* The program: its arguments are descriptors of memory and for the report, and the memory's size; a number more: it is a starter. */
+__attribute__((used, noreturn, visibility("hidden"))) void maestro_play(const long *stack) {
+    const char *const *argv = (const char *const *)(stack + 1);
+    long report;
+    if ((stack[0] == 4 || stack[0] == 5) && is_wanted(report = number_in(argv[2]))) {
+        call(SYS_fcntl, report, F_SETFD, FD_CLOEXEC, 0);
+        if (stack[0] == 4)
+            play_from(report, number_in(argv[1]), number_in(argv[3]));
+        else
+            carry_out(number_in(argv[1]), number_in(argv[3]));
     }
     call(SYS_exit_group, 127, 0, 0, 0);
     for (;;)

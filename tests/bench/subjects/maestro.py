@@ -137,12 +137,16 @@ class Maestro(Life):
 
     def overhead(self) -> dict[str, list[int]]:
         assert self.daemon is not None
-        return {"keeper": [self.daemon.pid], "manager": [self._manager()]}
+        return {"keeper": [self.daemon.pid, *self._named("maestrod: starter")], "manager": [self._manager()]}
 
     def _manager(self) -> int:
         assert self.daemon is not None
-        found = [pid for pid in tools.children(self.daemon.pid) if tools.cmdline(pid) == "maestrod: manager"]
+        found = self._named("maestrod: manager")
         return found[0] if found else 0
+
+    def _named(self, title: str) -> list[int]:
+        assert self.daemon is not None
+        return [pid for pid in tools.children(self.daemon.pid) if tools.cmdline(pid).startswith(title)]
 
     def lose_manager(self) -> None:
         from maestro.control.client import Client

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import os
 import re
 import shutil
 import stat
+import threading
 from typing import Any
 
 from hypothesis import HealthCheck, given, settings
@@ -111,6 +113,41 @@ def test_close_and_drop_empty_the_pipe(rig: Any) -> None:
     rig.logs.close()
     assert rig.kept("a") == b"last words\n-- maestro: gone --\nmore\n"
     assert rig.logs.mark("a").size == 36
+
+
+def test_who_writes_nothing_has_no_files(rig: Any) -> None:
+    """Its end costs the making of none: a thousand agents that only listen would end in a storm of new files."""
+    rig.take("a")
+    empty = threading.Event()
+    rig.logs._loop.call_soon_threadsafe = lambda call: call()
+    rig.logs.drained("a", empty.set)
+    assert empty.wait(10), "it is asked all the same"
+    assert not (rig.directory / "a").exists()
+    rig.logs.drop("a")
+    rig.settled()
+    assert not (rig.directory / "a").exists()
+
+
+def test_many_wishes_of_one_round_wake_the_pump_once(rig: Any) -> None:
+    rung: list[int] = []
+    ring = rig.logs._pump._ring
+
+    def counted() -> None:
+        rung.append(1)
+        ring()
+
+    rig.logs._pump._ring = counted
+
+    async def wish() -> None:
+        for number in range(100):
+            rig.logs.relimit(f"a{number}", LogLimits())
+        await asyncio.sleep(0)
+        rig.logs.relimit("b", LogLimits())
+        await asyncio.sleep(0)
+
+    rig.loop.run_until_complete(wish())
+    rig.settled()
+    assert len(rung) == 3, "two rounds, and one where no loop runs"
 
 
 def test_a_second_pipe_follows_the_first(rig: Any) -> None:

@@ -45,7 +45,8 @@ class Flow:
     def drain(self, stream: Stream, now: float, *, last: bool) -> None:
         """Move what is in the pipe now; `last`: nobody will read it again, so count what is not kept."""
         if stream.pipe >= 0:
-            for _ in range(waiting(stream.pipe) // TURN + 2):
+            count = waiting(stream.pipe)
+            for _ in range(count // TURN + 2 if count else 0):  # who writes nothing has no files
                 self.turn(stream, now)
             if last and stream.window.over:
                 self._shed(stream, self._scratch.peek(stream.pipe), BY_RATE, wholly=True)

@@ -31,7 +31,7 @@ _log = logging.getLogger("maestro.logs")
 
 
 class Pump:
-    """`wish` and `close` are for others; all else runs in the pump's own thread."""
+    """`wish` and `close` are for the loop; all else runs in the pump's own thread."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, pens: Pens) -> None:
         self._loop, self._pens = loop, pens
@@ -46,22 +46,36 @@ class Pump:
         self._moved = 0  # bytes, ever
         self._last_round = 0.0  # monotonic
         self._ended = False
+        self._will_ring = False  # the loop's
         self._thread = threading.Thread(target=self._run, name="log-pump", daemon=True)
         self._thread.start()
 
     def wish(self, wish: Callable[[], None]) -> None:
-        """Have it done in the pump's thread, in order."""
+        """Have it done in the pump's thread, in order: soon, together with what else the loop wishes in this round.
+
+        A thread that is woken for each of a thousand streams takes the interpreter from the loop as often.
+        """
         self._wishes.put(wish)
-        os.eventfd_write(self._bell, 1)
+        if not self._loop.is_running():
+            self._ring()
+        elif not self._will_ring:
+            self._will_ring = True
+            self._loop.call_soon(self._ring)
 
     def close(self) -> None:
         """Wait, but not for a disk that hangs."""
-        self.wish(self._end)
+        self._wishes.put(self._end)
+        self._ring()
         self._thread.join(CLOSING * 2)
         if not self._thread.is_alive():
-            os.close(
-                self._bell
-            )  # not in the thread: it may take the last wish before this one has rung for it
+            # not in the thread: it may take the last wish before this one has rung for it
+            bell, self._bell = self._bell, -1
+            os.close(bell)
+
+    def _ring(self) -> None:
+        self._will_ring = False
+        if self._bell >= 0:
+            os.eventfd_write(self._bell, 1)
 
     # ------------------------------------------------------------------------------------------ the thread
 

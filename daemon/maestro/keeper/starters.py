@@ -1,0 +1,157 @@
+"""Processes of ours that start agents while the keeper goes on: where many are to be started, it would mostly wait for execs.
+
+Each is spawn.c, executed: 60 kB without Python. The keeper lays plans out in memory that it shares with them; the children are the
+keeper's own, since the kernel gives them to the parent of who made them, if he asks for it. Between two batches of orders none has
+anything to do, and it ends with the keeper. One that somebody else has ended is followed by another.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from mmap import mmap
+
+from maestro.keeper.vfork import Page
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from signal import SIGKILL
+    from typing import Any
+
+    from maestro.keeper.proc import Proc
+    from maestro.keeper.vfork import Spawner
+else:
+    from _signal import SIGKILL
+
+_BOARD = 0x2000000000  # where its memory is for a starter, as in spawn.c
+_PLANS = 4
+_ROOM = 65536
+_MOST = 2  # at once: more would have nothing to do, since the keeper takes half as long for an order as they for a start
+_REPLACED = 10  # times that others may end one of ours, until we do without
+_LOOK = 100  # milliseconds until it is looked whether one lives that is waited for
+_STOPPED = ("T", "t")
+_GONE = ("", "Z", "X")
+
+
+class Starter:
+    """One of them, and the plans that it has been given. Raises OSError where there can be none."""
+
+    def __init__(self, spawner: Spawner, number: int) -> None:
+        size = _ROOM * (1 + _PLANS)
+        self._spawner = spawner
+        self._alarm, report = os.pipe2(os.O_CLOEXEC)  # a starter ends that finds our end closed
+        memory = -1
+        try:
+            memory = os.memfd_create("plans")
+            os.ftruncate(memory, size)
+            self._memory = mmap(memory, size)
+            words = [b"maestrod: starter", *(b"%d" % one for one in (memory, report, size, number))]
+            self.pid = spawner.employ(words, (spawner.library, memory, report))
+        finally:
+            os.close(report)
+            if memory >= 0:
+                os.close(memory)
+        if not self.pid:
+            raise OSError("it cannot be executed")
+        self._board = ctypes.c_void_p(ctypes.addressof(ctypes.c_char.from_buffer(self._memory)))
+        places = [_ROOM * (1 + place) for place in range(_PLANS)]
+        self._pages = [Page(self._memory, place, _ROOM, _BOARD + place) for place in places]
+        self._given = self._taken = 0
+        self._lives = True
+
+    def __del__(self) -> None:
+        os.close(self._alarm)
+
+    def has_room(self) -> bool:
+        return self._given - self._taken < _PLANS
+
+    def give(self, recipe: dict[str, Any], output: int, files: tuple[int, int]) -> None:
+        """Raises ValueError where it is too long."""
+        self._spawner.give(self._pages[self._given % _PLANS], recipe, output, files)
+        self._given += 1
+        self._spawner.functions.maestro_give(self._board)
+
+    def take(self, state: Callable[[int], str]) -> int:
+        """The pid of what was made by the oldest plan; 0 where it has to be forked. Waits for it."""
+        while not (is_over := self._is_over(self._taken + 1)) and self._lives:
+            self._see_to(state(self.pid))
+        self._taken += 1
+        return self._pages[(self._taken - 1) % _PLANS].outcome(is_over=is_over)
+
+    def _is_over(self, number: int) -> bool:
+        wait = _LOOK if self._lives else 0
+        done = self._spawner.functions.maestro_await(self._board, ctypes.c_uint32(number), wait)
+        return ctypes.c_int32(done - number).value >= 0
+
+    def _see_to(self, state: str) -> None:
+        if state in _STOPPED:  # somebody holds it, and with it us
+            os.kill(self.pid, SIGKILL)
+        self._lives = state not in _GONE and state not in _STOPPED
+
+
+class Starters:
+    """All of them. `children`: pids of ours that are no agents, until they are reaped."""
+
+    def __init__(self, spawner: Spawner, proc: Proc, children: set[int]) -> None:
+        self._spawner = spawner
+        self._proc = proc
+        self._children = children
+        processors = len(os.sched_getaffinity(0))
+        self._most = min(_MOST, processors) if processors > 1 else 0
+        self._engaged = 0
+        self._starters: list[Starter] = []  # the next to be given something comes first
+        self._begun: list[tuple[Starter, Any]] = []  # in the order in which they were given
+
+    def __bool__(self) -> bool:
+        """Whether there is an outcome to be taken."""
+        return bool(self._begun)
+
+    def next_is_busy(self) -> bool:
+        return bool(self._starters) and not self._starters[0].has_room()
+
+    def give(self, order: Any, recipe: dict[str, Any], output: int, files: tuple[int, int]) -> bool:
+        """Whether somebody starts it now; `order` comes back with what has come of it. Raises ValueError where it is too long."""
+        starter = self._next()
+        if starter is None or not starter.has_room():
+            return False
+        starter.give(recipe, output, files)
+        self._begun.append((starter, order))
+        return True
+
+    def take(self) -> tuple[Any, int]:
+        """The oldest order, and its pid, or 0 where it has to be forked. Waits for it."""
+        starter, order = self._begun.pop(0)
+        return order, starter.take(self._state)
+
+    def end(self) -> None:
+        """To be called when there is no outcome to be taken."""
+        for starter in self._starters:
+            if starter.pid in self._children:
+                os.kill(starter.pid, SIGKILL)
+                os.waitpid(starter.pid, 0)
+                self._children.discard(starter.pid)
+        self._starters.clear()
+
+    def _next(self) -> Starter | None:
+        """Each has its turn."""
+        self._starters = [one for one in self._starters if one.pid in self._children]
+        if len(self._starters) < self._most and self._engaged < self._most + _REPLACED:
+            self._engaged += 1
+            self._engage()
+        if not self._starters:
+            return None
+        self._starters.append(self._starters.pop(0))
+        return self._starters[-1]
+
+    def _engage(self) -> None:
+        try:
+            starter = Starter(self._spawner, self._engaged)
+        except OSError:
+            return  # the next order may find what this one did not
+        self._children.add(starter.pid)
+        self._starters.insert(0, starter)
+
+    def _state(self, pid: int) -> str:
+        process = self._proc.look(pid) if pid in self._children else None
+        return process.state if process is not None else ""

@@ -1,0 +1,327 @@
+"""Those who start agents beside the keeper, where many orders wait."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from maestro.keeper import starters, vfork
+from maestro.keeper.child import Nest
+from maestro.keeper.proc import Proc
+from maestro.keeper.spare import Spare
+from maestro.keeper.starters import Starters
+from maestro.keeper.table import open_again
+from tests.keeper.rig import Manager, Rig, until
+
+pytestmark = pytest.mark.system
+FILES = (1024, 4096)
+SLEEP = ("/bin/sleep", "1000")
+
+
+class Bench:
+    """Starters without a keeper: we are it."""
+
+    def __init__(self, library: str) -> None:
+        self.spawner = vfork.Spawner(Nest(Spare(), {signal.SIGPIPE}), library)
+        self.proc = Proc()
+        self.children: set[int] = set()
+        self.starters = Starters(self.spawner, self.proc, self.children)
+        self.read, write = os.pipe2(os.O_CLOEXEC)
+        self.output = open_again(f"/proc/self/fd/{write}")
+        os.close(write)
+        self.made: list[int] = []
+
+    def give(self, *argv: str, **more: Any) -> bool:
+        return self.starters.give(argv, {"argv": argv, "env": {}, **more}, self.output, FILES)
+
+    def take(self) -> int:
+        _, pid = self.starters.take()
+        if pid:
+            self.made.append(pid)
+        return pid
+
+    def stopped(self) -> list[int]:
+        """Hold all that there are."""
+        for pid in self.children:
+            os.kill(pid, signal.SIGSTOP)
+        until(lambda: {self.state(pid) for pid in self.children} == {"T"}, "they stand still")
+        return sorted(self.children)
+
+    def state(self, pid: int) -> str:
+        process = self.proc.look(pid)
+        return process.state if process else ""
+
+    def end(self) -> None:
+        while self.starters:
+            self.take()
+        for pid in self.made:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+        self.starters.end()
+        for fd in (self.read, self.output):
+            os.close(fd)
+
+
+@pytest.fixture
+def bench(library: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1})  # also where there is one processor
+    one = Bench(library)
+    yield one
+    one.end()
+
+
+def test_what_they_start_is_ours(bench: Bench) -> None:
+    for number in range(6):
+        assert bench.give("/bin/sh", "-c", f"echo {number} $PPID; exec sleep 1000")
+    pids = [bench.take() for _ in range(6)]
+    assert len(set(pids)) == 6, "each by itself"
+    assert set(pids) < set(bench.proc.children(os.getpid()))
+    said = b""
+    while said.count(b"\n") < 6:
+        said += os.read(bench.read, 100)
+    assert sorted(said.split(b"\n")[:-1]) == [b"%d %d" % (number, os.getpid()) for number in range(6)]
+    for pid in pids:
+        os.kill(pid, signal.SIGTERM)
+        assert os.waitpid(pid, 0)[1] == signal.SIGTERM, "and we are told of its end"
+    bench.made.clear()
+
+
+def test_each_has_its_turn_and_only_so_much_room(bench: Bench) -> None:
+    bench.give(*SLEEP)
+    bench.give(*SLEEP)
+    assert len(bench.stopped()) == 2
+    while not bench.starters.next_is_busy():
+        assert bench.give(*SLEEP)
+    assert len(bench.starters._begun) in range(8, 10), "two of four plans each; what was done before counts"
+
+
+def test_what_fails_is_left_to_a_fork_and_leaves_nothing(bench: Bench) -> None:
+    bench.give("/no/such/program")
+    bench.give(*SLEEP, tasks=("/no/such/group/tasks",))
+    bench.give(*SLEEP, make=(("/no/such/directory/group", ()),))
+    assert [bench.take() for _ in range(3)] == [0, 0, 0]
+    left = {int(word) for word in Path("/proc/thread-self/children").read_text().split()}
+    assert left == bench.children
+
+
+def test_one_that_is_held_is_ended_and_what_it_had_not_begun_is_left_to_a_fork(bench: Bench) -> None:
+    bench.give(*SLEEP)
+    assert bench.take(), "it has begun"
+    [held] = bench.stopped()
+    bench.starters._most = 1
+    for _ in range(3):
+        bench.give(*SLEEP)
+    assert [bench.take() for _ in range(3)] == [0, 0, 0]
+    os.waitpid(held, 0)
+    bench.children.discard(held)  # as the keeper does when it reaps
+    bench.give(*SLEEP)
+    assert bench.take(), "another has taken its place"
+    assert bench.children, "and is known"
+
+
+def test_one_that_was_killed_while_its_child_was_on_its_way_leaves_no_second_copy(
+    bench: Bench, tmp_path: Path
+) -> None:
+    """The child hangs before its exec, where it opens what it is to write to: it is known, and ended."""
+    page = bench.give(*SLEEP)
+    assert page
+    assert bench.take()
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    bench.starters._most = 1
+    bench.give(*SLEEP, tasks=(str(fifo),))  # opened for writing: it waits for a reader
+    starter, _ = bench.starters._begun[0]
+    plan = starter._pages[1].plan
+    born = until(lambda: plan.born, "it is born")
+    os.kill(starter.pid, signal.SIGKILL)
+    assert bench.take() == 0
+    with pytest.raises(ProcessLookupError):
+        os.kill(born, 0)
+
+
+def test_those_that_are_always_ended_are_done_without_at_last(bench: Bench) -> None:
+    bench.starters._most = 1
+    made = 0
+    while bench.give(*SLEEP):
+        assert bench.take()
+        made += 1
+        for pid in list(bench.children):
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+            bench.children.discard(pid)
+    assert made == 1 + starters._REPLACED
+
+
+def test_what_is_too_long_for_a_plan_is_refused_and_the_next_is_not(bench: Bench) -> None:
+    with pytest.raises(ValueError, match="too long"):
+        bench.give("/bin/echo", "x" * starters._ROOM)
+    assert bench.give(*SLEEP)
+    assert bench.take()
+
+
+def test_with_one_processor_there_is_none(library: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0})
+    bench = Bench(library)
+    assert not bench.give(*SLEEP)
+    bench.end()
+
+
+def test_their_groups_are_made_with_their_limits(bench: Bench) -> None:
+    pids = Path("/sys/fs/cgroup/pids")
+    if os.geteuid() != 0 or not (pids / "tasks").exists():
+        pytest.skip("makes groups in a hierarchy of cgroup v1")
+    outer = pids / f"maestro-starters-{os.getpid()}"
+    inner = outer / "inner"
+    recipe: dict[str, Any] = {
+        "make": ((str(outer), (("pids.max", "77"),)), (str(inner), (("pids.max", "7"),))),
+        "tasks": (f"{inner}/tasks",),
+    }
+    try:
+        for _ in range(2):  # and what is there, is left as it is
+            bench.give(*SLEEP, **recipe)
+            pid = bench.take()
+            assert str(pid) in (inner / "tasks").read_text().split()
+            found = [(one / "pids.max").read_text().strip() for one in (outer, inner)]
+            assert found == ["77", "7"]
+        wrong = outer / "wrong"
+        bench.give(*SLEEP, make=((str(wrong), (("pids.max", "nonsense"),)), (str(wrong / "inner"), ())))
+        assert bench.take() == 0
+        assert not wrong.exists(), "whoever finds a group has nothing more to write"
+    finally:
+        for pid in bench.made:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+        bench.made.clear()
+        for group in (inner, outer):
+            group.rmdir()
+
+
+# ------------------------------------------------------------------------------------------------ in the keeper
+
+
+@pytest.fixture
+def keeper(rig: Rig) -> Manager:
+    try:
+        vfork.load()
+    except OSError as error:
+        pytest.skip(f"spawn.c is not built: {error}")
+    if len(os.sched_getaffinity(0)) < 2:
+        pytest.skip("there is one processor")
+    manager = rig.start()
+    manager.hello()
+    return manager
+
+
+@contextlib.contextmanager
+def at_once(rig: Rig) -> Iterator[None]:
+    """The keeper finds all orders that are given meanwhile."""
+    os.kill(rig.pid, signal.SIGSTOP)
+    yield
+    os.kill(rig.pid, signal.SIGCONT)
+
+
+def those_of(rig: Rig) -> list[int]:
+    return [pid for pid in Proc().children(rig.pid) if _command_line(pid).startswith(b"maestrod: starter\0")]
+
+
+def _command_line(pid: int) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except FileNotFoundError:
+        return b""
+
+
+def spawn(manager: Manager, agent: str, *argv: str, **recipe: Any) -> None:
+    manager.spawn(agent, *(argv or SLEEP), stream=agent.partition("#")[0], **recipe)
+
+
+def test_many_orders_are_carried_out_beside_each_other(rig: Rig, keeper: Manager) -> None:
+    names = [f"a{number}#1" for number in range(30)]
+    with at_once(rig):
+        for name in names:
+            spawn(keeper, name)
+    pids = [keeper.news("spawned", name)[2] for name in names]
+    assert len(set(pids)) == 30
+    assert len(those_of(rig)) == 2
+    for name in names:
+        keeper.order("send", name, signal.SIGTERM, False)
+    assert {keeper.news("ended", name)[3] for name in names} == {signal.SIGTERM}
+
+
+def test_an_order_about_one_that_is_on_its_way_waits_for_it(rig: Rig, keeper: Manager) -> None:
+    with at_once(rig):
+        for number in range(5):
+            spawn(keeper, f"a{number}#1")
+            spawn(keeper, f"b{number}#1")
+            keeper.order("send", f"b{number}#1", signal.SIGTERM, False)
+    for number in range(5):
+        assert keeper.news("spawned", f"a{number}#1")
+        assert keeper.news("ended", f"b{number}#1")[3] == signal.SIGTERM
+
+
+def test_an_order_that_is_given_twice_starts_one(rig: Rig, keeper: Manager) -> None:
+    with at_once(rig):
+        for name in ("a#1", "a#1", "a#1", "b#1"):
+            spawn(keeper, name)
+    keeper.news("spawned", "b#1")
+    told = {keeper.news("spawned", "a#1")[2]}
+    assert len(Proc().children(rig.pid)) == 1 + 2 + len(those_of(rig)), "the manager, two agents"
+    keeper.order("send", "a#1", signal.SIGKILL, True)
+    assert keeper.news("ended", "a#1")[3] == signal.SIGKILL
+    assert len(told) == 1
+
+
+def test_one_that_cannot_be_started_is_told_of_in_words(rig: Rig, keeper: Manager) -> None:
+    with at_once(rig):
+        for number in range(8):
+            spawn(keeper, f"a{number}#1", *(("/no/such/program",) if number == 3 else ()))
+    assert "execute" in keeper.news("cannot_spawn", "a3#1")[2]
+    for number in (0, 1, 2, 4, 5, 6, 7):
+        keeper.news("spawned", f"a{number}#1")
+
+
+def test_they_end_with_a_keeper_that_is_killed_and_before_one_that_is_renewed(
+    rig: Rig, keeper: Manager
+) -> None:
+    with at_once(rig):
+        for number in range(4):
+            spawn(keeper, f"a{number}#1")
+    for number in range(4):
+        keeper.news("spawned", f"a{number}#1")
+    before = those_of(rig)
+    assert len(before) == 2
+    keeper.order("reexec")
+    until(lambda: not those_of(rig), "the successor has none, for it has none to start")
+    with at_once(rig):
+        for number in range(4):
+            spawn(keeper, f"b{number}#1")
+    for number in range(4):
+        keeper.news("spawned", f"b{number}#1")
+    after = those_of(rig)
+    assert len(after) == 2
+    assert not set(before) & set(after)
+    fds = [os.pidfd_open(pid) for pid in after]
+    rig.kill()
+    for fd in fds:
+        assert select.select([fd], [], [], 10)[0], "it has ended"
+        os.close(fd)
+
+
+def test_after_they_were_killed_there_are_others(rig: Rig, keeper: Manager) -> None:
+    for turn in range(3):
+        names = [f"a{turn}x{number}#1" for number in range(6)]
+        with at_once(rig):
+            for name in names:
+                spawn(keeper, name)
+        for name in names:
+            keeper.news("spawned", name)
+        for pid in those_of(rig):
+            os.kill(pid, signal.SIGKILL)
+        until(lambda: not those_of(rig), "they are reaped")
