@@ -136,6 +136,10 @@ class Daemon:
                 return pid
         return None
 
+    def mains(self) -> list[int]:
+        """The keeper's children that are no part of maestrod: main processes, and orphans."""
+        return [pid for pid in children(self.keeper) if not cmdline(pid).startswith("maestrod: ")]
+
     def kill_manager(self) -> int:
         """SIGKILL to the manager; returns the pid it had."""
         pid: int = until(self.manager, what="a manager")

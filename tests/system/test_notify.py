@@ -76,7 +76,7 @@ def handover(daemon: Daemon, *, named: bool = True) -> tuple[int, int]:
     daemon.unit("giver", agent=agent)
     daemon.start()
     start(daemon, "giver", wait=True)
-    [parent] = [pid for pid in children(daemon.keeper) if pid != daemon.manager()]
+    [parent] = daemon.mains()
     [child] = children(parent)
     main = child if named else parent
     until(lambda: daemon.status("giver")["pid"] == main, what="the keeper has taken note of the main process")

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.system.harness import Daemon, children, is_alive, until
+from tests.system.harness import Daemon, is_alive, until
 from tests.system.speakers import speaker
 
 pytestmark = pytest.mark.system
@@ -223,7 +223,7 @@ def test_the_last_verb_wins(daemon: Daemon, seed: int) -> None:
         assert one["goal"] == ("down" if wanted == "inactive" else "up")
     mains = [one["pid"] for name in names if (one := daemon.status(name))["pid"]]
     assert all(map(is_alive, mains))
-    there = {pid for pid in children(daemon.keeper) if pid != daemon.manager() and is_alive(pid)}
+    there = {pid for pid in daemon.mains() if is_alive(pid)}
     assert set(mains) == there, "one copy of each, and none of what was stopped"
 
 
