@@ -24,8 +24,8 @@ class Alarm:
         self.watched: list[str] = []
 
     def begin(self, ring: Callable[[tuple[str, ...]], None]) -> None: ...
-    def expect(self, unit: Unit) -> int | None:
-        return self.count
+    def expect(self, unit: Unit) -> bool:
+        return self.count is not None
 
     def watches(self, name: str) -> bool:
         return name in self.watched

@@ -42,8 +42,10 @@ class Starving:
 
     def attend(self, unit: Unit) -> None:
         if unit.name not in self._seen:
-            before, kills = self._world.life(unit.name).oom_kills, self._alarm.expect(unit)
-            self._seen[unit.name] = kills if kills is not None else before
+            before = self._seen[unit.name] = self._world.life(unit.name).oom_kills
+            # A group is mostly only about to be made; a counter is read where one could be older than the group.
+            if self._alarm.expect(unit) and before:
+                self._seen[unit.name] = self._alarm.kills(unit.name) or 0
             if self._seen[unit.name] != before:
                 self._feed(OutOfMemory(unit.name, "", self._seen[unit.name]))
 

@@ -113,7 +113,9 @@ class Alarm(Protocol):
     """The kernel's word that memory has run out in the group of one of these units: nothing is polled."""
 
     def begin(self, ring: Callable[[tuple[str, ...]], None]) -> None: ...
-    def expect(self, unit: Unit) -> int | None: ...  # its group may not be there yet; the kills counted in it
+    def expect(
+        self, unit: Unit
+    ) -> bool: ...  # its group may not be there yet; whether kills are counted in it
     def watches(self, name: str) -> bool: ...
     def watch(self, unit: Unit) -> bool: ...  # its group is there; whether it was not watched yet
     def kills(self, name: str) -> int | None: ...  # counted since its group was made; None: not to be read

@@ -92,13 +92,12 @@ class MemoryAlarm:
     def begin(self, ring: Callable[[tuple[str, ...]], None]) -> None:
         self._ring = ring
 
-    def expect(self, unit: Unit) -> int | None:
-        """The kills counted so far; 0 of a group that is only about to be made, None where nobody counts."""
-        path = self._file(unit)
-        if not path:
-            return None
+    def expect(self, unit: Unit) -> bool:
+        """Its group may not be there yet; whether kills are counted."""
+        if not self._file(unit):
+            return False
         self._units[unit.name] = unit
-        return self.kills(unit.name) if os.path.exists(path) else 0
+        return True
 
     def watches(self, name: str) -> bool:
         """Whether it is the group that is there, and not one before it that somebody removed."""
