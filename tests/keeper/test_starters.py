@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import select
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -53,6 +55,11 @@ class Bench:
             os.kill(pid, signal.SIGSTOP)
         until(lambda: {self.state(pid) for pid in self.children} == {"T"}, "they stand still")
         return sorted(self.children)
+
+    def reaped(self, pid: int) -> None:
+        """As the keeper does it."""
+        self.children.discard(pid)
+        self.starters.reaped(pid)
 
     def state(self, pid: int) -> str:
         process = self.proc.look(pid)
@@ -120,7 +127,7 @@ def test_one_that_is_held_is_ended_and_what_it_had_not_begun_is_left_to_a_fork(b
         bench.give(*SLEEP)
     assert [bench.take() for _ in range(3)] == [0, 0, 0]
     os.waitpid(held, 0)
-    bench.children.discard(held)  # as the keeper does when it reaps
+    bench.reaped(held)
     bench.give(*SLEEP)
     assert bench.take(), "another has taken its place"
     assert bench.children, "and is known"
@@ -146,6 +153,96 @@ def test_one_that_was_killed_while_its_child_was_on_its_way_leaves_no_second_cop
         os.kill(born, 0)
 
 
+def test_one_that_was_killed_while_its_child_executed_has_made_an_agent_all_the_same(
+    bench: Bench, tmp_path: Path
+) -> None:
+    """It may have done all of its work by now: ended, and started anew, it would do that twice, and its exit was lost."""
+    bench.starters._most = 1
+    bench.give(*SLEEP)
+    assert bench.take()
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    bench.give("/bin/sh", "-c", "exit 7", tasks=(str(fifo),))
+    starter, _ = bench.starters._begun[0]
+    plan = starter._pages[1].plan
+    born = until(lambda: plan.born, "it is born")
+    os.kill(starter.pid, signal.SIGKILL)
+    until(lambda: bench.state(starter.pid) == "Z", "nobody waits for the child")
+    reader = os.open(fifo, os.O_RDONLY)
+    until(lambda: bench.state(born) == "Z", "the child goes on, executes, and ends")
+    os.close(reader)
+    assert bench.starters.take()[1] == born
+    assert os.waitstatus_to_exitcode(os.waitpid(born, 0)[1]) == 7
+
+
+def test_one_that_is_held_and_goes_on_is_waited_for_until_it_is_gone(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between our look and our signal somebody may let it go on: what it makes then has to be known."""
+    bench.starters._most = 1
+    bench.give(*SLEEP)
+    assert bench.take()
+    [held] = bench.stopped()
+    bench.give(*SLEEP)
+    kill = os.kill
+
+    def too_late(pid: int, number: int) -> None:
+        assert (pid, number) == (held, signal.SIGKILL)
+        kill(pid, signal.SIGCONT)  # it goes on for as long as ours takes to reach it
+
+    with monkeypatch.context() as slow:
+        slow.setattr(os, "kill", too_late)
+        assert bench.take(), "and it is known"
+    left = {int(word) for word in Path("/proc/thread-self/children").read_text().split()}
+    assert left == bench.children | set(bench.made)
+
+
+def test_a_pid_that_is_anothers_by_now_is_no_starters(bench: Bench) -> None:
+    bench.starters._most = 1
+    bench.give(*SLEEP)
+    assert bench.take()
+    [gone] = bench.children
+    os.kill(gone, signal.SIGKILL)
+    os.waitpid(gone, 0)
+    bench.reaped(gone)
+    bench.children.add(gone)  # the next manager's, say
+    bench.give(*SLEEP)
+    assert bench.starters._starters[0].pid != gone
+    assert bench.take()
+    bench.children.discard(gone)
+
+
+def test_what_fails_takes_no_descriptor_from_them(bench: Bench) -> None:
+    if os.geteuid() != 0 or not Path("/sys/fs/cgroup/pids/tasks").exists():
+        pytest.skip("makes groups in a hierarchy of cgroup v1")
+    bench.starters._most = 1
+    bench.give(*SLEEP)
+    assert bench.take()
+    [one] = bench.children
+    before = os.listdir(f"/proc/{one}/fd")
+    wrong = f"/sys/fs/cgroup/pids/maestro-wrong-{os.getpid()}"
+    for _ in range(3):
+        bench.give(*SLEEP, make=((wrong, (("pids.max", "nonsense"),)), (f"{wrong}/inner", ())))
+        assert bench.take() == 0
+    assert os.listdir(f"/proc/{one}/fd") == before
+
+
+def test_where_there_are_no_descriptors_there_is_none_and_nothing_is_said(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def none(_flags: int) -> tuple[int, int]:
+        raise OSError(errno.EMFILE, "too many open files")
+
+    said: list[Any] = []
+    monkeypatch.setattr(sys, "unraisablehook", said.append)
+    with monkeypatch.context() as full:
+        full.setattr(os, "pipe2", none)
+        assert not bench.give(*SLEEP)
+    assert said == []
+    assert bench.give(*SLEEP), "and later there is one"
+    assert bench.take()
+
+
 def test_those_that_are_always_ended_are_done_without_at_last(bench: Bench) -> None:
     bench.starters._most = 1
     made = 0
@@ -155,7 +252,7 @@ def test_those_that_are_always_ended_are_done_without_at_last(bench: Bench) -> N
         for pid in list(bench.children):
             os.kill(pid, signal.SIGKILL)
             os.waitpid(pid, 0)
-            bench.children.discard(pid)
+            bench.reaped(pid)
     assert made == 1 + starters._REPLACED
 
 
