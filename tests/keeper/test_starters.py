@@ -422,3 +422,25 @@ def test_after_they_were_killed_there_are_others(rig: Rig, keeper: Manager) -> N
         for pid in those_of(rig):
             os.kill(pid, signal.SIGKILL)
         until(lambda: not those_of(rig), "they are reaped")
+
+
+def test_what_has_begun_is_noted_while_others_are_still_to_be_started(
+    rig: Rig, keeper: Manager, tmp_path: Path
+) -> None:
+    """A keeper that is killed before that leaves an agent which the next one may not find, and starts a second time."""
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    with at_once(rig):
+        for number in range(6):
+            spawn(keeper, f"a{number}#1")
+        for number in range(20):
+            spawn(keeper, f"b{number}#1", cwd="/tmp")  # noqa: S108 (these are forked, which takes a while)
+        # Too long for a starter, and hangs, and the keeper with it.
+        spawn(keeper, "c#1", tasks=(str(fifo),), env={"X": "x" * starters._ROOM})
+    noted = rig.directory / "keeper.agents"
+    until(lambda: noted.exists() and noted.read_text().count(" b") >= 20, "it has come to the last")
+    assert noted.read_text().count(" a") == 6
+    os.close(os.open(fifo, os.O_RDWR | os.O_NONBLOCK))
+    reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+    keeper.news("spawned", "c#1")
+    os.close(reader)

@@ -44,6 +44,8 @@ class Births:
 
     def spawn(self, agent: str, recipe: dict[str, Any]) -> None:
         """It need not have begun yet when this returns, where more orders wait: `land` is to be called then."""
+        while self._starters and self._starters.has_outcome():
+            self._land_one(self._starters)  # the sooner it is noted, the surer it is found if we are killed
         if agent in self._given:
             self.land()  # the order was given twice
         elif not self._give(agent, recipe):

@@ -24,6 +24,7 @@ else:
     from _signal import SIGKILL
 
 _BOARD = 0x2000000000  # where its memory is for a starter, as in spawn.c
+_DONE = 4  # where it says how many are done
 _PLANS = 4
 _ROOM = 65536
 _MOST = 2  # at once: more would have nothing to do, since the keeper takes half as long for an order as they for a start
@@ -54,7 +55,8 @@ class Starter:
                 os.close(memory)
         if not self.pid:
             raise OSError("it cannot be executed")
-        self._board = ctypes.c_void_p(ctypes.addressof(ctypes.c_char.from_buffer(self._memory)))
+        address = ctypes.addressof(ctypes.c_char.from_buffer(self._memory))
+        self._board, self._done = ctypes.c_void_p(address), ctypes.c_uint32.from_address(address + _DONE)
         places = [_ROOM * (1 + place) for place in range(_PLANS)]
         self._pages = [Page(self._memory, place, _ROOM, _BOARD + place) for place in places]
         self._given = self._taken = 0
@@ -72,6 +74,10 @@ class Starter:
         self._spawner.give(self._pages[self._given % _PLANS], recipe, output, files)
         self._given += 1
         self._spawner.functions.maestro_give(self._board)
+
+    def is_done(self) -> bool:
+        """Whether the oldest plan is, at a glance."""
+        return ctypes.c_int32(self._done.value - self._taken).value > 0
 
     def take(self, proc: Proc) -> int:
         """The pid of what was made by the oldest plan; 0 where it has to be forked. Waits for it."""
@@ -125,6 +131,10 @@ class Starters:
         starter.give(recipe, output, files)
         self._begun.append((starter, order))
         return True
+
+    def has_outcome(self) -> bool:
+        """Whether there is one, and it need not be waited for."""
+        return bool(self._begun) and self._begun[0][0].is_done()
 
     def take(self) -> tuple[Any, int]:
         """The oldest order, and its pid, or 0 where it has to be forked. Waits for it."""
