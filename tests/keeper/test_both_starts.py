@@ -14,7 +14,7 @@ import pytest
 from maestro.keeper import vfork
 from maestro.keeper.proc import Proc
 from tests.keeper.rig import Manager, Rig, until
-from tests.keeper.test_starters import at_once, spawn, those_of
+from tests.keeper.test_many_starts import at_once, spawn, those_of
 
 pytestmark = pytest.mark.system
 MANY = range(2, 12)
