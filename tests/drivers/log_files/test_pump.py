@@ -104,6 +104,7 @@ def test_what_is_discarded_leaves_no_file_and_can_begin_anew(rig: Any) -> None:
 def test_what_is_discarded_goes_after_its_last_words(rig: Any) -> None:
     """Also where the loop has more to do in this round: the files are not made again by what was still in the pipe."""
     rig.take("a")
+    rig.settled()
 
     async def busy() -> None:
         rig.logs.note("a", "gone")
