@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import select
 import signal
 import sys
 from collections.abc import Iterator
@@ -259,6 +260,22 @@ def test_what_is_too_long_for_a_plan_is_refused_and_the_next_is_not(bench: Bench
         bench.give("/bin/echo", "x" * starters._ROOM)
     assert bench.give(*SLEEP)
     assert bench.take()
+
+
+def test_one_that_lost_its_keeper_before_it_asked_to_be_told_ends(bench: Bench) -> None:
+    """Of a keeper that is killed one thread ends first, the parent; the other holds the descriptors for a moment more."""
+    memory = os.memfd_create("plans")
+    os.ftruncate(memory, starters._ROOM * 5)
+    alarm, report = os.pipe()
+    words = [b"maestrod: starter", *(b"%d" % one for one in (memory, report, starters._ROOM * 5, 1))]
+    pid = bench.spawner.employ(words, (bench.spawner.library, memory, report))
+    ends = os.pidfd_open(pid)
+    has_ended = bool(select.select([ends], [], [], 5)[0])
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+    for fd in (memory, alarm, report, ends):
+        os.close(fd)
+    assert has_ended, "its parent is not the one that it was made by"
 
 
 def test_with_one_processor_there_is_none(library: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -353,7 +353,7 @@ __attribute__((visibility("default"))) uint32_t maestro_await(struct board *boar
     return done;
 }
 
-/* The program: its arguments are descriptors of memory and for the report, and the memory's size; a number more: it is a starter. */
+/* The program: its arguments are descriptors of memory and for the report, and the memory's size; the keeper's pid more: it is a starter. */
 __attribute__((used, noreturn, visibility("hidden"))) void maestro_play(const long *stack) {
     const char *const *argv = (const char *const *)(stack + 1);
     long report;
@@ -361,7 +361,7 @@ __attribute__((used, noreturn, visibility("hidden"))) void maestro_play(const lo
         call(SYS_fcntl, report, F_SETFD, FD_CLOEXEC, 0);
         if (stack[0] == 4)
             play_from(report, number_in(argv[1]), number_in(argv[3]));
-        else
+        else if (call(SYS_getppid, 0, 0, 0, 0) == number_in(argv[4])) /* or his thread is gone, and another still holds his end */
             carry_out(number_in(argv[1]), number_in(argv[3]));
     }
     call(SYS_exit_group, 127, 0, 0, 0);

@@ -37,7 +37,7 @@ _GONE = ("Z", "X")
 class Starter:
     """One of them, and the plans that it has been given. Raises OSError where there can be none."""
 
-    def __init__(self, spawner: Spawner, number: int) -> None:
+    def __init__(self, spawner: Spawner) -> None:
         size = _ROOM * (1 + _PLANS)
         self._spawner = spawner
         self._alarm = -1
@@ -47,7 +47,7 @@ class Starter:
             memory = os.memfd_create("plans")
             os.ftruncate(memory, size)
             self._memory = mmap(memory, size)
-            words = [b"maestrod: starter", *(b"%d" % one for one in (memory, report, size, number))]
+            words = [b"maestrod: starter", *(b"%d" % one for one in (memory, report, size, os.getpid()))]
             self.pid = spawner.employ(words, (spawner.library, memory, report))
         finally:
             os.close(report)
@@ -86,9 +86,8 @@ class Starter:
         while not (is_over := self._is_over(self._taken)) and self.lives:
             self._see_to(proc.look(self.pid))
         if not is_over and (born := proc.look(page.plan.born)):
-            is_over = (
-                born.executed
-            )  # who made it was ended in between: it is the agent, and may have done its work by now
+            # Who made it was ended in between: it is the agent, and may have done its work by now.
+            is_over = born.executed
         return page.outcome(is_over=is_over)
 
     def _is_over(self, number: int) -> bool:
@@ -167,7 +166,7 @@ class Starters:
 
     def _engage(self) -> None:
         try:
-            starter = Starter(self._spawner, self._engaged)
+            starter = Starter(self._spawner)
         except OSError:
             return  # the next order may find what this one did not
         self._children.add(starter.pid)
