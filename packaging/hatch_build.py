@@ -47,5 +47,5 @@ def _compiled(source: Path, library: Path) -> bool:
     compiler = os.environ.get("CC") or "cc"
     if not sys.platform.startswith("linux") or shutil.which(compiler.split()[0]) is None:
         return False
-    command = [*compiler.split(), *_FLAGS.split(), "-o", str(library), str(source), "-lgcc"]
+    command = [*compiler.split(), *_FLAGS.split(), "-o", str(library), str(source)]
     return subprocess.run(command, capture_output=True, check=False).returncode == 0

@@ -50,5 +50,5 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> str:
     assert built is not None
     strict = ("-Wextra", "-Werror", "-fstack-protector-all", *built[1].split())
     source = Path(vfork.__file__).with_name("spawn.c")
-    subprocess.run([compiler, *strict, "-o", str(path), str(source), "-lgcc"], check=True)
+    subprocess.run([compiler, *strict, "-o", str(path), str(source)], check=True)
     return str(path)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
+import errno
 import os
 import select
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from maestro.keeper.proc import Proc
 from maestro.keeper.spare import Spare
 from maestro.keeper.starters import Starters
 from maestro.keeper.table import open_again
-from tests.keeper.rig import Manager, Rig, until
+from tests.keeper.rig import until
 
 pytestmark = pytest.mark.system
 FILES = (1024, 4096)
@@ -53,6 +54,11 @@ class Bench:
             os.kill(pid, signal.SIGSTOP)
         until(lambda: {self.state(pid) for pid in self.children} == {"T"}, "they stand still")
         return sorted(self.children)
+
+    def reaped(self, pid: int) -> None:
+        """As the keeper does it."""
+        self.children.discard(pid)
+        self.starters.reaped(pid)
 
     def state(self, pid: int) -> str:
         process = self.proc.look(pid)
@@ -120,7 +126,7 @@ def test_one_that_is_held_is_ended_and_what_it_had_not_begun_is_left_to_a_fork(b
         bench.give(*SLEEP)
     assert [bench.take() for _ in range(3)] == [0, 0, 0]
     os.waitpid(held, 0)
-    bench.children.discard(held)  # as the keeper does when it reaps
+    bench.reaped(held)
     bench.give(*SLEEP)
     assert bench.take(), "another has taken its place"
     assert bench.children, "and is known"
@@ -146,6 +152,96 @@ def test_one_that_was_killed_while_its_child_was_on_its_way_leaves_no_second_cop
         os.kill(born, 0)
 
 
+def test_one_that_was_killed_while_its_child_executed_has_made_an_agent_all_the_same(
+    bench: Bench, tmp_path: Path
+) -> None:
+    """It may have done all of its work by now: ended, and started anew, it would do that twice, and its exit was lost."""
+    bench.starters._most = 1
+    bench.give(*SLEEP)
+    assert bench.take()
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    bench.give("/bin/sh", "-c", "exit 7", tasks=(str(fifo),))
+    starter, _ = bench.starters._begun[0]
+    plan = starter._pages[1].plan
+    born = until(lambda: plan.born, "it is born")
+    os.kill(starter.pid, signal.SIGKILL)
+    until(lambda: bench.state(starter.pid) == "Z", "nobody waits for the child")
+    reader = os.open(fifo, os.O_RDONLY)
+    until(lambda: bench.state(born) == "Z", "the child goes on, executes, and ends")
+    os.close(reader)
+    assert bench.starters.take()[1] == born
+    assert os.waitstatus_to_exitcode(os.waitpid(born, 0)[1]) == 7
+
+
+def test_one_that_is_held_and_goes_on_is_waited_for_until_it_is_gone(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between our look and our signal somebody may let it go on: what it makes then has to be known."""
+    bench.starters._most = 1
+    bench.give(*SLEEP)
+    assert bench.take()
+    [held] = bench.stopped()
+    bench.give(*SLEEP)
+    kill = os.kill
+
+    def too_late(pid: int, number: int) -> None:
+        assert (pid, number) == (held, signal.SIGKILL)
+        kill(pid, signal.SIGCONT)  # it goes on for as long as ours takes to reach it
+
+    with monkeypatch.context() as slow:
+        slow.setattr(os, "kill", too_late)
+        assert bench.take(), "and it is known"
+    left = {int(word) for word in Path("/proc/thread-self/children").read_text().split()}
+    assert left == bench.children | set(bench.made)
+
+
+def test_a_pid_that_is_anothers_by_now_is_no_starters(bench: Bench) -> None:
+    bench.starters._most = 1
+    bench.give(*SLEEP)
+    assert bench.take()
+    [gone] = bench.children
+    os.kill(gone, signal.SIGKILL)
+    os.waitpid(gone, 0)
+    bench.reaped(gone)
+    bench.children.add(gone)  # the next manager's, say
+    bench.give(*SLEEP)
+    assert bench.starters._starters[0].pid != gone
+    assert bench.take()
+    bench.children.discard(gone)
+
+
+def test_what_fails_takes_no_descriptor_from_them(bench: Bench) -> None:
+    if os.geteuid() != 0 or not Path("/sys/fs/cgroup/pids/tasks").exists():
+        pytest.skip("makes groups in a hierarchy of cgroup v1")
+    bench.starters._most = 1
+    bench.give(*SLEEP)
+    assert bench.take()
+    [one] = bench.children
+    before = os.listdir(f"/proc/{one}/fd")
+    wrong = f"/sys/fs/cgroup/pids/maestro-wrong-{os.getpid()}"
+    for _ in range(3):
+        bench.give(*SLEEP, make=((wrong, (("pids.max", "nonsense"),)), (f"{wrong}/inner", ())))
+        assert bench.take() == 0
+    assert os.listdir(f"/proc/{one}/fd") == before
+
+
+def test_where_there_are_no_descriptors_there_is_none_and_nothing_is_said(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def none(_flags: int) -> tuple[int, int]:
+        raise OSError(errno.EMFILE, "too many open files")
+
+    said: list[Any] = []
+    monkeypatch.setattr(sys, "unraisablehook", said.append)
+    with monkeypatch.context() as full:
+        full.setattr(os, "pipe2", none)
+        assert not bench.give(*SLEEP)
+    assert said == []
+    assert bench.give(*SLEEP), "and later there is one"
+    assert bench.take()
+
+
 def test_those_that_are_always_ended_are_done_without_at_last(bench: Bench) -> None:
     bench.starters._most = 1
     made = 0
@@ -155,7 +251,7 @@ def test_those_that_are_always_ended_are_done_without_at_last(bench: Bench) -> N
         for pid in list(bench.children):
             os.kill(pid, signal.SIGKILL)
             os.waitpid(pid, 0)
-            bench.children.discard(pid)
+            bench.reaped(pid)
     assert made == 1 + starters._REPLACED
 
 
@@ -164,6 +260,22 @@ def test_what_is_too_long_for_a_plan_is_refused_and_the_next_is_not(bench: Bench
         bench.give("/bin/echo", "x" * starters._ROOM)
     assert bench.give(*SLEEP)
     assert bench.take()
+
+
+def test_one_that_lost_its_keeper_before_it_asked_to_be_told_ends(bench: Bench) -> None:
+    """Of a keeper that is killed one thread ends first, the parent; the other holds the descriptors for a moment more."""
+    memory = os.memfd_create("plans")
+    os.ftruncate(memory, starters._ROOM * 5)
+    alarm, report = os.pipe()
+    words = [b"maestrod: starter", *(b"%d" % one for one in (memory, report, starters._ROOM * 5, 1))]
+    pid = bench.spawner.employ(words, (bench.spawner.library, memory, report))
+    ends = os.pidfd_open(pid)
+    has_ended = bool(select.select([ends], [], [], 5)[0])
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+    for fd in (memory, alarm, report, ends):
+        os.close(fd)
+    assert has_ended, "its parent is not the one that it was made by"
 
 
 def test_with_one_processor_there_is_none(library: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -201,127 +313,3 @@ def test_their_groups_are_made_with_their_limits(bench: Bench) -> None:
         bench.made.clear()
         for group in (inner, outer):
             group.rmdir()
-
-
-# ------------------------------------------------------------------------------------------------ in the keeper
-
-
-@pytest.fixture
-def keeper(rig: Rig) -> Manager:
-    try:
-        vfork.load()
-    except OSError as error:
-        pytest.skip(f"spawn.c is not built: {error}")
-    if len(os.sched_getaffinity(0)) < 2:
-        pytest.skip("there is one processor")
-    manager = rig.start()
-    manager.hello()
-    return manager
-
-
-@contextlib.contextmanager
-def at_once(rig: Rig) -> Iterator[None]:
-    """The keeper finds all orders that are given meanwhile."""
-    os.kill(rig.pid, signal.SIGSTOP)
-    yield
-    os.kill(rig.pid, signal.SIGCONT)
-
-
-def those_of(rig: Rig) -> list[int]:
-    return [pid for pid in Proc().children(rig.pid) if _command_line(pid).startswith(b"maestrod: starter\0")]
-
-
-def _command_line(pid: int) -> bytes:
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes()
-    except FileNotFoundError:
-        return b""
-
-
-def spawn(manager: Manager, agent: str, *argv: str, **recipe: Any) -> None:
-    manager.spawn(agent, *(argv or SLEEP), stream=agent.partition("#")[0], **recipe)
-
-
-def test_many_orders_are_carried_out_beside_each_other(rig: Rig, keeper: Manager) -> None:
-    names = [f"a{number}#1" for number in range(30)]
-    with at_once(rig):
-        for name in names:
-            spawn(keeper, name)
-    pids = [keeper.news("spawned", name)[2] for name in names]
-    assert len(set(pids)) == 30
-    assert len(those_of(rig)) == 2
-    for name in names:
-        keeper.order("send", name, signal.SIGTERM, False)
-    assert {keeper.news("ended", name)[3] for name in names} == {signal.SIGTERM}
-
-
-def test_an_order_about_one_that_is_on_its_way_waits_for_it(rig: Rig, keeper: Manager) -> None:
-    with at_once(rig):
-        for number in range(5):
-            spawn(keeper, f"a{number}#1")
-            spawn(keeper, f"b{number}#1")
-            keeper.order("send", f"b{number}#1", signal.SIGTERM, False)
-    for number in range(5):
-        assert keeper.news("spawned", f"a{number}#1")
-        assert keeper.news("ended", f"b{number}#1")[3] == signal.SIGTERM
-
-
-def test_an_order_that_is_given_twice_starts_one(rig: Rig, keeper: Manager) -> None:
-    with at_once(rig):
-        for name in ("a#1", "a#1", "a#1", "b#1"):
-            spawn(keeper, name)
-    keeper.news("spawned", "b#1")
-    told = {keeper.news("spawned", "a#1")[2]}
-    assert len(Proc().children(rig.pid)) == 1 + 2 + len(those_of(rig)), "the manager, two agents"
-    keeper.order("send", "a#1", signal.SIGKILL, True)
-    assert keeper.news("ended", "a#1")[3] == signal.SIGKILL
-    assert len(told) == 1
-
-
-def test_one_that_cannot_be_started_is_told_of_in_words(rig: Rig, keeper: Manager) -> None:
-    with at_once(rig):
-        for number in range(8):
-            spawn(keeper, f"a{number}#1", *(("/no/such/program",) if number == 3 else ()))
-    assert "execute" in keeper.news("cannot_spawn", "a3#1")[2]
-    for number in (0, 1, 2, 4, 5, 6, 7):
-        keeper.news("spawned", f"a{number}#1")
-
-
-def test_they_end_with_a_keeper_that_is_killed_and_before_one_that_is_renewed(
-    rig: Rig, keeper: Manager
-) -> None:
-    with at_once(rig):
-        for number in range(4):
-            spawn(keeper, f"a{number}#1")
-    for number in range(4):
-        keeper.news("spawned", f"a{number}#1")
-    before = those_of(rig)
-    assert len(before) == 2
-    keeper.order("reexec")
-    until(lambda: not those_of(rig), "the successor has none, for it has none to start")
-    with at_once(rig):
-        for number in range(4):
-            spawn(keeper, f"b{number}#1")
-    for number in range(4):
-        keeper.news("spawned", f"b{number}#1")
-    after = those_of(rig)
-    assert len(after) == 2
-    assert not set(before) & set(after)
-    fds = [os.pidfd_open(pid) for pid in after]
-    rig.kill()
-    for fd in fds:
-        assert select.select([fd], [], [], 10)[0], "it has ended"
-        os.close(fd)
-
-
-def test_after_they_were_killed_there_are_others(rig: Rig, keeper: Manager) -> None:
-    for turn in range(3):
-        names = [f"a{turn}x{number}#1" for number in range(6)]
-        with at_once(rig):
-            for name in names:
-                spawn(keeper, name)
-        for name in names:
-            keeper.news("spawned", name)
-        for pid in those_of(rig):
-            os.kill(pid, signal.SIGKILL)
-        until(lambda: not those_of(rig), "they are reaped")

@@ -218,6 +218,7 @@ class Agents:
         """Note the end of a child; returns the agent's entry if it was a main process."""
         entry = self._table.by_pid.get(pid)
         if entry is None:
+            self._births.reaped(pid)
             return None
         if entry.unconfirmed >= 0:
             self._births.confirm(entry)  # the pipe is at its end: nobody has it any more

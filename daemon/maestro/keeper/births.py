@@ -7,6 +7,7 @@ from _socket import AF_UNIX, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_SEQPACKET, socket
 
 from maestro.keeper import cgroup, child, gateways, steps, streams
 from maestro.keeper.quick import Quick
+from maestro.keeper.say import guarded
 from maestro.keeper.table import Entry, open_again
 
 TYPE_CHECKING = False
@@ -43,6 +44,8 @@ class Births:
 
     def spawn(self, agent: str, recipe: dict[str, Any]) -> None:
         """It need not have begun yet when this returns, where more orders wait: `land` is to be called then."""
+        while self._starters and self._starters.has_outcome():
+            self._land_one(self._starters)  # the sooner it is noted, the surer it is found if we are killed
         if agent in self._given:
             self.land()  # the order was given twice
         elif not self._give(agent, recipe):
@@ -72,10 +75,18 @@ class Births:
     def _land_one(self, starters: Starters) -> None:
         (agent, recipe), pid = starters.take()
         self._given.discard(agent)
+        guarded(self._land_as, agent, recipe, pid)  # a fault in this one is not to cost those after it
+
+    def _land_as(self, agent: str, recipe: dict[str, Any], pid: int) -> None:
         if pid:
             self.tell_begun(self._born(agent, pid, recipe))
         else:
             self._make(agent, recipe)
+
+    def reaped(self, pid: int) -> None:
+        """A child of ours that was no agent."""
+        if self._starters is not None:
+            self._starters.reaped(pid)
 
     def end_starters(self) -> None:
         self.land()

@@ -11,13 +11,14 @@ if TYPE_CHECKING:
     from typing import Any
 
 _ENDING = (1, 2, 3, 10, 12, 14, 15)  # HUP INT QUIT USR1 USR2 ALRM TERM: unless somebody handles them
+_FORKED_ONLY = 0x40  # PF_FORKNOEXEC, among the flags: it has executed nothing since its birth
 _ENVIRONMENT_READ = 1 << 20  # bytes of a process's environment that are searched
 
 
 class Process:
     """One line of /proc/PID/stat."""
 
-    __slots__ = ("memory", "name", "parent", "pid", "session", "start", "state")
+    __slots__ = ("executed", "memory", "name", "parent", "pid", "session", "start", "state")
 
     def __init__(self, pid: int, line: bytes) -> None:
         before, _, after = line.rpartition(b")")
@@ -27,6 +28,7 @@ class Process:
         self.state = fields[0].decode()
         self.parent = int(fields[1])
         self.session = int(fields[3])
+        self.executed = not int(fields[6]) & _FORKED_ONLY
         self.start = int(fields[19])
         self.memory = int(fields[20])
 

@@ -15,38 +15,39 @@ from maestro.keeper.vfork import Page
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from signal import SIGKILL
     from typing import Any
 
-    from maestro.keeper.proc import Proc
+    from maestro.keeper.proc import Proc, Process
     from maestro.keeper.vfork import Spawner
 else:
     from _signal import SIGKILL
 
 _BOARD = 0x2000000000  # where its memory is for a starter, as in spawn.c
+_DONE = 4  # where it says how many are done
 _PLANS = 4
 _ROOM = 65536
 _MOST = 2  # at once: more would have nothing to do, since the keeper takes half as long for an order as they for a start
 _REPLACED = 10  # times that others may end one of ours, until we do without
 _LOOK = 100  # milliseconds until it is looked whether one lives that is waited for
 _STOPPED = ("T", "t")
-_GONE = ("", "Z", "X")
+_GONE = ("Z", "X")
 
 
 class Starter:
     """One of them, and the plans that it has been given. Raises OSError where there can be none."""
 
-    def __init__(self, spawner: Spawner, number: int) -> None:
+    def __init__(self, spawner: Spawner) -> None:
         size = _ROOM * (1 + _PLANS)
         self._spawner = spawner
+        self._alarm = -1
         self._alarm, report = os.pipe2(os.O_CLOEXEC)  # a starter ends that finds our end closed
         memory = -1
         try:
             memory = os.memfd_create("plans")
             os.ftruncate(memory, size)
             self._memory = mmap(memory, size)
-            words = [b"maestrod: starter", *(b"%d" % one for one in (memory, report, size, number))]
+            words = [b"maestrod: starter", *(b"%d" % one for one in (memory, report, size, os.getpid()))]
             self.pid = spawner.employ(words, (spawner.library, memory, report))
         finally:
             os.close(report)
@@ -54,14 +55,16 @@ class Starter:
                 os.close(memory)
         if not self.pid:
             raise OSError("it cannot be executed")
-        self._board = ctypes.c_void_p(ctypes.addressof(ctypes.c_char.from_buffer(self._memory)))
+        address = ctypes.addressof(ctypes.c_char.from_buffer(self._memory))
+        self._board, self._done = ctypes.c_void_p(address), ctypes.c_uint32.from_address(address + _DONE)
         places = [_ROOM * (1 + place) for place in range(_PLANS)]
         self._pages = [Page(self._memory, place, _ROOM, _BOARD + place) for place in places]
         self._given = self._taken = 0
-        self._lives = True
+        self.lives = True  # as far as we know
 
     def __del__(self) -> None:
-        os.close(self._alarm)
+        if self._alarm >= 0:
+            os.close(self._alarm)
 
     def has_room(self) -> bool:
         return self._given - self._taken < _PLANS
@@ -72,22 +75,31 @@ class Starter:
         self._given += 1
         self._spawner.functions.maestro_give(self._board)
 
-    def take(self, state: Callable[[int], str]) -> int:
+    def is_done(self) -> bool:
+        """Whether the oldest plan is, at a glance."""
+        return ctypes.c_int32(self._done.value - self._taken).value > 0
+
+    def take(self, proc: Proc) -> int:
         """The pid of what was made by the oldest plan; 0 where it has to be forked. Waits for it."""
-        while not (is_over := self._is_over(self._taken + 1)) and self._lives:
-            self._see_to(state(self.pid))
+        page = self._pages[self._taken % _PLANS]
         self._taken += 1
-        return self._pages[(self._taken - 1) % _PLANS].outcome(is_over=is_over)
+        while not (is_over := self._is_over(self._taken)) and self.lives:
+            self._see_to(proc.look(self.pid))
+        if not is_over and (born := proc.look(page.plan.born)):
+            # Who made it was ended in between: it is the agent, and may have done its work by now.
+            is_over = born.executed
+        return page.outcome(is_over=is_over)
 
     def _is_over(self, number: int) -> bool:
-        wait = _LOOK if self._lives else 0
+        wait = _LOOK if self.lives else 0
         done = self._spawner.functions.maestro_await(self._board, ctypes.c_uint32(number), wait)
         return ctypes.c_int32(done - number).value >= 0
 
-    def _see_to(self, state: str) -> None:
-        if state in _STOPPED:  # somebody holds it, and with it us
+    def _see_to(self, process: Process | None) -> None:
+        """One that was killed is waited for: until it is gone it may go on, and what it makes then would not be known."""
+        self.lives = process is not None and process.state not in _GONE
+        if process is not None and process.state in _STOPPED:  # somebody holds it, and with it us
             os.kill(self.pid, SIGKILL)
-        self._lives = state not in _GONE and state not in _STOPPED
 
 
 class Starters:
@@ -119,23 +131,31 @@ class Starters:
         self._begun.append((starter, order))
         return True
 
+    def has_outcome(self) -> bool:
+        """Whether there is one, and it need not be waited for."""
+        return bool(self._begun) and self._begun[0][0].is_done()
+
     def take(self) -> tuple[Any, int]:
         """The oldest order, and its pid, or 0 where it has to be forked. Waits for it."""
         starter, order = self._begun.pop(0)
-        return order, starter.take(self._state)
+        return order, starter.take(self._proc)
+
+    def reaped(self, pid: int) -> None:
+        """If it was one of them: the pid may be another's from now on."""
+        for one in self._starters:
+            one.lives = one.lives and one.pid != pid
+        self._starters = [one for one in self._starters if one.pid != pid]
 
     def end(self) -> None:
         """To be called when there is no outcome to be taken."""
         for starter in self._starters:
-            if starter.pid in self._children:
-                os.kill(starter.pid, SIGKILL)
-                os.waitpid(starter.pid, 0)
-                self._children.discard(starter.pid)
+            os.kill(starter.pid, SIGKILL)
+            os.waitpid(starter.pid, 0)
+            self._children.discard(starter.pid)
         self._starters.clear()
 
     def _next(self) -> Starter | None:
         """Each has its turn."""
-        self._starters = [one for one in self._starters if one.pid in self._children]
         if len(self._starters) < self._most and self._engaged < self._most + _REPLACED:
             self._engaged += 1
             self._engage()
@@ -146,12 +166,8 @@ class Starters:
 
     def _engage(self) -> None:
         try:
-            starter = Starter(self._spawner, self._engaged)
+            starter = Starter(self._spawner)
         except OSError:
             return  # the next order may find what this one did not
         self._children.add(starter.pid)
         self._starters.insert(0, starter)
-
-    def _state(self, pid: int) -> str:
-        process = self._proc.look(pid) if pid in self._children else None
-        return process.state if process is not None else ""

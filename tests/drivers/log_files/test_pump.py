@@ -101,6 +101,21 @@ def test_what_is_discarded_leaves_no_file_and_can_begin_anew(rig: Any) -> None:
     rig.logs.discard("never written")
 
 
+def test_what_is_discarded_goes_after_its_last_words(rig: Any) -> None:
+    """Also where the loop has more to do in this round: the files are not made again by what was still in the pipe."""
+    rig.take("a")
+    rig.settled()
+
+    async def busy() -> None:
+        rig.logs.note("a", "gone")
+        rig.logs.discard("a")
+        rig.logs._readers.submit(threading.Event().wait, 0.05).result()  # the other reader has the time
+
+    rig.run(busy())
+    rig.settled()
+    rig.until(lambda: not (rig.directory / "a").exists())
+
+
 def test_close_and_drop_empty_the_pipe(rig: Any) -> None:
     into = rig.take("a")
     os.write(into, b"last words\n")

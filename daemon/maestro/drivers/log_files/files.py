@@ -98,8 +98,12 @@ class LogFiles:
 
     def discard(self, name: str) -> None:
         """Delete the files of a stream that nothing writes to any more."""
+
+        def remove() -> None:
+            self._readers.submit(_remove_all, self._path(name))
+
         self.drop(name)
-        self._readers.submit(_remove_all, self._path(name))
+        self._wish(remove)  # in its turn: what is still to be written would make them again
 
     async def trim(self, names: Iterable[str], most: int) -> dict[str, int]:
         """Remove the oldest files of these streams until they take no more than that. Says how many bytes went of each."""
