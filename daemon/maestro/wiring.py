@@ -40,6 +40,7 @@ from maestro.manager import directories, dynamic_users, resume
 from maestro.manager.budgets import Meter
 from maestro.manager.carrier import Carrier
 from maestro.manager.catalogue import Catalogue
+from maestro.manager.configuration import Configuration
 from maestro.manager.emergency import Emergency
 from maestro.manager.happened import Hub
 from maestro.manager.headroom import Headroom
@@ -134,6 +135,7 @@ class Parts(Struct, frozen=True, kw_only=True):
     manager: Manager
     logs: LogFiles
     carrier: Carrier
+    configuration: Configuration
     sampler: Sampler
     emergency: Emergency
     transients: Transients
@@ -217,6 +219,7 @@ async def _build(
         manager=manager,
         logs=logs,
         carrier=carrier,
+        configuration=Configuration(manager, catalogue, store, carrier.reread),
         sampler=Sampler(manager.world, cgroups.Gauges(groups), clock.now, _sample_interval(environ)),
         emergency=Emergency(manager, carrier, link, brake, where.held),
         transients=Transients(manager, catalogue),
@@ -267,6 +270,7 @@ async def _begin(parts: Parts, where: Paths) -> Session:
     saved = await parts.store.load()
     resume.restore(manager, parts.catalogue, saved, boot)
     parts.transients.discard_log = parts.logs.discard
+    await parts.configuration.take_up(saved.generation)
     carrier.take_up_users(saved.facts.get(dynamic_users.FACT, ""))
     over = parts.transients.take_up(saved.facts.get("gone", ""))
     table = await link.hello(carrier)
@@ -277,7 +281,7 @@ async def _begin(parts: Parts, where: Paths) -> Session:
     doors = Doors(table.held, link.hold)
     session.notify = notify = NotifySocket(
         doors.open("notify", where.notify, socket.SOCK_DGRAM),
-        _journal(table.held, link),
+        doors.keep("notify-journal", new_journal),  # what agents have said and is not in the store yet
         loop,
         Listener(
             whose=link.whose,
@@ -313,7 +317,7 @@ async def _begin(parts: Parts, where: Paths) -> Session:
 def _session(parts: Parts) -> Session:
     closing = Closing(parts.logs, parts.plugins, parts.store)
     session = Session(parts.manager, parts.carrier, parts.link, closing, EXIT_RESTART)
-    session.on_reload = lambda: _log.info("units read again: %s", parts.carrier.reread())
+    session.on_reload = functools.partial(parts.configuration.reread, "maestrod", "SIGHUP")
     session.open_trouble = parts.trouble
     session.held_notice, session.on_stop_all = parts.emergency.notice, parts.emergency.end
     return session
@@ -343,6 +347,7 @@ def _office(parts: Parts, where: Paths, session: Session, observer: Observer) ->
         carrier=parts.carrier,
         logs=parts.logs,
         store=parts.store,
+        configuration=parts.configuration,
         files=parts.files,
         plugins=parts.plugins,
         transients=parts.transients,
@@ -383,15 +388,6 @@ def _die(crashes: CrashFile, unit: str) -> None:
     crashes.blame(unit)
     logging.shutdown()
     os._exit(70)
-
-
-def _journal(held: Mapping[str, int], link: KeeperLink) -> int:
-    """What agents have said and is not in the store yet, as the keeper holds it."""
-    fd = held.get("notify-journal", -1)
-    if fd < 0:
-        fd = new_journal()
-        link.hold("notify-journal", fd)
-    return fd
 
 
 if __name__ == "__main__":

@@ -14,6 +14,14 @@ from msgspec.structs import replace
 
 from maestro.control import protocol as p
 from maestro.control.budgeting import BudgetView
+from maestro.control.configuring import (
+    DiffView,
+    FileView,
+    GenerationDiff,
+    GenerationFiles,
+    Generations,
+    GenerationView,
+)
 from maestro.control.connection import Limits
 from maestro.control.roles import Account, Accounts, Caller, Group
 from maestro.control.server import ControlServer, Whose
@@ -46,6 +54,8 @@ class FakeService:
         self.started = p.StartsView(named=(), starts=(), now=0.0)
         self.reasons = p.WhyView(named=(), reasons=(), now=NOW)
         self.usages: list[p.UsageView] = []
+        self.history: tuple[GenerationView, ...] = ()
+        self.differences: tuple[DiffView, ...] = ()
 
     def _note(self, caller: Caller, request: p.Request) -> None:
         self.asked.append((caller, request))
@@ -198,6 +208,18 @@ class FakeService:
         self._note(caller, request)
         return p.UsagesView(units=tuple(self.usages), now=200.0, processors=2)
 
+    async def generations(self, caller: Caller, request: Generations) -> tuple[GenerationView, ...]:
+        self._note(caller, request)
+        return self.history
+
+    async def generation_files(self, caller: Caller, request: GenerationFiles) -> tuple[FileView, ...]:
+        self._note(caller, request)
+        return (FileView(path="/units/researcher.agent.yaml", text=self.text),)
+
+    async def generation_diff(self, caller: Caller, request: GenerationDiff) -> tuple[DiffView, ...]:
+        self._note(caller, request)
+        return self.differences
+
     async def daemon_reload(self, caller: Caller, request: p.DaemonReload) -> p.ReloadView:
         self._note(caller, request)
         return p.ReloadView(units=1, added=("researcher",))
@@ -213,7 +235,7 @@ class FakeService:
 
 def fields_of(request: type[p.Request], unit: str) -> dict[str, Any]:
     """What must be given with a request, whichever it is."""
-    given = {"units": [unit], "unit": unit, "properties": ["agent.exec=a"]}
+    given = {"units": [unit], "unit": unit, "properties": ["agent.exec=a"], "before": 1}
     if request is p.Grant:
         given |= {"resource": "runs", "amount": "1"}
     return {name: value for name, value in given.items() if name in request.__struct_fields__}

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from maestro.control.clerk import Office
 from maestro.control.desk import Desk
 from maestro.control.roles import Caller, Role
+from maestro.manager.configuration import Configuration
 from maestro.manager.emergency import Emergency
 from maestro.manager.no_groups import NoGroups
 from maestro.manager.plugins import Plugins
@@ -45,6 +46,7 @@ def desk_of(one: Rig, files: FakeFiles, emergency: Emergency | None = None) -> D
             carrier=one.carrier,
             logs=one.logs,
             store=one.store,
+            configuration=Configuration(one.manager, one.catalogue, one.store, one.carrier.reread),
             files=files,
             plugins=Plugins("/nowhere"),
             transients=Transients(one.manager, one.catalogue),

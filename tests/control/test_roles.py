@@ -89,6 +89,9 @@ READ_ONLY = {
     "logs",
     "events",
     "audit",
+    "generations",
+    "generation-files",
+    "generation-diff",
     "jobs",
     "links",
     "starts",
@@ -99,7 +102,10 @@ READ_ONLY = {
 }
 AGENT = {"hello", "status", "budget", "show", "logs", "usage"}
 TENANT = {"run"} | (
-    (READ_ONLY - {"audit", "links", "is-enabled", "doctor"})
+    (
+        READ_ONLY
+        - {"audit", "links", "is-enabled", "doctor", "generations", "generation-files", "generation-diff"}
+    )
     | {"start", "stop", "restart", "try-restart", "reload", "reload-or-restart"}
     | {"reset-failed", "freeze", "thaw", "cancel", "kill", "budget"}
 )

@@ -54,7 +54,11 @@ async def events(desk: Behind) -> list[p.EventView]:
 def test_it_is_a_unit_like_any_other_until_it_has_ended_well() -> None:
     async def go(desk: Behind) -> None:
         view = await run(desk, "unit.description=once")
-        assert (view.unit, view.path, [job.verb for job in view.jobs]) == ("job", f"/units/{FILE}", ["start"])
+        assert (view.unit, view.path, [job.verb for job in view.jobs]) == (
+            "job",
+            f"/run/transient/{FILE}",
+            ["start"],
+        )
         assert desk.files.texts[FILE] == view.text
         assert desk.manager.world.units["job"].unit.description == "once"
         await ends(desk, "job#1")
@@ -215,6 +219,7 @@ def test_a_new_manager_takes_away_what_an_earlier_one_left() -> None:
         texts["collected"] = f"{GOOD}unit: {{collect_mode: inactive-or-failed}}\n"
         desk = Behind(**texts)
         desk.files.passing = {f"{name}.agent.yaml" for name in texts if name != "mine"}
+        desk.catalogue.load(desk.manager.world, {})
         lives = {
             "ended": Life(spawns=7, agent="ended#7"),
             "failed": Life(state=State.FAILED, agent="failed#1", spawns=1),

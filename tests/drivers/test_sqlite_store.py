@@ -360,17 +360,19 @@ def test_a_store_of_a_newer_version_is_refused_in_words_and_left_alone(tmp_path:
     run(go())
 
 
-def test_a_store_without_a_ledger_gets_one(tmp_path: Path) -> None:
+def test_a_store_of_an_earlier_version_gets_what_it_lacks(tmp_path: Path) -> None:
     async def go() -> None:
         async with opened(tmp_path) as store:
             await store.commit(Batch(lives={"web": b"life"}))
             await store._turn(store._rows, "DROP TABLE ledger")
+            await store._turn(store._rows, "DROP TABLE generation")
             await store._turn(store._rows, "PRAGMA user_version=1")
         async with opened(tmp_path) as store:
             assert (await store.load()).lives == {"web": b"life"}
             assert await store.commit(Batch(accounts={"web": b"sum", "db": b"sum"})) is None
             assert await store.commit(Batch(accounts={"db": None})) is None
             assert (await store.load()).accounts == {"web": b"sum"}
+            assert await store.commit(Batch(generations={1: (b"head", b"body")})) is None
 
     run(go())
 

@@ -134,6 +134,7 @@ NAMES = (
     "events",
     "audit",
     "verify",
+    "config",
     "daemon-reload",
     "daemon-reexec",
     "shutdown",

@@ -24,6 +24,7 @@ from maestro.engine.jobs import Job, JobState
 from maestro.engine.state import Coarse
 from maestro.manager.carrier import Carrier
 from maestro.manager.catalogue import Catalogue
+from maestro.manager.configuration import Configuration
 from maestro.manager.emergency import Emergency
 from maestro.manager.loop import Manager
 from maestro.manager.no_groups import NoGroups
@@ -46,6 +47,7 @@ class Office(Struct, frozen=True, kw_only=True):
     carrier: Carrier
     logs: Logs
     store: Store
+    configuration: Configuration
     files: UnitFiles
     plugins: Plugins
     transients: Transients
@@ -228,8 +230,9 @@ class Clerk:
     async def link(self, caller: Caller, request: p.Linking) -> AsyncIterator[p.VerbView]:
         with _told("change links"):
             linked = self._linker.carry_out(request)
-        self._o.carrier.reread()
-        verb, errors, jobs = str(request.__struct_config__.tag), linked.errors, list[Job]()
+        verb = str(request.__struct_config__.tag)
+        self._o.configuration.reread(who(caller), f"{verb} {' '.join(linked.names)}")
+        errors, jobs = linked.errors, list[Job]()
         before = self._recall(caller)
         if before is not None:  # links may be made twice, and the words on them are for the first time only
             jobs, errors = self._o.manager.asked_before(_id(caller)), before

@@ -13,6 +13,7 @@ from typing import Any
 from maestro import __version__
 from maestro.control import lines, views
 from maestro.control import protocol as p
+from maestro.control.archive import Archive
 from maestro.control.clerk import who
 from maestro.control.finder import is_name
 from maestro.control.roles import Caller, Role
@@ -27,7 +28,7 @@ from maestro.model.redaction import redacted
 _DRAINED = 1.0  # seconds that a log has to take what an ended unit wrote: a full disk does not take it at all
 
 
-class Desk(Till, Survey):
+class Desk(Till, Survey, Archive):
     """Implements `service.Service`."""
 
     # ------------------------------------------------------------------------------ who
@@ -153,7 +154,9 @@ class Desk(Till, Survey):
     # ------------------------------------------------------------------------------ the daemon itself
 
     async def daemon_reload(self, caller: Caller, request: p.DaemonReload) -> p.ReloadView:
-        changes = self._o.carrier.reread()
+        changes = self._o.configuration.reread(
+            who(caller), " ".join(request.reason.split()) or "daemon-reload"
+        )
         counts = f"{len(changes.added)} added, {len(changes.changed)} changed, {len(changes.removed)} removed"
         self._audit(caller, "daemon-reload", counts)
         return p.ReloadView(

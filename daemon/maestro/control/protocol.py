@@ -32,6 +32,9 @@ from maestro.control.bounds import VERSION as VERSION
 from maestro.control.budgeting import Budget as Budget
 from maestro.control.budgeting import Grant as Grant
 from maestro.control.budgeting import ResetBudget as ResetBudget
+from maestro.control.configuring import GenerationDiff as GenerationDiff
+from maestro.control.configuring import GenerationFiles as GenerationFiles
+from maestro.control.configuring import Generations as Generations
 from maestro.control.linking import Disable as Disable
 from maestro.control.linking import Enable as Enable
 from maestro.control.linking import EnablementView as EnablementView
@@ -170,8 +173,13 @@ class Cat(Request, frozen=True, tag_field="do", tag="cat"):
     units: OneOrMore
 
 
+Reason = Annotated[str, Meta(max_length=500)]
+
+
 class DaemonReload(Request, frozen=True, tag_field="do", tag="daemon-reload"):
     """Read the unit files again."""
+
+    reason: Reason = ""  # for those who look at the generation later
 
 
 class DaemonReexec(Request, frozen=True, tag_field="do", tag="daemon-reexec"):
@@ -219,6 +227,9 @@ AnyRequest = (
     | Doctor
     | Why
     | Usage
+    | Generations
+    | GenerationFiles
+    | GenerationDiff
     | DaemonReload
     | DaemonReexec
     | Shutdown

@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from maestro.control.bounds import MAX_ID, VERSION
+from maestro.control.configuring import GenerationDiff, GenerationFiles, Generations
 from maestro.control.protocol import (
     Audit,
     Budget,
@@ -116,6 +117,9 @@ ROUTES: tuple[Route, ...] = (
     Route(Doctor, Role.READ, "doctor", Shape.ITEMS),
     Route(Why, Role.READ, "why", Shape.ONE, owner=True),
     Route(Usage, Role.AGENT, "usage", Shape.ONE, owner=True),
+    Route(Generations, Role.READ, "generations", Shape.ITEMS),
+    Route(GenerationFiles, Role.READ, "generation_files", Shape.ITEMS),
+    Route(GenerationDiff, Role.READ, "generation_diff", Shape.ITEMS),
     Route(DaemonReload, Role.ADMIN, "daemon_reload", Shape.ONE),
     Route(DaemonReexec, Role.ADMIN, "daemon_reexec", Shape.ONE),
     Route(Shutdown, Role.ADMIN, "shutdown", Shape.ONE),

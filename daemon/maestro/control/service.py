@@ -10,6 +10,14 @@ from collections.abc import AsyncIterator
 from typing import Any, Protocol
 
 from maestro.control.budgeting import Budget, BudgetView, Grant, ResetBudget
+from maestro.control.configuring import (
+    DiffView,
+    FileView,
+    GenerationDiff,
+    GenerationFiles,
+    Generations,
+    GenerationView,
+)
 from maestro.control.protocol import (
     Audit,
     AuditView,
@@ -141,6 +149,14 @@ class Service(Protocol):
     async def why(self, caller: Caller, request: Why) -> WhyView: ...
 
     async def usage(self, caller: Caller, request: Usage) -> UsagesView: ...
+
+    async def generations(self, caller: Caller, request: Generations) -> tuple[GenerationView, ...]:
+        """The newest first."""
+        ...
+
+    async def generation_files(self, caller: Caller, request: GenerationFiles) -> tuple[FileView, ...]: ...
+
+    async def generation_diff(self, caller: Caller, request: GenerationDiff) -> tuple[DiffView, ...]: ...
 
     async def daemon_reload(self, caller: Caller, request: DaemonReload) -> ReloadView: ...
 

@@ -32,6 +32,13 @@ class Doors:
         os.close(fd)
         return self._make(name, path, kind)
 
+    def keep(self, name: str, new: Callable[[], int]) -> int:
+        """A descriptor of another kind: the one that the keeper holds, or a new one."""
+        if name not in self._held:
+            self._hold(name, fd := new())
+            return fd
+        return self._held[name]
+
     def watch(self, name: str, path: str, kind: int, move: Move) -> None:
         """From now on `see_to` looks after this one; `move` gets the new socket."""
         self._open.append((name, path, kind, move))

@@ -15,6 +15,7 @@ import os
 import sqlite3
 import struct
 import threading
+import zlib
 from collections.abc import Callable, Sequence
 from queue import SimpleQueue
 from typing import Any, TypeVar
@@ -24,6 +25,7 @@ from maestro.ports import Batch, Row, Saved
 T = TypeVar("T")
 KEPT_EVENTS = 100_000
 KEPT_AUDIT = 100_000
+KEPT_GENERATIONS = 200
 _BACKLOG = 10_000  # events kept in memory while the disk refuses
 _MIGRATIONS = os.path.join(os.path.dirname(__file__), "migrations")
 _CACHE = 512  # KiB of pages in memory, of which sqlite takes 2000 otherwise: hardly any is read twice
@@ -94,6 +96,15 @@ class SqliteStore:
         query = "SELECT seq, time, body, hash FROM audit ORDER BY seq DESC LIMIT ?"
         rows = await self._turn(self._rows, query, limit)
         return [Row(seq=seq, time=time, body=body, hash=digest) for seq, time, body, digest in reversed(rows)]
+
+    async def generations(self, limit: int) -> Sequence[tuple[int, bytes]]:
+        """Numbers and heads, the newest first."""
+        query = "SELECT number, head FROM generation ORDER BY number DESC LIMIT ?"
+        return [(number, head) for number, head in await self._turn(self._rows, query, limit)]
+
+    async def generation(self, number: int) -> bytes | None:
+        """What was in the files; None of one that is not kept."""
+        return await self._turn(self._body, number)
 
     async def check_audit(self) -> int | None:
         """The first record whose hash does not follow from it and the one before, or None."""
@@ -187,6 +198,11 @@ class SqliteStore:
     def _rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
         return [] if self._db is None else self._db.execute(query, values).fetchall()
 
+    def _body(self, number: int) -> bytes | None:
+        for (body,) in self._rows("SELECT body FROM generation WHERE number = ?", number):
+            return zlib.decompress(body)
+        return None
+
     def _check_audit(self) -> int | None:
         before = next((base for (base,) in self._rows(_BASE)), _GENESIS)
         for seq, time, body, digest in self._rows("SELECT seq, time, body, hash FROM audit ORDER BY seq"):
@@ -256,6 +272,10 @@ def _write(db: sqlite3.Connection, batch: Batch, prune: bool) -> None:
         db.executemany("INSERT OR IGNORE INTO event (seq, time, body) VALUES (?, ?, ?)", batch.events)
     if prune:
         db.execute("DELETE FROM event WHERE seq <= (SELECT max(seq) FROM event) - ?", (KEPT_EVENTS,))
+    for number, (head, body) in batch.generations.items():
+        row = (number, head, zlib.compress(body))
+        db.execute("INSERT OR REPLACE INTO generation (number, head, body) VALUES (?, ?, ?)", row)
+        db.execute("DELETE FROM generation WHERE number <= ?", (number - KEPT_GENERATIONS,))
     for time, body in batch.audit:
         _append_audit(db, time, body)
     if batch.audit:
@@ -296,6 +316,7 @@ def _upsert(db: sqlite3.Connection, table: str, key: str, changes: dict[object, 
 
 def _read(db: sqlite3.Connection) -> Saved:
     last = db.execute("SELECT coalesce(max(seq), 0) FROM event").fetchone()
+    newest = db.execute("SELECT number, head FROM generation ORDER BY number DESC LIMIT 1").fetchone()
     return Saved(
         lives=dict(db.execute("SELECT unit, body FROM life")),
         jobs=dict(db.execute("SELECT id, body FROM job")),
@@ -303,6 +324,7 @@ def _read(db: sqlite3.Connection) -> Saved:
         accounts=dict(db.execute("SELECT holder, body FROM ledger")),
         facts=dict(db.execute("SELECT name, value FROM fact")),
         last_event=last[0],
+        generation=newest or (0, b""),
     )
 
 
@@ -331,6 +353,7 @@ def _merge(old: Batch, new: Batch) -> Batch:
         facts={**old.facts, **new.facts},
         events=[*old.events, *new.events][-_BACKLOG:],
         audit=[*old.audit, *new.audit],
+        generations={**old.generations, **new.generations},
     )
 
 

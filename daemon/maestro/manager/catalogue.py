@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
@@ -170,6 +171,13 @@ class Catalogue:
         self._sources, self.library = self._library_with(name, None)
         self._noted.pop(name, None)
         return True
+
+    @property
+    def written(self) -> UnitSources:
+        """What was read last, without the files of transient units: nobody wrote those."""
+        place = os.path.dirname(self._files.place_of("any"))
+        files = {file: one for file, one in self._sources.files.items() if os.path.dirname(one.path) != place}
+        return replace(self._sources, files=files)
 
     def transients(self) -> tuple[str, ...]:
         """Units whose files go when they have ended."""

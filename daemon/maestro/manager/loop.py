@@ -213,6 +213,10 @@ class Manager:
         self._next.batch.definitions[unit] = body
         self._stir()
 
+    def note_generation(self, number: int, head: bytes, body: bytes) -> None:
+        self._next.batch.generations[number] = head, body
+        self._stir()
+
     def note_audit(self, body: bytes) -> None:
         self._next.batch.audit.append((self.clock.wall(), body))
         self._stir()

@@ -63,7 +63,7 @@ class Session:
         self.open_trouble = ""
         self.held_notice: Callable[[], str] = lambda: ""
         self.on_stop_all: Callable[[], None] = lambda: None
-        self.on_reload: Callable[[], None] = lambda: None
+        self.on_reload: Callable[[], object] = lambda: None
         self._restart_code = restart_code
         self._over: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._ending = self._shutting_down = False

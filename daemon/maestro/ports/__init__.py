@@ -219,6 +219,7 @@ class Saved(Struct, frozen=True, kw_only=True):
     accounts: Mapping[str, bytes] = {}  # by holder
     facts: Mapping[str, str] = {}  # keeper identity, boot id, counters
     last_event: int = 0
+    generation: tuple[int, bytes] = (0, b"")  # number and head of the newest; 0: there is none
 
 
 class Row(Struct, frozen=True, kw_only=True):
@@ -240,6 +241,7 @@ class Batch(Struct, kw_only=True):
     facts: dict[str, str] = {}
     events: list[tuple[int, float, bytes]] = []
     audit: list[tuple[float, bytes]] = []
+    generations: dict[int, tuple[bytes, bytes]] = {}  # number -> head, and what was in the files
 
 
 class Store(Protocol):
@@ -247,6 +249,8 @@ class Store(Protocol):
     async def commit(self, batch: Batch) -> str | None: ...  # None, or why it could not be written
     async def events(self, after: int, limit: int) -> Sequence[Row]: ...
     async def audit(self, limit: int) -> Sequence[Row]: ...
+    async def generations(self, limit: int) -> Sequence[tuple[int, bytes]]: ...  # heads, the newest first
+    async def generation(self, number: int) -> bytes | None: ...  # its body
     async def check_audit(self) -> int | None: ...  # sequence number of the first broken link
     async def close(self) -> None: ...
 

@@ -51,6 +51,14 @@ class FakeStore:
         entries = [entry for batch in self.batches for entry in batch.audit]
         return [Row(seq=seq, time=time, body=body) for seq, (time, body) in enumerate(entries, 1)][-limit:]
 
+    async def generations(self, limit: int) -> Sequence[tuple[int, bytes]]:
+        heads = {number: head for one in self.batches for number, (head, _) in one.generations.items()}
+        return sorted(heads.items(), reverse=True)[:limit]
+
+    async def generation(self, number: int) -> bytes | None:
+        bodies = {number: body for one in self.batches for number, (_, body) in one.generations.items()}
+        return bodies.get(number)
+
     async def check_audit(self) -> int | None:
         return self.broken
 
@@ -196,7 +204,8 @@ class FakeFiles:
         files: dict[str, Piece] = {}
         dropins: dict[str, tuple[Piece, ...]] = {}
         for name, text in sorted(self.texts.items()):
-            piece = Piece(path=self.paths.get(name, f"/units/{name}"), text=text.encode())
+            place = "/run/transient" if name in self.passing else "/units"
+            piece = Piece(path=self.paths.get(name, f"{place}/{name}"), text=text.encode())
             folder, inside, _ = name.rpartition("/")
             if inside:
                 dropins[folder] = (*dropins.get(folder, ()), piece)
@@ -249,7 +258,7 @@ class FakeFiles:
         return tuple(name.removesuffix(".agent.yaml") for name in self.texts if name in self.passing)
 
     def place_of(self, name: str) -> str:
-        return f"/units/{name}.agent.yaml"
+        return f"/run/transient/{name}.agent.yaml"
 
     def put(self, name: str, text: str) -> None:
         if self.trouble:
