@@ -134,6 +134,7 @@ NAMES = (
     "events",
     "audit",
     "verify",
+    "import",
     "daemon-reload",
     "daemon-reexec",
     "shutdown",

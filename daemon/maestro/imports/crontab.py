@@ -23,7 +23,11 @@ _UNUSED = {"MAILTO", "MAILFROM", "CRON_TZ", "RANDOM_DELAY", "START_HOURS_RANGE",
 
 def _job(record: Record, scope: Scope) -> Plain:
     when, command = str(record.section), said(record)
-    told = "" if when == "@reboot" else f"the schedule {when} is dropped: Maestro has no timers yet, and nothing starts {scope.name} by itself"
+    told = (
+        ""
+        if when == "@reboot"
+        else f"the schedule {when} is dropped: Maestro has no timers yet, and nothing starts {scope.name} by itself"
+    )
     if when == "@reboot":
         told = "it starts with default.target once it is enabled, and not with the host"
     command, *given = _PERCENT.split(command, maxsplit=1)
@@ -55,14 +59,20 @@ def imported(content: bytes, path: str, around: Collection[str]) -> list[Importe
         elif (job := _JOB.fullmatch(text)) is not None:
             found.append(_made(path, line, job, variables, taken, around))
         else:
-            found.append(all_dropped("", [Record(path, line, text[:40], "", "")], "this is neither a job nor NAME=VALUE"))
+            found.append(
+                all_dropped(
+                    "", [Record(path, line, text[:40], "", "")], "this is neither a job nor NAME=VALUE"
+                )
+            )
     return found
 
 
 def _assigned(record: Record, variables: dict[str, str]) -> Imported:
     """A variable for the jobs after it."""
     if record.key in _UNUSED:
-        return all_dropped("", [record], "Maestro sends no mail and has no schedule: a job's output is in its log")
+        return all_dropped(
+            "", [record], "Maestro sends no mail and has no schedule: a job's output is in its log"
+        )
     value = str(record.value)
     if len(value) > 1 and value[0] == value[-1] and value[0] in "\"'":
         value = value[1:-1]
@@ -74,7 +84,12 @@ def _assigned(record: Record, variables: dict[str, str]) -> Imported:
 
 
 def _made(
-    path: str, line: int, job: re.Match[str], variables: dict[str, str], taken: set[str], around: Collection[str]
+    path: str,
+    line: int,
+    job: re.Match[str],
+    variables: dict[str, str],
+    taken: set[str],
+    around: Collection[str],
 ) -> Imported:
     rest, user = job["rest"], ""
     if is_of_the_system(path) and (named := _USER.fullmatch(rest)) is not None:

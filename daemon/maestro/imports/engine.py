@@ -129,7 +129,7 @@ def _one(draft: Draft, record: Record, number: int) -> tuple[_Verdict, Piece | N
     if not is_writable(value):
         return _Verdict("dropped", "it contains a character that no unit file can hold"), None
     words = "; ".join(filter(None, (rough, rule.words)))
-    shown = rule.option.lstrip("~")
+    shown = rule.option.lstrip("~").partition("#")[0]
     verdict = _Verdict("approximated", f"{shown}: {words}") if words else _Verdict("exact", shown)
     return verdict, Piece(rule.option, value, (number,))
 
@@ -161,19 +161,11 @@ def _loading(draft: Draft, pieces: Pieces, verdicts: list[_Verdict]) -> tuple[st
             return text, ""
         problems = loaded.problems if loaded is not None else ()
         guilty = _guilty(problems, composed)
-        if not guilty:
+        if not guilty or -1 in guilty:
             return "", "; ".join(_told(one) for one in problems[:3]) or "its name cannot be that of a unit"
         for number, words in guilty.items():
-            if number >= 0:
-                verdicts[number] = _Verdict("dropped", words)
-        kept = [
-            piece
-            for piece in left
-            if not guilty.keys() & set(piece.records) and not (-1 in guilty and _is_default(piece, problems))
-        ]
-        if len(kept) == len(left):
-            break
-        left = kept
+            verdicts[number] = _Verdict("dropped", words)
+        left = [piece for piece in left if not guilty.keys() & set(piece.records)]
     return "", "too much of it is refused"
 
 
@@ -226,7 +218,8 @@ def _meant(option: str, pieces: Pieces) -> Pieces:
     keyed = [
         piece
         for piece in same
-        if isinstance(piece.value, dict) and any(dotted((*last.split("."), key)) == option for key in piece.value)
+        if isinstance(piece.value, dict)
+        and any(dotted((*last.split("."), key)) == option for key in piece.value)
     ]
     if keyed:
         return keyed
@@ -235,10 +228,6 @@ def _meant(option: str, pieces: Pieces) -> Pieces:
 
 def _is_at(option: str, piece: str) -> bool:
     return option == piece or option.startswith((f"{piece}.", f"{piece}["))
-
-
-def _is_default(piece: Piece, problems: Iterable[Problem]) -> bool:
-    return not piece.records and any(_is_at(problem.option, piece.option) for problem in problems)
 
 
 def _joined(pieces: Pieces) -> dict[str, Any]:

@@ -14,18 +14,28 @@ from maestro.model.plain import Mistake, Plain
 
 WHAT = "Procfile"
 _LINE = re.compile(r"([A-Za-z0-9_-]+)\s*:\s*(.*)")
-_DEFAULTS: dict[str, Plain] = {"agent.type": "simple", "resources.memory_max": "infinity", "resources.tasks_max": "infinity"}
+_DEFAULTS: dict[str, Plain] = {
+    "agent.type": "simple",
+    "resources.memory_max": "infinity",
+    "resources.tasks_max": "infinity",
+}
 
 
 def _command(record: Record, scope: Scope) -> Plain:
     if not said(record):
         raise Mistake("the command is empty")
-    words = "$PORT and the variables of .env are not set: write environment or environment_file" if "$" in said(record) else ""
+    words = (
+        "$PORT and the variables of .env are not set: write environment or environment_file"
+        if "$" in said(record)
+        else ""
+    )
     line = by_shell(said(record))
     return Rough(line, words) if words else line
 
 
-TABLE = {"command": Rule("agent.exec", _command, "it starts in /: write working_directory where that matters")}
+TABLE = {
+    "command": Rule("agent.exec", _command, "it starts in /: write working_directory where that matters")
+}
 
 
 def imported(content: bytes, path: str, around: Collection[str]) -> list[Imported]:
@@ -38,7 +48,11 @@ def imported(content: bytes, path: str, around: Collection[str]) -> list[Importe
             continue
         match = _LINE.fullmatch(text)
         if match is None or match[1] in seen:
-            why = "this is not NAME: COMMAND" if match is None else f"{match[1]} is given twice: the first counts"
+            why = (
+                "this is not NAME: COMMAND"
+                if match is None
+                else f"{match[1]} is given twice: the first counts"
+            )
             found.append(all_dropped("", [Record(path, line, text[:40], "", "")], why))
             continue
         seen.add(match[1])

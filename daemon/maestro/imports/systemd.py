@@ -22,12 +22,26 @@ NO_UNITS: Mapping[str, str] = {
     "socket": "Maestro has no socket units yet: an agent opens its own sockets",
     "path": "Maestro has no path units: nothing is started for a file that changes",
     **dict.fromkeys(
-        ("mount", "automount", "swap", "device", "scope"), "Maestro has no units of this kind: that is the host's to do"
+        ("mount", "automount", "swap", "device", "scope"),
+        "Maestro has no units of this kind: that is the host's to do",
     ),
 }
 KINDS = (*_KINDS, *NO_UNITS)
 _SECTIONS = frozenset(
-    {"Unit", "Install", "Timer", "Socket", "Path", "Mount", "Automount", "Swap", "Device", "Scope", "Service", "Slice"}
+    {
+        "Unit",
+        "Install",
+        "Timer",
+        "Socket",
+        "Path",
+        "Mount",
+        "Automount",
+        "Swap",
+        "Device",
+        "Scope",
+        "Service",
+        "Slice",
+    }
 )
 
 
@@ -96,7 +110,11 @@ def _composed(pieces: Pieces) -> Pieces:
     """Commands, stop and start limits: one option of several settings."""
     plain = [piece for piece in pieces if not piece.option.startswith("~")]
     parts = [piece for piece in pieces if piece.option.startswith("~")]
-    timeouts = [Piece("agent.start_timeout", one.value, one.records) for one in parts if one.option == "~timeout"]
+    timeouts = [
+        Piece("agent.start_timeout", one.value, one.records)
+        for one in parts
+        if one.option == "~agent.start_timeout and agent.stop.sequence#"
+    ]
     return [*_commands(pieces), *plain, *timeouts, *_stop(parts), *_limits(parts)]
 
 
@@ -119,19 +137,21 @@ def _last(parts: Pieces, *options: str) -> tuple[Plain, tuple[int, ...]]:
 
 
 def _stop(parts: Pieces) -> Pieces:
-    signal, first = _last(parts, "~agent.stop.sequence.signal")
-    wait, second = _last(parts, "~agent.stop.sequence.wait", "~timeout")
-    hup, third = _last(parts, "~agent.stop.sequence.hup")
+    signal, first = _last(parts, "~agent.stop.sequence#signal")
+    wait, second = _last(parts, "~agent.stop.sequence#wait", "~agent.start_timeout and agent.stop.sequence#")
+    hup, third = _last(parts, "~agent.stop.sequence#hup")
     if not first + second + third:
         return [Piece("agent.stop.sequence", ["TERM 1min 30s", "KILL"])] if parts else []
     signal, wait = signal or "TERM", wait or "1min 30s"
     steps = [f"{signal} 0", f"HUP {wait}"] if hup else [f"{signal} {wait}"]
-    return [Piece("agent.stop.sequence", steps if signal == "KILL" else [*steps, "KILL"], first + second + third)]
+    return [
+        Piece("agent.stop.sequence", steps if signal == "KILL" else [*steps, "KILL"], first + second + third)
+    ]
 
 
 def _limits(parts: Pieces) -> Pieces:
-    count, first = _last(parts, "~agent.restart.start_limits.count")
-    window, second = _last(parts, "~agent.restart.start_limits.window")
+    count, first = _last(parts, "~agent.restart.start_limits#count")
+    window, second = _last(parts, "~agent.restart.start_limits#window")
     if not first + second:
         return []
     value = [] if count == 0 or window == "0" else [f"{5 if count is None else count}/{window or '10s'}"]

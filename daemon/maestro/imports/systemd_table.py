@@ -31,9 +31,9 @@ _UNIT: dict[str, Rule] = {
     "Unit/AllowIsolate": Rule("unit.allow_isolate", truth),
     "Unit/IgnoreOnIsolate": Rule("unit.ignore_on_isolate", truth),
     "Unit/CollectMode": Rule("unit.collect_mode", text),
-    "Unit/StartLimitBurst": Rule("~agent.restart.start_limits.count", number),
-    "Unit/StartLimitIntervalSec": Rule("~agent.restart.start_limits.window", of.span),
-    "Unit/StartLimitInterval": Rule("~agent.restart.start_limits.window", of.span),
+    "Unit/StartLimitBurst": Rule("~agent.restart.start_limits#count", number),
+    "Unit/StartLimitIntervalSec": Rule("~agent.restart.start_limits#window", of.span),
+    "Unit/StartLimitInterval": Rule("~agent.restart.start_limits#window", of.span),
     **drop("Maestro does nothing to the host: on_give_up names units to start instead", "StartLimitAction", "Unit/"),
     **drop("Maestro does nothing to the host: on_failure and on_success name units to start instead",
            "FailureAction FailureActionExitStatus SuccessAction SuccessActionExitStatus JobTimeoutAction "
@@ -73,7 +73,9 @@ for _theirs, _section in (("Condition", "condition"), ("Assert", "assert")):
         for name, option in _CHECKS.items()
     }
     _UNIT |= {
-        f"Unit/{_theirs}{name}": Rule(words="Maestro cannot ask for this: the unit is started without the question")
+        f"Unit/{_theirs}{name}": Rule(
+            words="Maestro cannot ask for this: the unit is started without the question"
+        )
         for name in _NO_CHECKS.split()
     }
 
@@ -105,17 +107,17 @@ _SERVICE: dict[str, Rule] = {
     "Service/RestartPreventExitStatus": Rule("agent.restart.prevent_exit_status", words),
     "Service/RestartForceExitStatus": Rule("agent.restart.force_exit_status", words),
     "Service/SuccessExitStatus": Rule("agent.success_exit_status", words),
-    "Service/StartLimitBurst": Rule("~agent.restart.start_limits.count", number),
-    "Service/StartLimitInterval": Rule("~agent.restart.start_limits.window", of.span),
+    "Service/StartLimitBurst": Rule("~agent.restart.start_limits#count", number),
+    "Service/StartLimitInterval": Rule("~agent.restart.start_limits#window", of.span),
     "Service/TimeoutStartSec": Rule("agent.start_timeout", of.timeout),
-    "Service/TimeoutStopSec": Rule("~agent.stop.sequence.wait", of.timeout),
-    "Service/TimeoutSec": Rule("~timeout", of.timeout),
+    "Service/TimeoutStopSec": Rule("~agent.stop.sequence#wait", of.timeout),
+    "Service/TimeoutSec": Rule("~agent.start_timeout and agent.stop.sequence#", of.timeout),
     "Service/RuntimeMaxSec": Rule("agent.runtime_max", of.timeout),
     "Service/RuntimeRandomizedExtraSec": Rule("agent.runtime_randomized_extra", of.span),
     "Service/WatchdogSec": Rule("agent.watchdog", of.some_time),
     "Service/KillMode": Rule("agent.stop.kill_mode", of.kill_mode),
-    "Service/KillSignal": Rule("~agent.stop.sequence.signal", of.signal),
-    "Service/SendSIGHUP": Rule("~agent.stop.sequence.hup", truth),
+    "Service/KillSignal": Rule("~agent.stop.sequence#signal", of.signal),
+    "Service/SendSIGHUP": Rule("~agent.stop.sequence#hup", truth),
     "Service/SendSIGKILL": Rule("~nothing", of.if_false("KILL is always the last of a stop: nothing is left running")),
     "Service/ReloadSignal": Rule("agent.reload_signal", of.signal),
     "Service/PIDFile": Rule("agent.pid_file", of.pid_file),
@@ -201,7 +203,9 @@ _NO_RESOURCES = {
 
 def _resources(section: str) -> dict[str, Rule]:
     rows = {f"{section}/{name}": Rule(f"resources.{option}", text) for name, option in _AMOUNTS.items()}
-    rows |= {f"{section}/{name}": Rule(f"resources.{option}", of.by_device) for name, option in _BY_DEVICE.items()}
+    rows |= {
+        f"{section}/{name}": Rule(f"resources.{option}", of.by_device) for name, option in _BY_DEVICE.items()
+    }
     for why, keys in _NO_RESOURCES.items():
         rows |= drop(why, keys, f"{section}/")
     return rows

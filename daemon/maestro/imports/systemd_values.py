@@ -23,7 +23,15 @@ _HOST = re.compile(
     r"machines|system-update(-pre)?|first-boot-complete|integritysetup(-pre)?|veritysetup(-pre)?|exit|boot-complete|"
     r"suspend|hibernate|hybrid-sleep|suspend-then-hibernate|sleep|sigpwr|usb-gadget|ctrl-alt-del)\.target"
 )
-_SLICES = ("system.slice", "user.slice", "machine.slice", "-.slice", "session.slice", "app.slice", "background.slice")
+_SLICES = (
+    "system.slice",
+    "user.slice",
+    "machine.slice",
+    "-.slice",
+    "session.slice",
+    "app.slice",
+    "background.slice",
+)
 
 
 def renamed(name: str) -> str:
@@ -52,9 +60,15 @@ def _one(name: str, scope: Scope, *, needed: bool) -> tuple[str, str]:
     if is_there(ours, scope):
         return ours, ""
     if _HOST.fullmatch(ours):
-        return "", f"{name} is left out: the host has that behind it when Maestro starts, or it is systemd's to do"
+        return (
+            "",
+            f"{name} is left out: the host has that behind it when Maestro starts, or it is systemd's to do",
+        )
     if needed:
-        return "", f"{name} is left out: it is not imported with this one, and a start without it would be refused"
+        return (
+            "",
+            f"{name} is left out: it is not imported with this one, and a start without it would be refused",
+        )
     return ours, f"{name} is not imported with this one: it counts once there is a unit {ours}"
 
 
@@ -220,7 +234,11 @@ def other_type(value: str) -> Plain:
 
 def kill_mode(record: Record, scope: Scope) -> Plain:
     value = said(record)
-    return Rough("process", "Maestro leaves nothing running: the main process is ended") if value == "none" else value
+    return (
+        Rough("process", "Maestro leaves nothing running: the main process is ended")
+        if value == "none"
+        else value
+    )
 
 
 def pid_file(record: Record, scope: Scope) -> Plain:

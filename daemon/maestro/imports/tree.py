@@ -36,7 +36,10 @@ def records(parsed: Parsed, at: Path, section: str, table: Table) -> list[Record
     value = _at(parsed.data, at)
     if not isinstance(value, dict):
         return [Record(parsed.path, line_of(parsed, at), section, str(at[-1]) if at else "document", value)]
-    return [Record(parsed.path, line, section, key, inner) for key, line, inner in _walk(parsed, at, value, "", table)]
+    return [
+        Record(parsed.path, line, section, key, inner)
+        for key, line, inner in _walk(parsed, at, value, "", table)
+    ]
 
 
 def _at(data: Plain, at: Path) -> Plain:
@@ -75,4 +78,4 @@ def _merged(
 
 
 def _goes_deeper(name: str, table: Table) -> bool:
-    return name not in table and any(key.startswith(f"{name}.") for key in table)
+    return any(key.startswith(f"{name}.") for key in table)
