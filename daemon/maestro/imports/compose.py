@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from maestro.imports import compose_values as of
 from maestro.imports.engine import Draft, Piece, Pieces, all_dropped, made
@@ -26,7 +26,7 @@ TABLE: dict[str, Rule] = {
     "env_file": Rule("agent.environment_file", of.files),
     "env_file.*": Rule("agent.environment_file", of.files),
     "depends_on": Rule("unit.after", of.dependency),
-    "depends_on.*": Rule("~unit.after and unit.requires#", of.dependency),
+    "depends_on.*": Rule("~unit.after#", of.dependency),
     "restart": Rule("agent.restart.policy", of.restart),
     "deploy.restart_policy.condition": Rule("agent.restart.policy", of.restart),
     "deploy.restart_policy.delay": Rule("agent.restart.delay", of.span),
@@ -117,11 +117,18 @@ def imported(content: bytes, path: str, around: Collection[str]) -> list[Importe
             all_dropped("", [Record(path, 1, "", "document", None)], "it is a list, and no compose file"),
         ]
     services = data.get("services")
-    known = {*around, *(unit_name(name) for name in services)} if isinstance(services, dict) else set(around)
+    services = services if isinstance(services, dict) else {}
+    known = {*around, *(unit_name(name) for name in services)}
+    healthy = {
+        unit_name(name): "healthy"
+        for name, one in services.items()
+        if isinstance(one, dict) and "healthcheck" in one
+    }
+    once = _once(services.values())
     for key, value in data.items():
         if key == "services" and isinstance(value, dict):
             for name in value:
-                found.append(_service(parsed, name, known))
+                found.append(_service(parsed, name, Scope(unit_name(name), known, healthy), once))
         else:
             found.append(_outside(parsed, key))
     return found
@@ -134,8 +141,20 @@ def _outside(parsed: Parsed, key: str) -> Imported:
     return all_dropped("", [Record(parsed.path, line_of(parsed, (key,)), key, key, None)], why)
 
 
-def _service(parsed: Parsed, name: str, known: Collection[str]) -> Imported:
-    unit = unit_name(name)
+def _once(services: Iterable[Plain]) -> set[str]:
+    """Services that others wait for until they are done."""
+    waiting = [one.get("depends_on") for one in services if isinstance(one, dict)]
+    return {
+        unit_name(name)
+        for one in waiting
+        if isinstance(one, dict)
+        for name, how in one.items()
+        if isinstance(how, dict) and how.get("condition") == "service_completed_successfully"
+    }
+
+
+def _service(parsed: Parsed, name: str, scope: Scope, once: Collection[str]) -> Imported:
+    unit = scope.name
     settings = [
         Record(one.file, one.line, name, f"{name}.{one.key}" if one.key == "document" else one.key, one.value)
         for one in records(parsed, ("services", name), name, TABLE)
@@ -146,8 +165,9 @@ def _service(parsed: Parsed, name: str, known: Collection[str]) -> Imported:
         why = f"{name} names no command, and what its image would run is not known: {_IMAGES}"
         return all_dropped("", [heading, *settings], why)
     return made(Draft(
-        file=f"{unit}.agent.yaml", what=WHAT, records=[heading, *settings], table=_Extended(TABLE), scope=Scope(unit, known),
-        defaults=_DEFAULTS, compose=_composed, needs="agent.exec", heading=f"Imported from {name} of a compose file.",
+        file=f"{unit}.agent.yaml", what=WHAT, records=[heading, *settings], table=_Extended(TABLE), scope=scope,
+        defaults={**_DEFAULTS, "agent.type": "oneshot" if unit in once else "exec"}, compose=_composed,
+        needs="agent.exec", heading=f"Imported from {name} of a compose file.",
     ))  # fmt: skip
 
 
@@ -174,7 +194,7 @@ def _composed(pieces: Pieces) -> Pieces:
         found.append(Piece("agent.user", name, user.records))
         found += [Piece("agent.group", group, user.records)] if colon else []
     for piece in pieces:
-        if piece.option in ("~unit.after and unit.requires#", "~agent.limits#"):
+        if piece.option in ("~unit.after#", "~agent.limits#"):
             found += [Piece(option, value, piece.records) for option, value in piece.value.items()]
     signal, wait = last.get("~agent.stop.sequence#signal"), last.get("~agent.stop.sequence#wait")
     numbers = tuple(number for one in (signal, wait) if one for number in one.records)

@@ -109,10 +109,15 @@ def dependency(record: Record, scope: Scope) -> Plain:
     if condition not in ("service_started", "service_healthy", "service_completed_successfully"):
         raise Mistake(f"there is no condition {shorten(_text(condition))}")
     after = f"{unit} started" if condition == "service_started" else unit
-    relation = "unit.requires" if said_more.get("required", True) else "unit.wants"
-    found = {"unit.after": [after], relation: [unit]}
-    lost = set(said_more) - {"condition", "required", "restart"}
-    return _with(found, [f"{', '.join(sorted(map(str, lost)))}: not known, and left out"] if lost else [])
+    relation = "unit.requires" if said_more.get("restart") is True else "unit.milestone"
+    if said_more.get("required", True) is False:
+        relation = "unit.wants"
+    told = []
+    if lost := set(said_more) - {"condition", "required", "restart"}:
+        told.append(f"{', '.join(sorted(map(str, lost)))}: not known, and left out")
+    if condition == "service_healthy" and unit not in scope.variables:
+        told.append(f"{unit} has no healthcheck of its own here: it is ready when its program is executed")
+    return _with({"unit.after": [after], relation: [unit]}, told)
 
 
 def restart(record: Record, scope: Scope) -> Plain:

@@ -18,15 +18,18 @@ from maestro.imports.writing import is_writable, written
 from maestro.model import names
 from maestro.model.load import Loaded, Settings, load_pieces
 from maestro.model.names import UnitName
+from maestro.model.option import subsections
 from maestro.model.plain import Mistake, Plain, printable
 from maestro.model.problem import Problem
 from maestro.model.reading import dotted
 from maestro.model.specifiers import Specifiers
+from maestro.model.unit import AgentFile
 from maestro.model.yaml_events import parse
 
 _SAMPLE = "instance"  # a template is loaded with it
 _HOST = Settings(Specifiers(machine_id="0" * 32, boot_id="0" * 32, kernel="6.1.0"))  # any
 _MOST_ROUNDS = 200
+_ORDER = (*(section.name for section in subsections(AgentFile)), "slice")
 
 
 class Piece(Struct, frozen=True):
@@ -125,7 +128,9 @@ def _one(draft: Draft, record: Record, number: int) -> tuple[_Verdict, Piece | N
     rough = value.words if isinstance(value, Rough) else ""
     value = value.value if isinstance(value, Rough) else value
     if value is None:
-        return _Verdict("dropped" if rough else "exact", rough or "sets nothing"), None
+        return _Verdict(
+            "dropped" if rough else "exact", rough or "nothing is to be said: it is so without"
+        ), None
     if not is_writable(value):
         return _Verdict("dropped", "it contains a character that no unit file can hold"), None
     words = "; ".join(filter(None, (rough, rule.words)))
@@ -245,7 +250,7 @@ def _joined(pieces: Pieces) -> dict[str, Any]:
             inside[name] = {**before, **piece.value}
         else:
             inside[name] = piece.value
-    return data
+    return {section: data[section] for section in sorted(data, key=_ORDER.index)}
 
 
 def _tell_replaced(draft: Draft, pieces: Pieces, verdicts: list[_Verdict]) -> None:

@@ -20,6 +20,12 @@ _INTERPRETERS = {".js": "node", ".cjs": "node", ".mjs": "node", ".py": "python3"
                  ".php": "php"}  # fmt: skip
 
 
+def _name(record: Record, scope: Scope) -> Plain:
+    """The unit has it, as far as it can."""
+    told = f"the unit is called {scope.name}"
+    return None if scope.name == said(record) else Rough(None, told)
+
+
 def _plain(record: Record, scope: Scope) -> Plain:
     return percents(said(record))
 
@@ -104,7 +110,7 @@ _NODE = {
     for key in ("node_args", "interpreter_args", "nodeArgs", "interpreterArgs")
 }
 TABLE: dict[str, Rule] = {
-    "name": Rule("unit.description", _plain),
+    "name": Rule("~nothing", _name),
     "script": Rule("~agent.exec#script", _plain),
     "interpreter": Rule("~agent.exec#interpreter", _plain),
     "exec_interpreter": Rule("~agent.exec#interpreter", _plain),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from posixpath import dirname
 
 from maestro.imports.engine import Draft, Piece, Pieces, all_dropped, made
@@ -30,6 +30,7 @@ _EXPANSION = re.compile(r"%\((\w+)\)(?:0?\d*)([sd])|%(%)|(%)")
 _ASSIGNMENT = re.compile(
     r"""\s*([A-Za-z_]\w*)\s*=\s*("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|[^,]*?)\s*(?:,|$)"""
 )
+_TAKEN = re.compile(r"(?<!\$)(?:\$\$)*\$\{(\w+)\}")
 _NO = ("no", "false", "off", "0", "n", "f")
 _PROGRAM = ("program", "eventlistener", "fcgi-program")
 
@@ -67,7 +68,7 @@ def _command(record: Record, scope: Scope) -> Plain:
 
 def _passing(taken: Sequence[str]) -> str:
     names = ", ".join(dict.fromkeys(taken))
-    return f"{names}: from the agent's environment when it starts; write it under pass_environment or environment"
+    return f"{names}: from Maestro's own environment, and not supervisord's"
 
 
 def _plain(record: Record, scope: Scope) -> Plain:
@@ -179,10 +180,6 @@ PROGRAM: dict[str, Rule] = {
     **drop("Maestro is not asked over a URL", "serverurl"),
     **drop("Maestro has no socket units yet: an agent opens its own sockets", "socket socket_backlog socket_owner socket_mode"),
 }  # fmt: skip
-_GROUP: dict[str, Rule] = {
-    "programs": Rule("unit.wants", lambda record, scope: _members(record)),
-    **drop("units are ordered by after and requires, not by numbers", "priority"),
-}
 _OTHERS = {
     "supervisord": "it is about supervisord itself",
     "supervisorctl": "it is about supervisorctl: maestroctl needs no configuration",
@@ -200,8 +197,19 @@ _DEFAULTS: dict[str, Plain] = {  # what supervisord does where nothing is said
 }
 
 
-def _members(record: Record) -> Plain:
-    return [unit_name(name.strip()) for name in said(record).split(",") if name.strip()] or None
+def _members(record: Record, scope: Scope) -> Plain:
+    """Programs of a group; of one with several processes, the target that has them all."""
+    wanted = [unit_name(name.strip()) for name in said(record).split(",") if name.strip()]
+    found: list[Plain] = [scope.variables.get(name, name) for name in wanted]
+    missing = [name for name in wanted if name not in scope.variables and name not in scope.units]
+    words = f"{', '.join(missing)}: there is no such program here; it counts once there is such a unit"
+    return Rough(found, words) if missing else found or None
+
+
+_GROUP: dict[str, Rule] = {
+    "programs": Rule("unit.wants", _members),
+    **drop("units are ordered by after and requires, not by numbers", "priority"),
+}
 
 
 def sections(content: bytes, path: str) -> list[tuple[str, list[Record]]]:
@@ -236,7 +244,9 @@ def imported(content: bytes, path: str, around: Collection[str]) -> list[Importe
     """A unit for each program and group. Never raises."""
     found: list[Imported] = []
     seen: set[str] = set()
-    for section, records in sections(content, path):
+    parts = sections(content, path)
+    units = {unit_name(name): _unit_of(name, one) for name, one in _programs(parts)}
+    for section, records in parts:
         kind, colon, name = section.partition(":")
         name = name.strip()
         if colon and name and section in seen:
@@ -246,7 +256,7 @@ def imported(content: bytes, path: str, around: Collection[str]) -> list[Importe
             found += (
                 _program(name, records, path, around)
                 if kind != "group"
-                else [_group(name, records, path, around)]
+                else [_group(name, records, units, around)]
             )
         else:
             why = _OTHERS.get(
@@ -256,9 +266,26 @@ def imported(content: bytes, path: str, around: Collection[str]) -> list[Importe
     return found
 
 
+def _programs(parts: Sequence[tuple[str, list[Record]]]) -> list[tuple[str, list[Record]]]:
+    named = [(section.partition(":"), records) for section, records in parts]
+    return [
+        (name.strip(), records) for (kind, _, name), records in named if kind in _PROGRAM and name.strip()
+    ]
+
+
+def _count(records: Sequence[Record]) -> int:
+    """How many processes a program has; 1 where that makes no sense."""
+    said_of = next((str(one.value) for one in reversed(records) if one.key == "numprocs"), "1").strip()
+    return int(said_of) if re.fullmatch("[0-9]{1,4}", said_of) and 1 < int(said_of) <= 1000 else 1
+
+
+def _unit_of(name: str, records: Sequence[Record]) -> str:
+    return f"{unit_name(name)}.target" if _count(records) > 1 else unit_name(name)
+
+
 def _program(name: str, records: list[Record], path: str, around: Collection[str]) -> list[Imported]:
-    count = next((one.value for one in reversed(records) if one.key == "numprocs"), "1")
-    several = str(count).strip().isdecimal() and 1 < int(str(count)[:6]) <= 1000
+    count = _count(records)
+    several = count > 1
     unit = unit_name(name)
     scope = Scope(unit, around, {
         "program_name": name, "group_name": name, "process_num": "\2" if several else "0", "host_node_name": "\3",
@@ -271,7 +298,7 @@ def _program(name: str, records: list[Record], path: str, around: Collection[str
     ))  # fmt: skip
     if not several or not main.text:
         return [main]
-    members: dict[str, Plain] = {"unit.wants": [f"{unit}@{place}" for place in range(int(str(count)))]}
+    members: dict[str, Plain] = {"unit.wants": [f"{unit}@{place}" for place in range(count)]}
     if not any(one.key == "autostart" and str(one.value).strip().lower() in _NO for one in records):
         members["install.wanted_by"] = ["default.target"]
     target = made(Draft(
@@ -281,10 +308,10 @@ def _program(name: str, records: list[Record], path: str, around: Collection[str
     return [main, target]
 
 
-def _group(name: str, records: list[Record], path: str, around: Collection[str]) -> Imported:
+def _group(name: str, records: list[Record], units: Mapping[str, str], around: Collection[str]) -> Imported:
     return made(Draft(
-        file=f"{unit_name(name)}.target.yaml", what=WHAT, records=records, table=_GROUP, scope=Scope(name, around),
-        needs="unit.wants", heading=f"Imported from [group:{name}] of supervisord.",
+        file=f"{unit_name(name)}.target.yaml", what=WHAT, records=records, table=_GROUP,
+        scope=Scope(name, around, units), needs="unit.wants", heading=f"Imported from [group:{name}] of supervisord.",
     ))  # fmt: skip
 
 
@@ -301,6 +328,10 @@ def _composed(pieces: Pieces) -> Pieces:
         last.get("~agent.stop.sequence#wait"),
         last.get("~agent.restart.start_limits#"),
     )
+    for piece in pieces:
+        if piece.option == "agent.exec":
+            taken = [name for word in piece.value for name in _TAKEN.findall(word)]
+            made_up += [Piece("agent.pass_environment", taken, piece.records)] if taken else []
     numbers = tuple(number for one in (signal, wait) if one for number in one.records)
     first = f"{signal.value if signal else 'TERM'} {wait.value if wait else '10s'}"
     steps = [first] if first.startswith("KILL") else [first, "KILL"]
