@@ -41,6 +41,10 @@ def _sources(paths: Sequence[str], format: str) -> tuple[list[Source], list[Rema
     for path in paths:
         named = not os.path.isdir(path)
         for file in [path, *_drop_ins(path)] if named else _inside(path):
+            if not named and _is_alias(file):
+                words = f"a link to {os.readlink(file)}: write it under install.alias of that unit"
+                left.append(Remark(file, 0, os.path.basename(file), "dropped", words))
+                continue
             source = Source(file, _read(file))
             if len(source.content) > _LARGEST:
                 words = f"it is larger than {_LARGEST:,} bytes"
@@ -51,6 +55,11 @@ def _sources(paths: Sequence[str], format: str) -> tuple[list[Source], list[Rema
                 words = "no format that can be imported: not looked into"
                 left.append(Remark(file, 0, os.path.basename(file), "dropped", words))
     return sources, left
+
+
+def _is_alias(path: str) -> bool:
+    """Whether it is another name for something beside it."""
+    return os.path.islink(path) and os.path.basename(os.readlink(path)) != os.path.basename(path)
 
 
 def _read(path: str) -> bytes:

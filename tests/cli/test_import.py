@@ -49,9 +49,11 @@ def test_what_is_there_is_left_as_it_is_without_force(ctl: Ctl, tmp_path: Path) 
 def test_a_directory_with_what_is_not_imported(ctl: Ctl, tmp_path: Path) -> None:
     (tmp_path / "a.service").write_text(SERVICE.replace("Slice=system.slice\n", ""))
     (tmp_path / "README.txt").write_text("Hello.\n")
+    (tmp_path / "b.service").symlink_to("a.service")
     said = ctl("import", "--verbose", "--to", str(tmp_path / "units"), str(tmp_path))
     assert said.code == exits.INCOMPLETE
     assert "README.txt:0: dropped: README.txt: no format that can be imported" in said.out
+    assert "b.service:0: dropped: b.service: a link to a.service: write it under install.alias" in said.out
     assert f"{tmp_path}/a.service:2: exact: ExecStart: agent.exec" in said.out
 
 

@@ -87,6 +87,7 @@ TABLE: dict[str, Rule] = {
            "deploy.resources.reservations.generic_resources"),
 }  # fmt: skip
 _TOP = {
+    "services": "it is no mapping of names to services",
     "version": "it says nothing any more, to Docker either",
     "name": "units have the names of the services",
     "volumes": _IMAGES,
@@ -131,6 +132,8 @@ def imported(content: bytes, path: str, around: Collection[str]) -> list[Importe
                 found.append(_service(parsed, name, Scope(unit_name(name), known, healthy), once))
         else:
             found.append(_outside(parsed, key))
+    if not services:
+        found.append(all_dropped("", [Record(path, 0, "services", "services", None)], "it names no services"))
     return found
 
 
