@@ -110,6 +110,7 @@ def test_each_line_of_it_has_a_remark_that_an_operator_understands() -> None:
         ("[Service]\nExecStop=/bin/echo 'open", "dropped", "a quote is never closed"),
         ("[X-Mine]\nA=1", "dropped", "no such section"),
         ("[Service]\nSystemCallFilter=@system-service", "exact", "sandbox.system_call_filter"),
+        ("[Service]\nSystemCallFilter=~mount nocall", "approximated", "there is no system call 'nocall': left out"),
         ("[Service]\nCapabilityBoundingSet=", "exact", "sandbox.capability_bounding_set"),
     ],
 )  # fmt: skip

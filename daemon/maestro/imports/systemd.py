@@ -115,7 +115,8 @@ def _composed(pieces: Pieces) -> Pieces:
         for one in parts
         if one.option == "~agent.start_timeout and agent.stop.sequence#"
     ]
-    return [*_commands(pieces), *plain, *timeouts, *_stop(parts), *_limits(parts)]
+    is_service = any(piece.option == "agent.type" for piece in pieces)
+    return [*_commands(pieces), *plain, *timeouts, *(_stop(parts) if is_service else []), *_limits(parts)]
 
 
 def _commands(pieces: Pieces) -> Pieces:
@@ -141,7 +142,7 @@ def _stop(parts: Pieces) -> Pieces:
     wait, second = _last(parts, "~agent.stop.sequence#wait", "~agent.start_timeout and agent.stop.sequence#")
     hup, third = _last(parts, "~agent.stop.sequence#hup")
     if not first + second + third:
-        return [Piece("agent.stop.sequence", ["TERM 1min 30s", "KILL"])] if parts else []
+        return [Piece("agent.stop.sequence", ["TERM 1min 30s", "KILL"])]
     signal, wait = signal or "TERM", wait or "1min 30s"
     steps = [f"{signal} 0", f"HUP {wait}"] if hup else [f"{signal} {wait}"]
     return [

@@ -53,10 +53,10 @@ _ROWS: dict[str, Rule] = {
     "MountFlags": Rule("sandbox.mount_flags", text),
     "CapabilityBoundingSet": Rule("sandbox.capability_bounding_set", words, empty=[]),
     "AmbientCapabilities": Rule("sandbox.ambient_capabilities", words),
-    "SystemCallFilter": Rule("sandbox.system_call_filter", items),
+    "SystemCallFilter": Rule("sandbox.system_call_filter", of.calls),
     "SystemCallErrorNumber": Rule("sandbox.system_call_error_number", text),
     "SystemCallArchitectures": Rule("sandbox.system_call_architectures", words),
-    "SystemCallLog": Rule("sandbox.system_call_log", items),
+    "SystemCallLog": Rule("sandbox.system_call_log", of.calls),
     "RestrictNamespaces": Rule("sandbox.restrict_namespaces", of.line),
     "RestrictAddressFamilies": Rule("sandbox.restrict_address_families", items),
 }  # fmt: skip

@@ -10,7 +10,8 @@ from maestro.imports.table import Convert, Scope
 from maestro.imports.values import is_true, said
 from maestro.model import names
 from maestro.model.command import split_words
-from maestro.model.plain import Mistake, Plain, shorten
+from maestro.model.plain import Given, Mistake, Plain, shorten
+from maestro.model.syscall_lists import SyscallList
 from maestro.model.timespan import Seconds
 from maestro.model.values import SignalName
 
@@ -149,6 +150,26 @@ def line(record: Record, scope: Scope) -> Plain:
     if value.lower() in ("yes", "true", "on", "1"):
         return ["true"]
     return ["false"] if value.lower() in ("no", "false", "off", "0") else [value]
+
+
+def calls(record: Record, scope: Scope) -> Plain:
+    """A line of system calls. One that is not known is left out, as systemd does: the others are filtered all the same."""
+    value = said(record)
+    mark = value[: value.startswith("~")]
+    words = value[len(mark) :].split()
+    bad = [one for one in words if not _is_call(mark + one)]
+    if not bad:
+        return [value]
+    kept: Plain = [mark + " ".join(one for one in words if one not in bad)] if len(bad) < len(words) else None
+    return Rough(kept, f"there is no system call {', '.join(map(shorten, bad))}: left out, as systemd does")
+
+
+def _is_call(text: str) -> bool:
+    try:
+        SyscallList.read(Given([text]))
+    except Mistake:
+        return False
+    return True
 
 
 def quoted(record: Record, scope: Scope) -> Plain:

@@ -51,9 +51,9 @@ def find(table: Table, key: str) -> Rule | None:
     return None
 
 
-def unknown(table: Table, key: str, what: str) -> str:
+def unknown(table: Table, key: str, what: str, *, guessing: bool = True) -> str:
     """The sentence on a setting that no row is about."""
     squeezed = {known.rpartition("/")[2].lower(): known.rpartition("/")[2] for known in table}
-    near = squeezed.get(key.lower()) or guess.nearest_exactly(key, squeezed.values())
+    near = squeezed.get(key.lower()) or (guess.nearest_exactly(key, squeezed.values()) if guessing else "")
     hint = f" (did you mean {near}?)" if near and near != key else ""
     return f"no such setting of {what} is known{hint}"
