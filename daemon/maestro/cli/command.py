@@ -135,6 +135,7 @@ NAMES = (
     "audit",
     "verify",
     "import",
+    "export",
     "daemon-reload",
     "daemon-reexec",
     "shutdown",

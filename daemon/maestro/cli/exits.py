@@ -32,7 +32,7 @@ EXITS: tuple[tuple[int, str, tuple[str, ...]], ...] = (
     (NO_DAEMON, "The daemon is not running.", ("no-daemon", "cannot-connect")),
     (DEPENDENCY, "The unit waits for a unit that has failed or is stopped.", ()),
     (CANCELED, "A later verb wanted something else.", ()),
-    (INCOMPLETE, "import: something that the files say was dropped, and is told.", ()),
+    (INCOMPLETE, "import, export: something that the files say was dropped, and is told.", ()),
     (
         NO_ANSWER,
         "The daemon did not answer in time; what was asked may still be done.",
