@@ -67,6 +67,7 @@ services:
     depends_on:
       db: {condition: service_healthy}
       setup: {condition: service_completed_successfully}
+      cache: {condition: service_started}
     deploy:
       resources:
         limits: {memory: 512m, cpus: "0.5"}
@@ -102,10 +103,11 @@ def test_a_compose_file() -> None:
     setup = unit(found, "setup.agent.yaml")["agent"]
     assert (setup["exec"], setup["type"]) == (["/bin/sh", "-c", "make"], "oneshot")
     assert remark(found, 6).words == "Maestro runs programs, not images"
+    assert remark(found, 15).words == "there is no service 'cache' here that is imported"
     assert remark(found, 9).grade == "approximated"
     assert remark(found, 10).words.startswith("it takes TOKEN from the environment of docker compose")
-    assert remark(found, 26).words == "no such setting of compose files is known (did you mean command?)"
-    assert "cache names no command" in remark(found, 31).words
+    assert remark(found, 27).words == "no such setting of compose files is known (did you mean command?)"
+    assert "cache names no command" in remark(found, 32).words
 
 
 def test_a_procfile() -> None:

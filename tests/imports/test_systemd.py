@@ -189,3 +189,13 @@ def test_what_gives_no_unit_says_so_of_each_line(name: str, text: str, words: st
     lines = [one for one in found[0].remarks if one.line]
     assert [one.line for one in lines] == [1, 2]
     assert all(one.grade == "dropped" and words in one.words for one in lines)
+
+
+def test_a_unit_that_is_not_written_is_not_required() -> None:
+    found = brought(
+        "[Service]\nExecStart=/bin/a\n[Unit]\nRequires=b.service\n",
+        "a.service",
+        ("b.service", "[Service]\nNice=1\n"),
+    )
+    assert "unit" not in unit(found, "a.agent.yaml")
+    assert "it is not imported with this one" in next(one.words for one in found[0].remarks if one.line == 4)

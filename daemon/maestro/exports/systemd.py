@@ -48,7 +48,16 @@ _DROPPED = {  # by the beginning of an option
     "unit.on_give_up": "systemd has OnFailure= for that, too",
     "unit.essential": "systemd ends for no unit",
 }
-_PLAIN = (None, False, [], "", "no", "default", "all", "host")  # what a level does not ask for
+_PLAIN: tuple[Plain, ...] = (
+    None,
+    False,
+    [],
+    "",
+    "no",
+    "default",
+    "all",
+    "host",
+)  # what a level does not ask for
 _REFERENCES = frozenset({
     *(f"unit.{name}" for name in ("requires", "requisite", "wants", "binds_to", "part_of", "upholds", "conflicts", "before",
                                   "propagates_stop_to", "propagates_reload_to", "on_failure", "on_success")),
@@ -262,6 +271,9 @@ _SPECIAL: Mapping[str, Callable[[Plain], Said | None]] = {
     "unit.after": _after,
     "install.wanted_by": _wanted,
     "sandbox.network": _network,
+    "agent.restart.profile": lambda value: Said(
+        [], "" if value == "systemd" else "by the pause and the limit that it stands for"
+    ),
     "sandbox.private_pids": lambda value: _since("PrivatePIDs", value, "257"),
     "agent.restart.steps": lambda value: _since("RestartSteps", value, "254"),
     "agent.restart.max_delay": lambda value: _since("RestartMaxDelaySec", value, "254"),

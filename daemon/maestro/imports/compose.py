@@ -119,22 +119,28 @@ def imported(content: bytes, path: str, around: Collection[str]) -> list[Importe
         ]
     services = data.get("services")
     services = services if isinstance(services, dict) else {}
-    known = {*around, *(unit_name(name) for name in services)}
-    healthy = {
-        unit_name(name): "healthy"
-        for name, one in services.items()
-        if isinstance(one, dict) and "healthcheck" in one
-    }
-    once = _once(services.values())
-    for key, value in data.items():
-        if key == "services" and isinstance(value, dict):
-            for name in value:
-                found.append(_service(parsed, name, Scope(unit_name(name), known, healthy), once))
-        else:
-            found.append(_outside(parsed, key))
+    found += [_outside(parsed, key) for key in data if key != "services" or not isinstance(data[key], dict)]
+    found += _together(parsed, services, around)
     if not services:
         found.append(all_dropped("", [Record(path, 0, "services", "services", None)], "it names no services"))
     return found
+
+
+def _together(parsed: Parsed, services: Mapping[str, Plain], around: Collection[str]) -> list[Imported]:
+    """Services that may depend on each other, and on none that is not written in the end."""
+    asked = {name for name, one in services.items() if isinstance(one, dict) and "healthcheck" in one}
+    healthy = {unit_name(name): "healthy" for name in asked}
+    once = _once(services.values())
+    wanted = list(services)
+    while True:
+        known = {*around, *(unit_name(name) for name in wanted)}
+        made = {
+            name: _service(parsed, name, Scope(unit_name(name), known, healthy), once) for name in services
+        }
+        left = [name for name in wanted if made[name].text]
+        if left == wanted:
+            return list(made.values())
+        wanted = left
 
 
 def _outside(parsed: Parsed, key: str) -> Imported:

@@ -105,13 +105,28 @@ def _of_systemd(sources: Sequence[Source], around: set[str]) -> list[Imported]:
                     f"a unit of systemd is called NAME.service, or another of {', '.join(systemd.KINDS)}",
                 )
             )
-    known = around | {systemd.full_name(name) for name in mains if systemd.target_name(name)}
-    for name, source in mains.items():
-        pieces = [source, *sorted(drop_ins.pop(name, []), key=lambda one: basename(one.path))]
-        found.append(systemd.imported(name, [(one.path, one.content) for one in pieces], known))
+    pieces = {
+        name: [source, *sorted(drop_ins.pop(name, []), key=lambda one: basename(one.path))]
+        for name, source in mains.items()
+    }
+    found += _together(
+        {name: [(one.path, one.content) for one in files] for name, files in pieces.items()}, around
+    )
     for name, left in drop_ins.items():
         found += [_left(one.path, f"it is for {name}, which is not among these files") for one in left]
     return found
+
+
+def _together(units: Mapping[str, list[tuple[str, bytes]]], around: set[str]) -> list[Imported]:
+    """Units that may refer to each other, and to none that is not written in the end."""
+    wanted = [name for name in units if systemd.target_name(name)]
+    while True:
+        known = around | {systemd.full_name(name) for name in wanted}
+        made = {name: systemd.imported(name, pieces, known) for name, pieces in units.items()}
+        left = [name for name in wanted if made[name].text]
+        if left == wanted:
+            return list(made.values())
+        wanted = left
 
 
 def _each_once(found: Iterable[Imported]) -> list[Imported]:
