@@ -135,6 +135,8 @@ NAMES = (
     "audit",
     "verify",
     "config",
+    "import",
+    "export",
     "daemon-reload",
     "daemon-reexec",
     "shutdown",

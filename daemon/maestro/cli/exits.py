@@ -12,6 +12,7 @@ REFUSED = 6
 NO_DAEMON = 7
 DEPENDENCY = 8
 CANCELED = 9
+INCOMPLETE = 10
 NO_ANSWER = 75
 INTERRUPTED = 130
 
@@ -31,6 +32,7 @@ EXITS: tuple[tuple[int, str, tuple[str, ...]], ...] = (
     (NO_DAEMON, "The daemon is not running.", ("no-daemon", "cannot-connect")),
     (DEPENDENCY, "The unit waits for a unit that has failed or is stopped.", ()),
     (CANCELED, "A later verb wanted something else.", ()),
+    (INCOMPLETE, "import, export: something that the files say was dropped, and is told.", ()),
     (
         NO_ANSWER,
         "The daemon did not answer in time; what was asked may still be done.",
