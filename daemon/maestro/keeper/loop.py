@@ -74,6 +74,7 @@ class Keeper:
         self.store, self.gateways = around.store, around.gateways
         self.agents = agents.Agents(known, around)
         self._short_of_descriptors = False
+        self._is_first = True  # what is being carried out, of a batch of orders
         self._reap_at: float | None = None  # monotonic: there may be more to reap
         self._orders = self._table_of_orders()
         self._keep: dict[str, Callable[..., None]] = {"hold": self._hold, "store": self.store.put}
@@ -275,7 +276,8 @@ class Keeper:
     # -------------------------------------------------------------------------------------------- orders
 
     def _has_more(self) -> bool:
-        return self.link is not None and self.link.has_more()
+        """Not asked for the first of a batch: a lone order, as a restart is, is not to wait for the answer."""
+        return not self._is_first and self.link is not None and self.link.has_more()
 
     def _take_orders(self) -> bool:
         """Obey the next few; returns whether there may be more."""
@@ -285,7 +287,8 @@ class Keeper:
             guarded(self.agents.land)
 
     def _take_some_orders(self) -> bool:
-        for _ in range(_ORDERS_AT_ONCE):
+        for number in range(_ORDERS_AT_ONCE):
+            self._is_first = number == 0
             if self.link is None:
                 return False
             try:

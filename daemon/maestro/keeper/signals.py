@@ -16,6 +16,7 @@ TOLD: dict[int, str] = {  # signal -> what the manager is told
     signal.SIGHUP: "reload",
     signal.SIGUSR2: "reexec",
 }
+_MOST_READ = 4096  # bytes at a time
 HEARD = (signal.SIGCHLD, signal.SIGUSR1, *TOLD)  # SIGUSR1 asks nothing of us, and is not to end us
 
 
@@ -34,8 +35,9 @@ class Ear:
     def hear(self) -> set[int]:
         heard = b""
         try:
-            while chunk := os.read(self.fd, 4096):
+            while len(chunk := os.read(self.fd, _MOST_READ)) == _MOST_READ:
                 heard += chunk
+            heard += chunk
         except BlockingIOError:
             pass
         return set(heard)
