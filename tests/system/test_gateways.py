@@ -75,13 +75,11 @@ def test_each_agent_is_known_by_its_listener(daemon: Daemon, user: str) -> None:
     assert told(daemon, "one")[1].endswith(" one#2 127.0.0.1:4000")
     daemon.call("stop", units=["two"])
     until(lambda: len(told(daemon, "gateway")) == 5)
-    assert told(daemon, "gateway") == [
-        "listen one#1 127.0.0.1:4000",
-        "listen two#1 127.0.0.1:4000",
-        "closed one#1 127.0.0.1:4000",
-        "listen one#2 127.0.0.1:4000",
-        "closed two#1 127.0.0.1:4000",
-    ]
+    heard = told(daemon, "gateway")
+    # Whether the old one is forgotten before the new one listens is nobody's promise: their names tell them apart.
+    assert sorted(heard[2:4]) == ["closed one#1 127.0.0.1:4000", "listen one#2 127.0.0.1:4000"]
+    assert heard[:2] == ["listen one#1 127.0.0.1:4000", "listen two#1 127.0.0.1:4000"]
+    assert heard[4] == "closed two#1 127.0.0.1:4000"
 
 
 def test_whatever_dies_the_listeners_stay(daemon: Daemon) -> None:
