@@ -121,7 +121,7 @@ def _together(units: Mapping[str, list[tuple[str, bytes]]], around: set[str]) ->
     """Units that may refer to each other, and to none that is not written in the end."""
     wanted = [name for name in units if systemd.target_name(name)]
     while True:
-        known = around | {systemd.full_name(name) for name in wanted}
+        known = around | {systemd.unit_name(name) for name in wanted}
         made = {name: systemd.imported(name, pieces, known) for name, pieces in units.items()}
         left = [name for name in wanted if made[name].text]
         if left == wanted:

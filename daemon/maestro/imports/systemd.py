@@ -51,7 +51,7 @@ def target_name(name: str) -> str:
     return f"{bare}.{_KINDS[kind][0]}.yaml" if kind in _KINDS else ""
 
 
-def full_name(name: str) -> str:
+def unit_name(name: str) -> str:
     """What the unit is called then."""
     bare, _, kind = name.rpartition(".")
     return bare if kind == "service" else name
@@ -71,7 +71,7 @@ def imported(name: str, pieces: Sequence[tuple[str, bytes]], around: Collection[
         what=WHAT,
         records=found,
         table=table,
-        scope=Scope(full_name(name), around, {"type": service_type}),
+        scope=Scope(unit_name(name), around, {"type": service_type}),
         defaults=_defaults(kind, service_type),
         compose=_composed,
         needs="agent.exec" if kind == "service" else "",

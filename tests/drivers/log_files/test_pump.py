@@ -114,6 +114,8 @@ def test_what_is_discarded_goes_after_its_last_words(rig: Any) -> None:
     rig.run(busy())
     rig.settled()
     rig.until(lambda: not (rig.directory / "a").exists())
+    rig.settled()
+    assert not (rig.directory / "a").exists(), "nor is it made again"
 
 
 def test_close_and_drop_empty_the_pipe(rig: Any) -> None:
